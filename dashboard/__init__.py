@@ -1,0 +1,1 @@
+"""The browser: pages and charts over the runs that MLflow holds."""
