@@ -1,0 +1,98 @@
+"""The LightningModule that trains every architecture of the registry."""
+
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+from lightning_modules import registry
+from lightning_modules.metrics import TopKError
+from lightning_modules.recipes import build_optimizer, build_scheduler
+
+
+class ImageClassifier(LightningModule):
+    """A network of the registry, its loss, its errors and the recipe that trains it.
+
+    The step is the same for every network: cross-entropy on the logits, plus that of each auxiliary
+    head times its weight in ``network.auxiliary_weights``.
+
+    Args:
+        architecture: A key of the registry, such as ``resnet50``.
+        num_classes: Width of the classifier.
+        image_size: Height and width of the square input, in pixels.
+        recipe: ``paper``, ``modern`` or ``quick``.
+        options: Choices the architecture leaves open, such as ``{"stride_on": "3x3"}``.
+        learning_rate: Instead of the recipe's.
+
+    Raises:
+        ValueError: The architecture, recipe or option is unknown, or the image size too small.
+    """
+
+    def __init__(
+        self,
+        architecture: str = "resnet18",
+        num_classes: int = 1000,
+        image_size: int = 224,
+        recipe: str = "quick",
+        options: dict[str, str] | None = None,
+        learning_rate: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(logger=False)
+        self.architecture = registry.get(architecture)
+        self.recipe = self.architecture.get_recipe(recipe, learning_rate=learning_rate)
+        network = self.architecture.build(num_classes, image_size, **(options or {}))
+        self.network: nn.Module = network.to(memory_format=torch.channels_last)
+        self.criterion = nn.CrossEntropyLoss(label_smoothing=self.recipe.label_smoothing)
+        errors = MetricCollection({f"error_top{k}": TopKError(num_classes, k) for k in (1, 5)})
+        self.train_errors = errors.clone(prefix="train/")
+        self.val_errors = errors.clone(prefix="val/")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Maps normalised images (N x 3 x S x S) to logits (N x classes); in training also auxiliary ones."""
+        logits: Tensor = self.network(images)
+        return logits
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Returns the loss of one batch; auxiliary heads count with the network's own weights."""
+        images, labels = batch
+        outputs = self.network(images)
+        logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
+        loss: Tensor = self.criterion(logits, labels)
+        for weight, auxiliary_logits in zip(self.network.auxiliary_weights, auxiliary, strict=True):
+            loss = loss + weight * self.criterion(auxiliary_logits, labels)
+        self.train_errors.update(logits.detach(), labels)
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Logs the training errors of the epoch."""
+        self.log_dict(self.train_errors.compute())
+        self.train_errors.reset()
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Adds one batch to the validation loss and errors."""
+        images, labels = batch
+        logits = self(images)
+        self.val_errors.update(logits, labels)
+        loss = nn.functional.cross_entropy(logits, labels)
+        self.log("val/loss", loss, batch_size=len(labels), sync_dist=True)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the validation errors."""
+        self.log_dict(self.val_errors.compute())
+        self.val_errors.reset()
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Builds the optimiser and the learning-rate schedule of the recipe."""
+        optimizer = build_optimizer(self.recipe, self.network)
+        total_steps = int(self.trainer.estimated_stepping_batches)
+        steps_per_epoch = max(1, total_steps // max(1, self.trainer.max_epochs or 1))
+        built = build_scheduler(self.recipe, optimizer, total_steps, steps_per_epoch)
+        if built is None:
+            return optimizer
+        scheduler, interval, monitor = built
+        schedule: dict[str, Any] = {"scheduler": scheduler, "interval": interval, "frequency": 1}
+        return {"optimizer": optimizer, "lr_scheduler": schedule | ({"monitor": monitor} if monitor else {})}  # type: ignore[return-value]

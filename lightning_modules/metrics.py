@@ -1,0 +1,20 @@
+"""Errors in percent, as ImageNet reports them."""
+
+from torch import Tensor
+from torchmetrics.classification import MulticlassAccuracy
+
+
+class TopKError(MulticlassAccuracy):
+    """Share of images whose label is not among the ``top_k`` highest scores, in percent; lower is better.
+
+    With fewer than ``top_k`` classes every label is among them, so that the error is 0.
+    """
+
+    higher_is_better = False
+
+    def __init__(self, num_classes: int, top_k: int) -> None:
+        super().__init__(num_classes, top_k=min(top_k, num_classes), average="micro", validate_args=False)
+
+    def compute(self) -> Tensor:
+        """Returns the error over everything seen since the last reset, a scalar in 0..100."""
+        return 100 * (1 - super().compute())

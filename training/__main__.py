@@ -1,0 +1,58 @@
+"""Trains one run: ``python -m training fit --config run.yaml``."""
+
+import sys
+import traceback
+import warnings
+
+from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from datamodules.errors import DataError
+from tracking.store import Store, StoreUnavailable
+from training.cli import ArenaCLI
+from training.hardware import keep_freed_memory
+from training.session import Session, StopRequested
+
+# The exit codes a shell knows: 130 is what an interrupted command returns, 2 a wrong one.
+_STOPPED, _WRONG, _FAILED = 130, 2, 1
+
+
+def main() -> int:
+    """Runs the command line and returns the exit code; whatever happens is written into the run's record."""
+    keep_freed_memory()
+    # Hints for people who write training loops; here they would greet everyone who starts a run.
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    session = Session(Store.default())
+    try:
+        ArenaCLI(session)
+    except (StopRequested, SIGTERMException, KeyboardInterrupt) as stop:
+        session.stop()
+        return _report(str(stop) or "stopped", _STOPPED)
+    except (ValueError, DataError, StoreUnavailable, MisconfigurationException) as error:
+        session.fail(str(error))
+        return _report(str(error), _WRONG)
+    except SystemExit as leaving:
+        # Lightning leaves this way after Ctrl-C; a wrong command line leaves before there is a run.
+        session.stop()
+        return leaving.code if isinstance(leaving.code, int) else _FAILED
+    except BaseException as error:
+        traceback.print_exc()
+        session.fail(f"{type(error).__name__}: {error}".splitlines()[0])
+        return _FAILED
+    session.finish()
+    return 0
+
+
+@rank_zero_only
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def _report(sentence: str, code: int) -> int:
+    _say(sentence)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

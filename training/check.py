@@ -1,0 +1,62 @@
+"""Whether a configuration can work, found out before anything starts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentError
+from pytorch_lightning import Trainer
+from pytorch_lightning.cli import LightningArgumentParser
+
+from datamodules.imagenet import ImageNetDataModule
+from lightning_modules import registry
+from lightning_modules.classifier import ImageClassifier
+from training.cli import link_data_to_model
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Looks at everything that can be looked at without training.
+
+    Args:
+        config: A run's YAML as a mapping: trainer, model, data, seed_everything.
+
+    Raises:
+        ValueError: A key, type or value is wrong; one sentence says which.
+        DataError: The images are not there or not as they must be.
+    """
+    parsed = _parse(config)
+    architecture = registry.get(parsed.model.architecture)
+    architecture.get_recipe(parsed.model.recipe)
+    architecture.check_options(parsed.model.options or {})
+    architecture.check_size(parsed.data.image_size)
+    if parsed.trainer.max_epochs is not None and parsed.trainer.max_epochs < 1:
+        raise ValueError(f"max_epochs is {parsed.trainer.max_epochs}; train for 1 epoch or more.")
+    _check_devices(parsed.trainer.accelerator, parsed.trainer.devices)
+    ImageNetDataModule(**parsed.data.as_dict())
+
+
+def _parse(config: Mapping[str, Any]) -> Any:
+    parser = LightningArgumentParser(exit_on_error=False)
+    parser.add_argument("--seed_everything", type=bool | int, default=0)
+    parser.add_lightning_class_args(Trainer, "trainer")
+    parser.add_lightning_class_args(ImageClassifier, "model")
+    parser.add_lightning_class_args(ImageNetDataModule, "data")
+    link_data_to_model(parser)
+    try:
+        return parser.parse_object(dict(config))
+    except ArgumentError as error:
+        raise ValueError(_first_sentence(str(error))) from error
+
+
+def _first_sentence(message: str) -> str:
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return " ".join(lines[:2])[:300]
+
+
+def _check_devices(accelerator: str, devices: Any) -> None:
+    wanted = len(devices) if isinstance(devices, list) else devices
+    if accelerator in ("cpu", "mps") or not str(wanted).isdigit() or int(wanted) <= 1:
+        return
+    available = torch.cuda.device_count()
+    if accelerator != "auto" and int(wanted) > available:
+        raise ValueError(f"{wanted} GPUs are asked for, but this machine has {available}.")

@@ -1,0 +1,92 @@
+"""The LightningCLI of the arena: its parser, its defaults and what it adds to Lightning's Trainer."""
+
+from datetime import timedelta
+from typing import Any
+
+import yaml
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+
+from datamodules.imagenet import ImageNetDataModule
+from lightning_modules.classifier import ImageClassifier
+from training.hardware import choose_precision
+from training.logger import RunLogger
+from training.recorder import RunRecorder
+from training.session import Session
+from training.stopping import GracefulStop
+
+CHECKPOINT_INTERVAL = timedelta(minutes=5)
+
+
+class ArenaCLI(LightningCLI):
+    """``python -m training fit --config run.yaml``: one run, recorded in MLflow from start to end.
+
+    Args:
+        session: The record to write to.
+        args: Command line, for calls from Python; ``sys.argv`` otherwise.
+    """
+
+    def __init__(self, session: Session, args: list[str] | None = None) -> None:
+        self.session = session
+        super().__init__(
+            ImageClassifier,
+            ImageNetDataModule,
+            save_config_callback=None,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            trainer_defaults={"max_epochs": 1, "enable_model_summary": False, "num_sanity_val_steps": 0},
+            args=args,
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Offers ``fit`` alone: every run of this process is a record of training."""
+        return {name: skip for name, skip in LightningCLI.subcommands().items() if name == "fit"}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Links what the data decides to the network, and takes the run to write to."""
+        link_data_to_model(parser)
+        parser.add_argument("--run_id", type=str | None, default=None, help="MLflow run to continue the record of")
+
+    def before_instantiate_classes(self) -> None:
+        """Opens the record first, so that whatever fails from here on is written down."""
+        config = self.config[self.subcommand]
+        parser = self._parser(self.subcommand)
+        settings = yaml.safe_load(parser.dump(config, skip_none=False, skip_link_targets=True))
+        changed = yaml.safe_load(parser.dump(config, skip_default=True))
+        shown = {"seed_everything": settings["seed_everything"], "model": settings["model"], "data": settings["data"]}
+        shown["trainer"] = {key: settings["trainer"][key] for key in ("max_epochs", "accelerator", "devices")}
+        shown["trainer"] |= changed.get("trainer", {})
+        self.session.begin(shown, config.run_id)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Adds precision, logger, record, stop and checkpoints where the configuration leaves them open."""
+        config = self._get(self.config_init, "trainer")
+        kwargs = {"logger": RunLogger(self.session), "default_root_dir": str(self.session.store.root)} | kwargs
+        if config["precision"] is None:
+            kwargs["precision"] = choose_precision(config["accelerator"])
+        config["callbacks"] = [*(config["callbacks"] or []), *self._callbacks()]
+        return super().instantiate_trainer(**kwargs)
+
+    def _callbacks(self) -> list[Callback]:
+        folder = self.session.checkpoint_folder
+        best = ModelCheckpoint(
+            folder, filename="best", monitor="val/error_top1", save_weights_only=True, enable_version_counter=False
+        )
+        last = ModelCheckpoint(
+            folder, filename="last", train_time_interval=CHECKPOINT_INTERVAL, enable_version_counter=False
+        )
+        return [RunRecorder(self.session), GracefulStop(self.session), best, last]
+
+    def after_fit(self) -> None:
+        """Keeps the final state for whoever wants to train on."""
+        self.trainer.save_checkpoint(self.session.checkpoint_folder / "last.ckpt")
+
+
+def link_data_to_model(parser: LightningArgumentParser) -> None:
+    """Gives the network the number of classes and the image size of the data."""
+    parser.link_arguments("data.image_size", "model.image_size")
+    parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
+    parser.link_arguments("seed_everything", "data.seed", compute_fn=int)

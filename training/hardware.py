@@ -1,0 +1,47 @@
+"""What the machine under a training process is good at."""
+
+import ctypes
+import sys
+
+import torch
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
+
+
+def keep_freed_memory() -> bool:
+    """Tells glibc's allocator to keep what is freed, since every step asks for the same sizes again.
+
+    Without it each large activation is mapped and its pages cleared anew at every step. Same effect as
+    ``MALLOC_MMAP_THRESHOLD_`` and its kin in the environment, but no restart is needed. Returns whether
+    the allocator took all settings (False where there is no glibc).
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    largest = 2**31 - 1
+    settings = {_M_MMAP_THRESHOLD: largest, _M_TRIM_THRESHOLD: largest, _M_TOP_PAD: 64 * 2**20}
+    return all([mallopt(option, value) == 1 for option, value in settings.items()])
+
+
+def choose_precision(accelerator: str) -> str:
+    """Picks the fastest precision of the accelerator that trains without loss scaling.
+
+    Args:
+        accelerator: Lightning's name of it: ``auto``, ``cpu``, ``gpu``, ``cuda`` or ``mps``.
+    """
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+    if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+        return "32-true"
+    return "bf16-mixed" if cpu_has_bf16() else "32-true"
+
+
+def cpu_has_bf16() -> bool:
+    """Returns whether this CPU multiplies bfloat16 itself; emulated, it would be slower than float32."""
+    if not hasattr(torch.cpu, "get_capabilities"):  # older than torch 2.12: unknown, so take the safe way
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))

@@ -1,0 +1,39 @@
+"""Lightning's logger, writing into the run that this process works on."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from tracking import records
+from training.session import Session
+
+
+class RunLogger(Logger):
+    """Sends each batch of metrics to MLflow in one synchronous call, so that a kill loses none.
+
+    Lightning's own MLFlowLogger also decides the run's final status, which here belongs to Session alone.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+
+    @property
+    def name(self) -> str:
+        """Name of the logger."""
+        return "mlflow"
+
+    @property
+    def version(self) -> str:
+        """The run's id."""
+        return self._session.run_id
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Writes metrics at an optimiser step."""
+        records.log_metrics(self._session.store, self._session.run_id, dict(metrics), step or 0)
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Does nothing: submitting recorded the complete configuration already."""

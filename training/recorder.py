@@ -1,0 +1,125 @@
+"""What a run tells about itself while it trains."""
+
+import math
+import time
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from lightning_modules import ledger
+from lightning_modules.classifier import ImageClassifier
+from training.session import Session
+
+FLUSH_INTERVAL_S = 2.0
+
+
+class RunRecorder(Callback):
+    """Records settings, losses and speed; stops a run whose loss is no longer a number.
+
+    Losses are added up on the device and read every two seconds: each reading waits for the device.
+    Under DDP all ranks must read at the same step, so there Lightning's ``log_every_n_steps`` counts.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._loss_sum: Tensor | None = None
+        self._num_steps = 0
+        self._num_images = 0
+        self._last_flush_s = 0.0
+        self._epoch_start_s = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Records what is known only once the data, the device and the network are there."""
+        assert isinstance(pl_module, ImageClassifier)
+        hparams = pl_module.hparams
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        sizes = ledger.measure(
+            hparams.architecture, hparams.num_classes, hparams.image_size, **(hparams.options or {})
+        )
+        batches = int(trainer.num_training_batches)
+        steps_per_epoch = math.ceil(batches / trainer.accumulate_grad_batches)
+        self._session.describe(
+            {
+                "network.parameters": sizes.parameters,
+                "network.parameters_with_auxiliary": sizes.parameters_with_auxiliary,
+                "network.macs": sizes.macs,
+                "recipe.optimizer": pl_module.recipe.optimizer,
+                "recipe.learning_rate": pl_module.recipe.learning_rate,
+                "recipe.weight_decay": pl_module.recipe.weight_decay,
+                "steps_per_epoch": steps_per_epoch,
+                "steps_total": int(trainer.estimated_stepping_batches),
+                "images_per_step": data.batch_size * trainer.accumulate_grad_batches * trainer.world_size,
+                "num_classes": data.num_classes,
+                "train_images": data.train_images,
+                "val_images": data.val_images,
+                "precision": trainer.precision,
+                "device": describe_device(pl_module.device),
+                "world_size": trainer.world_size,
+            }
+        )
+        self._last_flush_s = self._epoch_start_s = time.monotonic()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leaves what happened between epochs (validation, checkpoints) out of the speed."""
+        self._last_flush_s = self._epoch_start_s = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Adds up the loss and the images, and writes them when it is time."""
+        loss = outputs["loss"].detach()
+        self._loss_sum = loss.clone() if self._loss_sum is None else self._loss_sum.add_(loss)
+        self._num_steps += 1
+        self._num_images += len(batch[1])
+        if trainer.is_last_batch or self._is_due(trainer):
+            self._flush(trainer, pl_module)
+
+    def _is_due(self, trainer: Trainer) -> bool:
+        if trainer.world_size > 1:
+            return trainer.global_step % max(1, trainer.log_every_n_steps) == 0
+        return time.monotonic() - self._last_flush_s >= FLUSH_INTERVAL_S
+
+    def _flush(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert self._loss_sum is not None
+        loss = float(trainer.strategy.reduce(self._loss_sum / self._num_steps, reduce_op="mean"))
+        now_s = time.monotonic()
+        speed = self._num_images * trainer.world_size / max(now_s - self._last_flush_s, 1e-9)
+        learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
+        metrics = {"train/loss": loss, "train/images_per_s": speed, "train/learning_rate": learning_rate}
+        if trainer.logger is not None:
+            trainer.logger.log_metrics(metrics, step=trainer.global_step)
+        self._loss_sum, self._num_steps, self._num_images, self._last_flush_s = None, 0, 0, now_s
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"Training diverged: the loss is {loss} at step {trainer.global_step}; "
+                f"try a learning rate below {learning_rate:g}."
+            )
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Names the images that could not be read and prints the epoch's figures to the job's log."""
+        if trainer.sanity_checking:
+            return
+        skipped = tuple(trainer.datamodule.skipped)  # type: ignore[attr-defined]
+        if skipped:
+            names = "\n".join(skipped[:100])
+            self._session.annotate({"data.skipped": str(len(skipped)), "data.skipped_files": names})
+        figures = trainer.callback_metrics
+        if trainer.is_global_zero and "val/error_top1" in figures:
+            seconds = time.monotonic() - self._epoch_start_s
+            print(
+                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
+                f"val loss {figures['val/loss']:.4f}, top-1 error {figures['val/error_top1']:.2f} %, "
+                f"top-5 error {figures['val/error_top5']:.2f} %, {seconds:.1f} s",
+                flush=True,
+            )
+
+
+def describe_device(device: torch.device) -> str:
+    """Returns a name people know, such as ``NVIDIA H200`` or ``cpu (2 threads)``."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "cpu":
+        return f"cpu ({torch.get_num_threads()} threads)"
+    return device.type

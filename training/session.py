@@ -1,0 +1,106 @@
+"""The MLflow record of one training process, from its first second to its terminal status."""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from tracking import records, runs
+from tracking.store import Store
+
+
+class StopRequested(Exception):
+    """Someone asked this run to stop; what it learned so far is in its last checkpoint."""
+
+
+class Session:
+    """Writes the record of this process's run; every rank but the first stays silent.
+
+    Args:
+        store: Where the run is kept.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.run_id = ""
+        self._ended = False
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """Where this run's checkpoints go."""
+        return self.store.checkpoint_folder(self.run_id)
+
+    def begin(self, config: Mapping[str, Any], run_id: str | None) -> None:
+        """Takes over the submitted run, or creates one for a process started by hand, and sets it RUNNING."""
+        if rank_zero_only.rank == 0:
+            self.store.open()
+            self.run_id = run_id or records.create_run(self.store, dict(config))
+            # Ranks started by Lightning's launcher inherit the environment and so find the same run.
+            os.environ["ARENA_RUN_ID"] = self.run_id
+        else:
+            self.run_id = run_id or os.environ["ARENA_RUN_ID"]
+        self._write_start()
+
+    @rank_zero_only
+    def _write_start(self) -> None:
+        process = psutil.Process()
+        tags = {
+            "job.pid": str(process.pid),
+            "job.create_time": repr(process.create_time()),
+            "job.host": os.uname().nodename,
+            "job.started_at": str(int(time.time() * 1000)),
+        }
+        records.set_tags(self.store, self.run_id, tags)
+        records.set_status(self.store, self.run_id, "RUNNING")
+
+    @rank_zero_only
+    def describe(self, params: Mapping[str, Any]) -> None:
+        """Adds what only the training process knows (device, precision, network size) to the run's settings."""
+        records.log_params(self.store, self.run_id, dict(params))
+
+    @rank_zero_only
+    def annotate(self, tags: Mapping[str, str]) -> None:
+        """Sets tags of the run."""
+        records.set_tags(self.store, self.run_id, dict(tags))
+
+    def stop_requested(self) -> bool:
+        """Returns whether somebody asked this run to stop."""
+        return runs.get_run(self.store, self.run_id).tags.get("job.request") == "stop"
+
+    def finish(self) -> None:
+        """Records success: the only way a run becomes FINISHED."""
+        self._end("FINISHED")
+
+    def stop(self) -> None:
+        """Records that the run was stopped before its end."""
+        self._end("KILLED")
+
+    def fail(self, reason: str) -> None:
+        """Records failure and its reason, one sentence."""
+        self._end("FAILED", {"job.error": reason})
+
+    def _end(self, status: str, tags: dict[str, str] | None = None) -> None:
+        if rank_zero_only.rank != 0 or not self.run_id or self._ended:
+            return
+        if tags:
+            records.set_tags(self.store, self.run_id, tags)
+        records.set_status(self.store, self.run_id, status)
+        self._ended = True
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Reads a run's configuration; a missing or malformed file is a ValueError of one sentence."""
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not valid YAML: {str(error).splitlines()[0]}.") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} holds no settings; a run's YAML has the keys trainer, model and data.")
+    return config
