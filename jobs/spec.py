@@ -1,0 +1,111 @@
+"""What a form or a command line asks for, before it becomes one configuration per architecture."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """One job per architecture, alike in everything else.
+
+    Attributes:
+        architectures: Keys of the networks to train.
+        source: Key of the data source.
+        root: Folder of the data, for a source that needs one.
+        recipe: Key of the training recipe.
+        epochs: None takes the recipe's own.
+        batch_size: Images a step on each device; None takes the recipe's own.
+        image_size: Side of the images in pixels.
+        precision: Lightning's name for it; None lets the training process choose what is fast here.
+        devices: How many, or "auto" for all.
+        options: Options of the networks by architecture, such as `{"resnet50": {"stride": "3x3"}}`.
+        num_workers: Processes that load data; None lets the data module choose.
+    """
+
+    architectures: tuple[str, ...]
+    source: str = "digits"
+    root: str | None = None
+    recipe: str = "quick"
+    epochs: int | None = None
+    image_size: int = 64
+    batch_size: int | None = None
+    precision: str | None = None
+    devices: int | str = 1
+    seed: int = 0
+    options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    num_workers: int | None = None
+
+    def configs(self) -> list[dict[str, Any]]:
+        """The complete configuration of every job, in the order of the architectures.
+
+        Raises:
+            ValueError: No architecture is named, one is unknown, or an option belongs to none of them.
+        """
+        if not self.architectures:
+            raise ValueError("Name at least one architecture to train.")
+        for key in self.options:
+            if key not in self.architectures:
+                raise ValueError(
+                    f"There are options for {key!r}, which is not among the architectures to train."
+                )
+        return [self._config(architecture) for architecture in self.architectures]
+
+    def command(self) -> str:
+        """The shell command that submits the same jobs."""
+        words = ["python", "-m", "jobs", "submit", *self.architectures, "--source", self.source]
+        values = {
+            "--root": self.root,
+            "--recipe": self.recipe,
+            "--epochs": self.epochs,
+            "--image_size": self.image_size,
+            "--batch_size": self.batch_size,
+            "--precision": self.precision,
+            "--devices": self.devices,
+            "--seed": self.seed,
+            "--num_workers": self.num_workers,
+        }
+        for name, value in values.items():
+            if value is not None:
+                words += [name, str(value)]
+        for architecture, options in self.options.items():
+            for name, value in options.items():
+                words += ["--option", f"{architecture}.{name}={value}"]
+        return shlex.join(words)
+
+    def _config(self, architecture: str) -> dict[str, Any]:
+        epochs, batch_size = self.epochs, self.batch_size
+        if epochs is None or batch_size is None:
+            recipe = _recipe(architecture, self.recipe)
+            epochs = recipe.epochs if epochs is None else epochs
+            batch_size = recipe.batch_size if batch_size is None else batch_size
+        trainer: dict[str, Any] = {"max_epochs": epochs, "accelerator": "auto", "devices": self.devices}
+        if self.precision is not None:
+            trainer["precision"] = self.precision
+        return {
+            "seed_everything": self.seed,
+            "trainer": trainer,
+            "model": {
+                "architecture": architecture,
+                "recipe": self.recipe,
+                "options": dict(self.options.get(architecture, {})),
+            },
+            "data": {
+                "source": self.source,
+                "root": self.root,
+                "image_size": self.image_size,
+                "batch_size": batch_size,
+                "augmentation": None,
+                "num_workers": self.num_workers,
+            },
+        }
+
+
+def _recipe(architecture: str, recipe: str) -> Any:
+    from lightning_modules import registry
+
+    recipes = registry.get(architecture).recipes
+    if recipe not in recipes:
+        raise ValueError(f"{architecture} has no recipe {recipe!r}; it has {', '.join(recipes)}.")
+    return recipes[recipe]

@@ -1,0 +1,40 @@
+"""Submitting a job: writing the run that the supervisor will start."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jobs.errors import LaunchError
+from tracking import records
+from tracking.store import Store
+
+
+def submit(store: Store, config: Mapping[str, Any], *, name: str | None = None, check: bool = True) -> str:
+    """Record a SCHEDULED run with its complete configuration and return its id; starts nothing itself.
+
+    Args:
+        store: Opened if it is not yet.
+        config: The run's YAML as nested mappings.
+        name: What people call the run; made from architecture and data source by default.
+        check: False when the caller has just called `check` with the same configuration.
+
+    Raises:
+        LaunchError: The configuration cannot work.
+        StoreUnavailable: The store cannot be written.
+    """
+    if check:
+        check_config(config)
+    return records.create_run(store.open(), config, name=name)
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Find what cannot work before anything is started.
+
+    Raises:
+        LaunchError: One sentence about the first thing that is wrong.
+    """
+    from training.check import check_config as check_training
+
+    try:
+        check_training(dict(config))
+    except ValueError as error:
+        raise LaunchError(str(error)) from error

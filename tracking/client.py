@@ -1,0 +1,80 @@
+"""MLflow's own client: all writing goes through it, and the reading of a database we do not know."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tracking.database import Point, Record
+from tracking.store import EXPERIMENT, Store, reported
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+PAGE_SIZE = 1000
+
+
+def client(store: Store) -> "MlflowClient":
+    """MLflow's client for `store`; importing MLflow takes seconds, so only writers come here."""
+    # Read once, when MLflow is imported: nothing leaves this machine, and no notes on stderr.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    from mlflow import MlflowClient
+
+    with reported(store):
+        return MlflowClient(store.uri)
+
+
+def read_runs(store: Store, statuses: Sequence[str] | None = None, run_id: str | None = None) -> list[Record]:
+    """The same as `tracking.database.read_runs`, through MLflow."""
+    conditions = []
+    if run_id is not None:
+        conditions.append(f"attributes.run_id = '{run_id}'")
+    if statuses is not None:
+        conditions.append("attributes.status IN ({})".format(", ".join(f"'{status}'" for status in statuses)))
+    mlflow = client(store)
+    with reported(store):
+        experiment = mlflow.get_experiment_by_name(EXPERIMENT)
+        if experiment is None:
+            return []
+        records: list[Record] = []
+        token = None
+        while True:
+            page = mlflow.search_runs(
+                [experiment.experiment_id], " AND ".join(conditions), max_results=PAGE_SIZE, page_token=token
+            )
+            records.extend(_record(run) for run in page)
+            token = page.token
+            if not token:
+                return records
+
+
+def read_points(store: Store, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], list[Point]]:
+    """The same as `tracking.database.read_points`, through MLflow."""
+    mlflow = client(store)
+    with reported(store):
+        return {
+            pair: [(point.step, point.value, point.timestamp) for point in mlflow.get_metric_history(*pair)]
+            for pair in pairs
+        }
+
+
+def read_keys(store: Store, run_ids: Sequence[str]) -> set[str]:
+    """The same as `tracking.database.read_keys`, through MLflow."""
+    mlflow = client(store)
+    with reported(store):
+        return {key for run_id in run_ids for key in mlflow.get_run(run_id).data.metrics}
+
+
+def _record(run: Any) -> Record:
+    info, data = run.info, run.data
+    return Record(
+        run_id=info.run_id,
+        experiment_id=str(info.experiment_id),
+        name=info.run_name or "",
+        status=info.status,
+        start_time=info.start_time,
+        end_time=info.end_time,
+        params=dict(data.params),
+        tags=dict(data.tags),
+        metrics={metric.key: (metric.step, metric.value, metric.timestamp) for metric in data._metric_objs},
+    )

@@ -1,0 +1,246 @@
+"""What is known about runs, read straight from the database or, where its layout is new, through MLflow."""
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+
+from tracking import client, database
+from tracking.database import Record
+from tracking.store import Store, reported
+
+ACTIVE_STATUSES = ("SCHEDULED", "RUNNING")
+TERMINAL_STATUSES = ("FINISHED", "FAILED", "KILLED")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run.
+
+    Attributes:
+        status: SCHEDULED, RUNNING, FINISHED, FAILED or KILLED.
+        created_at: When it was submitted, in unix seconds, as all times here.
+        started_at: When its training process began, None before.
+        ended_at: None while it is active.
+        updated_at: When it last logged a metric, None before.
+        params: The flattened configuration and what the training process found out, as text.
+        metrics: The latest value of every metric.
+        step: The optimiser step of the latest metric.
+    """
+
+    run_id: str
+    experiment_id: str
+    name: str
+    status: str
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    updated_at: float | None
+    params: dict[str, str]
+    tags: dict[str, str]
+    metrics: dict[str, float]
+    step: int
+
+    @property
+    def architecture(self) -> str:
+        """The key of the network."""
+        return self.params.get("model.architecture", "")
+
+    @property
+    def source(self) -> str:
+        """The key of the data source."""
+        return self.params.get("data.source", "")
+
+    @property
+    def recipe(self) -> str:
+        """The key of the training recipe."""
+        return self.params.get("model.recipe", "")
+
+    @property
+    def image_size(self) -> int | None:
+        """Side of the images in pixels."""
+        return _whole(self.number("data.image_size"))
+
+    @property
+    def max_epochs(self) -> int | None:
+        """How many epochs were asked for."""
+        return _whole(self.number("trainer.max_epochs"))
+
+    @property
+    def parameters(self) -> int | None:
+        """Trainable weights without auxiliary heads, None until the training process has counted them."""
+        return _whole(self.number("network.parameters"))
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-accumulates for one image of this run's size."""
+        return _whole(self.number("network.macs"))
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether it has ended, one way or another."""
+        return self.status in TERMINAL_STATUSES
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it waits or runs."""
+        return not self.is_terminal
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether somebody asked it to stop and it has not ended yet."""
+        return self.is_active and self.tags.get("job.request") == "stop"
+
+    @property
+    def error(self) -> str:
+        """One sentence why it failed, empty otherwise."""
+        return self.tags.get("job.error", "")
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from the start of training to its end or, while active, to now; None before it began."""
+        if self.started_at is None:
+            return None
+        return max(0.0, (self.ended_at or time.time()) - self.started_at)
+
+    @property
+    def progress(self) -> float:
+        """From 0 to 1, in optimiser steps."""
+        if self.status == "FINISHED":
+            return 1.0
+        total = self.number("steps_total")
+        return min(1.0, self.step / total) if total else 0.0
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds until it will have finished at the pace so far, None when that cannot be told."""
+        if self.status != "RUNNING" or not self.progress or not self.started_at or not self.updated_at:
+            return None
+        pace_s = (self.updated_at - self.started_at) / self.progress
+        return max(0.0, self.started_at + pace_s - time.time())
+
+    @property
+    def epoch(self) -> float | None:
+        """Epochs done, with fraction."""
+        per_epoch = self.number("steps_per_epoch")
+        return self.step / per_epoch if per_epoch else self.metrics.get("epoch")
+
+    @property
+    def images_per_s(self) -> float | None:
+        """Images trained per second, lately."""
+        return self.metrics.get("train/images_per_s")
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The params that were chosen, without those that the training process found out."""
+        return {key: value for key, value in self.params.items() if key.startswith(CHOSEN)}
+
+    def number(self, param: str) -> float | None:
+        """A param as a number, None when it is missing or not one."""
+        try:
+            return float(self.params[param])
+        except (KeyError, ValueError):
+            return None
+
+
+CHOSEN = ("model.", "data.", "trainer.", "seed_everything")
+
+
+def list_runs(store: Store, statuses: Sequence[str] | None = None) -> list[Run]:
+    """Every run that was not deleted, newest first.
+
+    Args:
+        store: Where to look.
+        statuses: Only runs in one of these statuses.
+
+    Raises:
+        StoreUnavailable: The store cannot be read.
+    """
+    runs = [_run(record) for record in reader(store).read_runs(store, statuses)]
+    return sorted(runs, key=lambda run: (run.created_at, run.run_id), reverse=True)
+
+
+def get_run(store: Store, run_id: str) -> Run:
+    """The run of that id.
+
+    Raises:
+        ValueError: There is none, or it was deleted.
+        StoreUnavailable: The store cannot be read.
+    """
+    if run_id.isalnum():
+        for record in reader(store).read_runs(store, run_id=run_id):
+            return _run(record)
+    raise ValueError(f"There is no run {run_id!r}; it may have been deleted.")
+
+
+def find_run(store: Store, name: str) -> Run:
+    """The run whose id begins with `name`, or whose name is `name`.
+
+    Raises:
+        ValueError: None or several match.
+        StoreUnavailable: The store cannot be read.
+    """
+    runs = list_runs(store)
+    found = [run for run in runs if run.name == name]
+    found = found or [run for run in runs if name and run.run_id.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise ValueError(f"No run has the name or an id that begins with {name!r}.")
+    raise ValueError(f"{name!r} matches {len(found)} runs: {', '.join(run.run_id for run in found[:5])}.")
+
+
+def read_config(store: Store, run_id: str) -> str:
+    """The YAML that the run was submitted with.
+
+    Raises:
+        ValueError: There is no such run, or it has no configuration.
+        StoreUnavailable: The store cannot be read.
+    """
+    get_run(store, run_id)
+    with reported(store):
+        file = store.config_file(run_id)
+        if not file.is_file():
+            raise ValueError(f"Run {run_id} has no config.yaml.")
+        return file.read_text(encoding="utf-8")
+
+
+def infinite(value: float) -> float:
+    """MLflow stores infinity as the largest float; this undoes it."""
+    return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else value
+
+
+def reader(store: Store) -> ModuleType:
+    """The module to read with: both offer the same functions and return the same."""
+    return database if database.is_known(store) else client
+
+
+def _run(record: Record) -> Run:
+    latest = record.metrics.values()
+    return Run(
+        run_id=record.run_id,
+        experiment_id=record.experiment_id,
+        name=record.name,
+        status=record.status,
+        created_at=record.start_time / 1000,
+        started_at=_seconds(record.tags.get("job.started_at")),
+        ended_at=_seconds(record.end_time),
+        updated_at=_seconds(max((time for _, _, time in latest), default=None)),
+        params=record.params,
+        tags=record.tags,
+        metrics={key: infinite(value) for key, (_, value, _) in record.metrics.items()},
+        step=max((step for step, _, _ in latest), default=0),
+    )
+
+
+def _seconds(milliseconds: str | int | None) -> float | None:
+    try:
+        return None if milliseconds is None else float(milliseconds) / 1000
+    except ValueError:
+        return None
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)

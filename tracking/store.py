@@ -1,0 +1,172 @@
+"""Where everything a run leaves behind lives: MLflow's database, artifacts, logs and checkpoints."""
+
+import errno
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+EXPERIMENT = "convnet-arena"
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+RUN_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class StoreUnavailable(Exception):
+    """The store cannot be read or written; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder that holds runs.
+
+    Attributes:
+        root: The folder, made absolute; nothing has to exist until `open` is called.
+    """
+
+    root: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root).expanduser().absolute())
+
+    @classmethod
+    def default(cls) -> "Store":
+        """The folder named by `ARENA_MLRUNS`, otherwise `mlruns` in this repository."""
+        return cls(Path(os.environ.get("ARENA_MLRUNS") or REPOSITORY / "mlruns"))
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file that MLflow writes."""
+        return self.root / "mlflow.db"
+
+    @property
+    def uri(self) -> str:
+        """MLflow's tracking URI."""
+        return f"sqlite:///{self.database}"
+
+    @property
+    def artifacts(self) -> Path:
+        """MLflow's artifacts, one folder a run."""
+        return self.root / "artifacts"
+
+    @property
+    def logs(self) -> Path:
+        """One text file a job, and one for each background process."""
+        return self.root / "logs"
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder a run."""
+        return self.root / "checkpoints"
+
+    def log_file(self, run_id: str) -> Path:
+        """The file that gets what the job prints. Raises ValueError when `run_id` is not one."""
+        return self.logs / f"{checked(run_id)}.log"
+
+    def checkpoint_folder(self, run_id: str) -> Path:
+        """The folder of a run's checkpoints. Raises ValueError when `run_id` is not one."""
+        return self.checkpoints / checked(run_id)
+
+    def config_file(self, run_id: str) -> Path:
+        """The run's artifact `config.yaml`. Raises ValueError when `run_id` is not one."""
+        return self.artifacts / checked(run_id) / "artifacts" / "config.yaml"
+
+    def open(self) -> "Store":
+        """Make the store ready to use and return it.
+
+        Creates the folders, MLflow's tables, the experiment, and switches the database to write-ahead
+        logging. Safe when several processes do it at once; a matter of milliseconds when it was done before.
+
+        Raises:
+            StoreUnavailable: The folder cannot be written, or the database is damaged or locked.
+        """
+        with reported(self):
+            if not self._is_ready():
+                self.root.mkdir(parents=True, exist_ok=True)
+                with FileLock(self.root / "store.lock"):
+                    self._create()
+        return self
+
+    def _is_ready(self) -> bool:
+        folders = (self.artifacts, self.logs, self.checkpoints)
+        if not self.database.is_file() or not all(folder.is_dir() for folder in folders):
+            return False
+        with closing(sqlite3.connect(f"{self.database.as_uri()}?mode=ro", uri=True)) as connection:
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchall():
+                return False
+            names = connection.execute("SELECT 1 FROM experiments WHERE name = ?", (EXPERIMENT,)).fetchall()
+            (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+        return bool(names) and mode == "wal"
+
+    def _create(self) -> None:
+        for folder in (self.artifacts, self.logs, self.checkpoints):
+            folder.mkdir(exist_ok=True)
+        # MLflow leaves SQLite's rollback journal on, where readers and writers wait for each other.
+        with closing(sqlite3.connect(self.database)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+        from tracking.client import client
+
+        mlflow = client(self)
+        if mlflow.get_experiment_by_name(EXPERIMENT) is None:
+            mlflow.create_experiment(EXPERIMENT, artifact_location=str(self.artifacts))
+
+
+def checked(run_id: str) -> str:
+    """Return `run_id` when it can be one, so that no path is ever built from anything else."""
+    if not RUN_ID.fullmatch(run_id):
+        raise ValueError(f"{run_id!r} is not a run id: MLflow's are 32 hexadecimal digits.")
+    return run_id
+
+
+@contextmanager
+def reported(store: Store) -> Iterator[None]:
+    """Turn what the file system or SQLite says into one sentence.
+
+    Raises:
+        StoreUnavailable: In place of any OSError or sqlite3.Error, also one that MLflow has wrapped.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause = _root_cause(error)
+        if cause is None:
+            raise
+        raise StoreUnavailable(_explain(store, cause)) from error
+
+
+def _root_cause(error: BaseException) -> BaseException | None:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError | sqlite3.Error):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    # MLflow refuses a database of another version in words of its own, without a cause.
+    return error if "database schema" in str(error) else None
+
+
+def _explain(store: Store, cause: BaseException) -> str:
+    text = str(cause)
+    where = store.database
+    elsewhere = "or name another folder in ARENA_MLRUNS"
+    if "locked" in text or "busy" in text:
+        return f"The MLflow database {where} is locked by another program; try again when it has finished."
+    if "not a database" in text or "malformed" in text:
+        return f"{where} is not a readable database ({text}); restore a copy or move it away to start afresh."
+    if "disk is full" in text or (isinstance(cause, OSError) and cause.errno == errno.ENOSPC):
+        return f"The disk that holds {store.root} is full; free some space."
+    if "readonly" in text or isinstance(cause, PermissionError) or "Read-only" in text:
+        return f"{store.root} cannot be written; make it writable {elsewhere}."
+    if isinstance(cause, FileExistsError | NotADirectoryError):
+        return f"{store.root} is not a folder; move that file away {elsewhere}."
+    if "database schema" in text:
+        return f"{where} is of another MLflow version; back it up, then run 'mlflow db upgrade {store.uri}'."
+    if not where.exists():
+        return f"There is no MLflow database at {where}; `make run` or `python -m jobs submit` creates it."
+    if os.geteuid() and not os.access(where, os.R_OK):
+        return f"{where} cannot be read; make it readable {elsewhere}."
+    return f"The MLflow database {where} cannot be used: {text}."
