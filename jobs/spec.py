@@ -105,7 +105,4 @@ class JobSpec:
 def _recipe(architecture: str, recipe: str) -> Any:
     from lightning_modules import registry
 
-    recipes = registry.get(architecture).recipes
-    if recipe not in recipes:
-        raise ValueError(f"{architecture} has no recipe {recipe!r}; it has {', '.join(recipes)}.")
-    return recipes[recipe]
+    return registry.get(architecture).get_recipe(recipe)

@@ -32,9 +32,10 @@ def check_config(config: Mapping[str, Any]) -> None:
     Raises:
         LaunchError: One sentence about the first thing that is wrong.
     """
+    from datamodules.errors import DataError
     from training.check import check_config as check_training
 
     try:
         check_training(dict(config))
-    except ValueError as error:
+    except (ValueError, DataError) as error:
         raise LaunchError(str(error)) from error

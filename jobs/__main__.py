@@ -1,0 +1,258 @@
+"""Jobs from a shell: `python -m jobs submit alexnet vgg16 --source digits`, list, stop, logs, supervise."""
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jobs import requests
+from jobs.engines.local import LocalEngine
+from jobs.errors import LaunchError
+from jobs.logs import read_log
+from jobs.mlflow_ui import stop_mlflow_ui
+from jobs.spec import JobSpec
+from jobs.submit import check_config, submit
+from jobs.supervisor import (
+    ASK_GRACE_S,
+    POLL_INTERVAL_S,
+    TERM_GRACE_S,
+    Supervisor,
+    ensure_supervisor,
+    find_supervisor,
+    stop_supervisor,
+)
+from tracking import runs
+from tracking.runs import Run
+from tracking.store import Store, StoreUnavailable
+
+WRONG = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says and return the exit code."""
+    options = parser().parse_args(arguments)
+    store = Store.default()
+    try:
+        options.act(store, options)
+    except (LaunchError, StoreUnavailable, ValueError) as error:
+        print(error, file=sys.stderr)
+        return WRONG
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `| head` has seen enough
+        sys.stderr.close()
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="python -m jobs", description="Submit, list and stop training jobs.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("submit", help="queue one job per architecture")
+    add_spec_arguments(command)
+    command.set_defaults(act=submit_jobs)
+
+    command = commands.add_parser("list", help="show the runs, newest first")
+    command.add_argument("--all", action="store_true", help="also those beyond the latest 30")
+    command.set_defaults(act=list_jobs)
+
+    command = commands.add_parser("stop", help="ask runs to save a checkpoint and stop")
+    command.add_argument("runs", nargs="+", metavar="RUN", help="name or beginning of the id")
+    command.set_defaults(act=stop_jobs)
+
+    command = commands.add_parser("logs", help="show what a job has printed")
+    command.add_argument("run", metavar="RUN", help="name or beginning of the id")
+    command.add_argument("--lines", type=int, default=200, help="how many of the last lines (200)")
+    command.add_argument("--follow", action="store_true", help="go on until the job ends")
+    command.set_defaults(act=show_log)
+
+    command = commands.add_parser(
+        "supervise", help="start and follow the jobs of this store, in the foreground"
+    )
+    command.add_argument("--ask_grace", type=float, default=ASK_GRACE_S, metavar="S", help="see --term_grace")
+    command.add_argument(
+        "--term_grace",
+        type=float,
+        default=TERM_GRACE_S,
+        metavar="S",
+        help="seconds until SIGTERM, then SIGKILL",
+    )
+    command.add_argument(
+        "--poll", type=float, default=POLL_INTERVAL_S, metavar="S", help="seconds between looks"
+    )
+    command.set_defaults(act=supervise)
+
+    command = commands.add_parser("shutdown", help="stop all jobs, the supervisor and MLflow's page")
+    command.set_defaults(act=shut_down)
+    return top
+
+
+def add_spec_arguments(command: argparse.ArgumentParser) -> None:
+    """What describes a job; the names are those of `JobSpec`."""
+    command.add_argument(
+        "architectures", nargs="*", metavar="ARCHITECTURE", help="such as alexnet or resnet18"
+    )
+    command.add_argument("--config", type=Path, help="a run's YAML, instead of all the rest")
+    command.add_argument("--source", default=JobSpec.source, help="data source (%(default)s)")
+    command.add_argument("--root", help="folder of the data, for a source that needs one")
+    command.add_argument("--recipe", default=JobSpec.recipe, help="paper, modern or quick (%(default)s)")
+    command.add_argument("--epochs", type=int, help="the recipe's by default")
+    command.add_argument("--image_size", type=int, default=JobSpec.image_size, help="pixels (%(default)s)")
+    command.add_argument("--batch_size", type=int, help="the recipe's by default")
+    command.add_argument("--precision", help="such as bf16-mixed or 32-true; what is fast here by default")
+    command.add_argument(
+        "--devices", type=devices, default=JobSpec.devices, help="a number, or auto for all (1)"
+    )
+    command.add_argument("--seed", type=int, default=JobSpec.seed, help="(%(default)s)")
+    command.add_argument("--num_workers", type=int, help="processes that load data; chosen by default")
+    command.add_argument(
+        "--option", action="append", default=[], metavar="ARCHITECTURE.NAME=VALUE", help="may be repeated"
+    )
+
+
+def spec_from(options: argparse.Namespace) -> JobSpec:
+    """What the command line describes. Raises ValueError when an option is not `ARCHITECTURE.NAME=VALUE`."""
+    by_architecture: dict[str, dict[str, str]] = {}
+    for option in options.option:
+        name, equals, value = option.partition("=")
+        architecture, dot, name = name.partition(".")
+        if not (equals and dot and architecture and name):
+            raise ValueError(f"--option {option!r} must read ARCHITECTURE.NAME=VALUE.")
+        by_architecture.setdefault(architecture, {})[name] = value
+    return JobSpec(
+        architectures=tuple(options.architectures),
+        source=options.source,
+        root=options.root,
+        recipe=options.recipe,
+        epochs=options.epochs,
+        image_size=options.image_size,
+        batch_size=options.batch_size,
+        precision=options.precision,
+        devices=options.devices,
+        seed=options.seed,
+        options=by_architecture,
+        num_workers=options.num_workers,
+    )
+
+
+def devices(text: str) -> int | str:
+    """A number of devices, or "auto"."""
+    if text != "auto" and not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor auto")
+    return text if text == "auto" else int(text)
+
+
+def submit_jobs(store: Store, options: argparse.Namespace) -> None:
+    """Check every configuration, then queue them all."""
+    configs = [read_yaml(options.config)] if options.config else spec_from(options).configs()
+    for config in configs:
+        check_config(config)
+    store.open()
+    started = find_supervisor(store) is None
+    ensure_supervisor(store)
+    if started:
+        print(f"Started the supervisor of {store.root}; `python -m jobs shutdown` ends it.", file=sys.stderr)
+    for config in configs:
+        run_id = submit(store, config, check=False)
+        print(f"{run_id}  {runs.get_run(store, run_id).name}")
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """A run's configuration. Raises ValueError when the file holds none."""
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{file} cannot be read as YAML: {str(error).splitlines()[0]}.") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{file} is not a run's YAML: it has to have the keys trainer, model and data.")
+    return config
+
+
+def list_jobs(store: Store, options: argparse.Namespace) -> None:
+    """Print a table of the runs."""
+    found = runs.list_runs(store)
+    shown = found if options.all else found[:30]
+    rows = [("RUN", "NAME", "STATUS", "PROGRESS", "TIME", "TOP-1 ERROR"), *(table_row(run) for run in shown)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if len(shown) < len(found):
+        print(f"and {len(found) - len(shown)} older ones: --all")
+
+
+def table_row(run: Run) -> tuple[str, ...]:
+    """One line of `list`."""
+    error = run.metrics.get("val/error_top1")
+    return (
+        run.run_id[:8],
+        run.name,
+        "STOPPING" if run.is_stopping else run.status,
+        f"{run.progress:.0%}",
+        "" if run.duration_s is None else f"{run.duration_s:.0f} s",
+        "" if error is None else f"{error:.2f} %",
+    )
+
+
+def stop_jobs(store: Store, options: argparse.Namespace) -> None:
+    """Write the requests; the supervisor sees to them."""
+    for run in [runs.find_run(store, name) for name in options.runs]:
+        requests.request_stop(store, run.run_id)
+        print(f"{run.name} is asked to stop.")
+    ensure_supervisor(store)
+
+
+def show_log(store: Store, options: argparse.Namespace) -> None:
+    """Print the log, and what is added to it."""
+    run = runs.find_run(store, options.run)
+    print(read_log(store, run.run_id, options.lines))
+    file = store.log_file(run.run_id)
+    position = file.stat().st_size if file.exists() else 0
+    while options.follow and runs.get_run(store, run.run_id).is_active:
+        time.sleep(0.5)
+        if file.exists():
+            with file.open(encoding="utf-8", errors="replace") as log:
+                log.seek(position)
+                print(log.read(), end="", flush=True)
+                position = log.tell()
+
+
+def supervise(store: Store, options: argparse.Namespace) -> None:
+    """Be the supervisor."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
+    store.open()
+    Supervisor(
+        store,
+        LocalEngine(store),
+        ask_grace_s=options.ask_grace,
+        term_grace_s=options.term_grace,
+        poll_interval_s=options.poll,
+    ).run()
+
+
+def shut_down(store: Store, options: argparse.Namespace) -> None:
+    """Stop everything that works on this store."""
+    active = runs.list_runs(store, runs.ACTIVE_STATUSES) if store.database.exists() else []
+    if active:
+        ensure_supervisor(store)
+        print(f"Asking {len(active)} jobs to stop ...")
+        for run in active:
+            requests.request_stop(store, run.run_id)
+    deadline = time.monotonic() + ASK_GRACE_S + TERM_GRACE_S + 20
+    while active and time.monotonic() < deadline:
+        time.sleep(0.5)
+        active = runs.list_runs(store, runs.ACTIVE_STATUSES)
+    if active:
+        raise LaunchError(f"{len(active)} jobs did not stop: {', '.join(run.name for run in active)}.")
+    print("Stopped the supervisor." if stop_supervisor(store) else "No supervisor was running.")
+    if stop_mlflow_ui(store):
+        print("Stopped MLflow's page.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""Jobs as processes of this machine, each in device slots of its own."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from jobs import processes
+from jobs.engines import Exit
+from jobs.errors import LaunchError
+from jobs.machine import describe_machine
+from tracking import records, runs
+from tracking.runs import Run
+from tracking.store import REPOSITORY, Store
+
+TRAIN = (sys.executable, "-m", "training", "fit")
+
+
+class LocalEngine:
+    """Starts each job in its own session, with its own log file, in as many slots as it wants devices.
+
+    Args:
+        store: Where the runs are.
+        slots: Names such as "cpu:0" or "cuda:0"; those of this machine by default.
+        command: The training program; `--config FILE --run_id ID` is added.
+    """
+
+    def __init__(
+        self, store: Store, slots: Sequence[str] | None = None, command: Sequence[str] = TRAIN
+    ) -> None:
+        self.store = store
+        self.slots = tuple(slots if slots is not None else describe_machine().slots)
+        self.command = tuple(command)
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def submit(self, run: Run, busy: Iterable[Run]) -> bool:
+        """Start the run if enough slots are free.
+
+        Raises:
+            LaunchError: It wants more devices than there are, or its process cannot be started.
+            StoreUnavailable: The store cannot be written; asking again later is safe.
+        """
+        if "job.slots" in run.tags and (lost := self._find_lost(run.run_id)):
+            self._record(run.run_id, lost)
+            return True
+        wanted = count_slots(yaml.safe_load(runs.read_config(self.store, run.run_id)), self.slots)
+        taken = {slot for other in busy for slot in slots_of(other)}
+        free = [slot for slot in self.slots if slot not in taken]
+        if len(free) < wanted:
+            return False
+        self._start(run, free[:wanted])
+        return True
+
+    def poll(self, run: Run) -> Exit | None:
+        """How its process ended, None while it lives."""
+        child = self._children.get(run.run_id)
+        if child is not None:
+            code = child.poll()
+            if code is None:
+                return None
+            del self._children[run.run_id]
+            processes.kill_session(child.pid, create_time_of(run))
+            return Exit(code)
+        if self._find(run):
+            return None
+        processes.kill_session(pid_of(run), create_time_of(run))
+        return Exit(None)
+
+    def stop(self, run: Run, *, force: bool) -> None:
+        """Send SIGTERM to its process or, with force, SIGKILL to it and everything it has started."""
+        process = self._find(run)
+        if process is None:
+            return
+        if force:
+            processes.kill_session(process.pid, process.create_time())
+        else:
+            # Not to the whole group: loader processes would die of it and fail a job that is saving its work.
+            with suppress(psutil.Error):
+                process.send_signal(signal.SIGTERM)
+
+    def logs(self, run_id: str) -> Path:
+        """The file with what it printed."""
+        return self.store.log_file(run_id)
+
+    def _find(self, run: Run) -> psutil.Process | None:
+        return processes.find_process(pid_of(run), create_time_of(run), run.run_id)
+
+    def _start(self, run: Run, slots: Sequence[str]) -> None:
+        command = [*self.command, "--config", str(self.store.config_file(run.run_id)), "--run_id", run.run_id]
+        # Before the process exists, so that a successor knows to look for it.
+        records.set_tags(
+            self.store, run.run_id, {"job.slots": join_slots(slots), "job.host": os.uname().nodename}
+        )
+        environment = {"ARENA_MLRUNS": str(self.store.root), "PYTHONUNBUFFERED": "1"}
+        if slots[0].startswith("cuda:"):
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(slot.removeprefix("cuda:") for slot in slots)
+        log_file = self.logs(run.run_id)
+        log_file.write_text(f"$ {shlex.join(command)}\n", encoding="utf-8")
+        try:
+            child = processes.start_detached(command, log_file, cwd=REPOSITORY, environment=environment)
+        except OSError as error:
+            raise LaunchError(f"The training process could not be started: {error.strerror}.") from error
+        self._children[run.run_id] = child
+        self._record(run.run_id, child.pid)
+
+    def _find_lost(self, run_id: str) -> int | None:
+        """The process of a run that was started but not recorded: its starter died, or could not write."""
+        if run_id in self._children:
+            return self._children[run_id].pid
+        process = processes.find_by_word(run_id)
+        return process.pid if process else None
+
+    def _record(self, run_id: str, pid: int) -> None:
+        with suppress(psutil.NoSuchProcess):
+            create_time = psutil.Process(pid).create_time()
+            records.set_tags(self.store, run_id, {"job.pid": pid, "job.create_time": repr(create_time)})
+
+
+def count_slots(config: dict[str, Any], slots: Sequence[str]) -> int:
+    """How many slots a job with that configuration takes.
+
+    Raises:
+        LaunchError: More than there are, or not a number.
+    """
+    devices = config.get("trainer", {}).get("devices", 1)
+    if not slots[0].startswith("cuda:"):
+        return 1  # several processes share one CPU
+    if devices in ("auto", -1, "-1"):
+        return len(slots)
+    if not str(devices).isdigit() or not int(devices):
+        raise LaunchError(f"devices is {devices!r}; it must be a number of GPUs from 1, or 'auto' for all.")
+    if int(devices) > len(slots):
+        raise LaunchError(f"The job wants {devices} GPUs, but this machine has {len(slots)}; ask for fewer.")
+    return int(devices)
+
+
+def join_slots(slots: Sequence[str]) -> str:
+    """`["cuda:0", "cuda:1"]` as `cuda:0,1`."""
+    device = slots[0].partition(":")[0]
+    return f"{device}:{','.join(slot.partition(':')[2] for slot in slots)}"
+
+
+def slots_of(run: Run) -> list[str]:
+    """The slots the run has taken; none for a process that somebody started by hand."""
+    device, _, keys = run.tags.get("job.slots", "").partition(":")
+    return [f"{device}:{key}" for key in keys.split(",") if key]
+
+
+def pid_of(run: Run) -> int:
+    """The number of its process."""
+    return int(run.tags["job.pid"])
+
+
+def create_time_of(run: Run) -> float:
+    """When its process began, unix seconds."""
+    return float(run.tags.get("job.create_time", "nan"))

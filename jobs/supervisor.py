@@ -1,0 +1,250 @@
+"""The one process per store that turns SCHEDULED runs into processes and sees to it that each one ends."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+
+from filelock import FileLock, Timeout
+
+from jobs.engines import Engine, Exit
+from jobs.errors import LaunchError
+from jobs.processes import Background, bury, start_detached
+from tracking import records, runs
+from tracking.runs import ACTIVE_STATUSES, Run
+from tracking.store import REPOSITORY, Store, StoreUnavailable
+
+ASK_GRACE_S = 30.0
+TERM_GRACE_S = 10.0
+POLL_INTERVAL_S = 1.0
+START_TIMEOUT_S = 60.0
+# A run is RUNNING for moments before it is complete, and for the seconds in which a process started by
+# hand has not said its number yet.
+UNCLAIMED_GRACE_S = 120.0
+
+log = logging.getLogger("jobs.supervisor")
+
+
+class Supervisor:
+    """Starts jobs in the order they were submitted, follows them, and ends those that were asked to stop.
+
+    All it knows is in the store, so that a successor finds everything as it was.
+
+    Args:
+        store: Where the runs are.
+        engine: Where the jobs run.
+        ask_grace_s: How long a job may take to end after it was asked to.
+        term_grace_s: How long it may then take after SIGTERM, before everything of it is killed.
+        poll_interval_s: How often to look.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        *,
+        ask_grace_s: float = ASK_GRACE_S,
+        term_grace_s: float = TERM_GRACE_S,
+        poll_interval_s: float = POLL_INTERVAL_S,
+    ) -> None:
+        self.store = store
+        self.engine = engine
+        self.ask_grace_s = ask_grace_s
+        self.term_grace_s = term_grace_s
+        self.poll_interval_s = poll_interval_s
+        self._leaving = threading.Event()
+        self._followed: dict[str, Run] = {}
+        self._ended_at: dict[str, float] = {}
+        self._terminated_at: dict[str, float] = {}
+
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT; jobs go on without it.
+
+        Raises:
+            LaunchError: Another supervisor has this store.
+            StoreUnavailable: The store cannot be used.
+        """
+        self.store.open()
+        # Whoever only looks whether the lock is free holds it for a moment.
+        lock = FileLock(self.store.root / "supervisor.lock", timeout=2)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise LaunchError(f"Another supervisor looks after {self.store.root} already.") from error
+        with lock:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self._leave)
+            me = Background.of(os.getpid())
+            me.write(state_file(self.store))
+            log.info("looking after %s", self.store.root)
+            while not self._leaving.is_set() and Background.read(state_file(self.store)) == me:
+                self._step_safely()
+                self._leaving.wait(self.poll_interval_s)
+            log.info("leaving; %d jobs go on", len(self._followed))
+
+    def step(self) -> None:
+        """Look once at everything. Raises StoreUnavailable."""
+        active = sorted(
+            runs.list_runs(self.store, ACTIVE_STATUSES), key=lambda run: (run.created_at, run.run_id)
+        )
+        waiting = []
+        for run in active:
+            if "job.pid" in run.tags:
+                self._followed[run.run_id] = run
+            elif run.status == "RUNNING":
+                self._check_unclaimed(run)
+            elif run.is_stopping:
+                self._end(run, "KILLED", "stopped before it began")
+            else:
+                waiting.append(run)
+        still_active = {run.run_id for run in active}
+        for run in list(self._followed.values()):
+            self._follow(run, run.run_id in still_active)
+        self._start(waiting)
+
+    def _leave(self, signum: int, frame: FrameType | None) -> None:
+        self._leaving.set()
+
+    def _step_safely(self) -> None:
+        try:
+            self.step()
+        except StoreUnavailable as error:
+            log.warning("%s Trying again.", error)
+        except Exception:
+            # One odd run must not leave all the others without a supervisor.
+            log.exception("unexpected; trying again")
+
+    def _start(self, waiting: list[Run]) -> None:
+        for run in waiting:
+            try:
+                if not self.engine.submit(run, self._followed.values()):
+                    return  # whoever comes later does not overtake
+            except (LaunchError, ValueError) as error:
+                self._end(run, "FAILED", str(error))
+            else:
+                self._followed[run.run_id] = runs.get_run(self.store, run.run_id)
+                log.info("started %s (%s)", run.name, run.run_id)
+
+    def _follow(self, run: Run, is_active: bool) -> None:
+        ended = self.engine.poll(run)
+        if ended is not None:
+            self._conclude(run, ended)
+        elif not is_active:
+            # Its record is complete, but the process has not gone yet.
+            since = self._ended_at.setdefault(run.run_id, time.time())
+            if time.time() - since > self.ask_grace_s:
+                self.engine.stop(run, force=True)
+        elif run.is_stopping:
+            self._escalate(run)
+
+    def _escalate(self, run: Run) -> None:
+        now = time.time()
+        requested_at = float(run.tags.get("job.stop_requested_at", 0)) / 1000
+        if now - requested_at < self.ask_grace_s:
+            return
+        terminated_at = self._terminated_at.get(run.run_id)
+        if terminated_at is None:
+            log.info("%s does not stop: SIGTERM", run.name)
+            self.engine.stop(run, force=False)
+            self._terminated_at[run.run_id] = now
+        elif now - terminated_at >= self.term_grace_s:
+            log.info("%s does not stop: SIGKILL", run.name)
+            self.engine.stop(run, force=True)
+
+    def _conclude(self, run: Run, ended: Exit) -> None:
+        try:
+            run = runs.get_run(self.store, run.run_id)
+        except ValueError:
+            log.info("%s was deleted", run.name)
+        else:
+            if ended.code is not None:
+                records.set_tags(self.store, run.run_id, {"job.exit_code": ended.code})
+            if not run.is_active:
+                log.info("%s is %s", run.name, run.status)
+            elif run.is_stopping:
+                self._end(run, "KILLED", "stopped on request")
+            else:
+                self._end(run, "FAILED", explain(ended))
+        for memory in (self._followed, self._ended_at, self._terminated_at):
+            memory.pop(run.run_id, None)
+
+    def _check_unclaimed(self, run: Run) -> None:
+        ours = "job.submitted_at" in run.tags
+        if ours and time.time() - run.created_at > UNCLAIMED_GRACE_S:
+            self._end(
+                run, "FAILED", "Whoever submitted this run ended before it was complete; submit it again."
+            )
+
+    def _end(self, run: Run, status: str, reason: str) -> None:
+        if status == "FAILED":
+            records.set_tags(self.store, run.run_id, {"job.error": reason})
+        records.set_status(self.store, run.run_id, status)
+        log.info("%s is %s: %s", run.name, status, reason)
+
+
+def explain(ended: Exit) -> str:
+    """One sentence why a process that left no terminal record counts as failed."""
+    if ended.code is None:
+        return "The training process is gone (killed, or the machine was restarted); see the log."
+    if ended.code == 0:
+        return "The training process ended with exit code 0 but recorded no result; see the log."
+    if ended.code < 0:
+        name = signal.Signals(-ended.code).name
+        hint = ", often for lack of memory" if name == "SIGKILL" else ""
+        return f"The training process was killed by {name}{hint}; see the log."
+    return f"The training process ended with exit code {ended.code}; see the log."
+
+
+def state_file(store: Store) -> Path:
+    """Says which process the supervisor is."""
+    return store.root / "supervisor.json"
+
+
+def find_supervisor(store: Store) -> Background | None:
+    """The supervisor of the store if it lives."""
+    return Background.read(state_file(store))
+
+
+def ensure_supervisor(store: Store) -> Background:
+    """Return the store's supervisor, started in the background unless it lives already.
+
+    Raises:
+        LaunchError: It does not start; the message names its log.
+        StoreUnavailable: The store cannot be used.
+    """
+    store.open()
+    with FileLock(store.root / "supervisor.start.lock"):
+        if found := find_supervisor(store):
+            return found
+        log_file = store.logs / "supervisor.log"
+        command = [sys.executable, "-m", "jobs", "supervise"]
+        environment = {"ARENA_MLRUNS": str(store.root)}
+        child = start_detached(command, log_file, cwd=REPOSITORY, environment=environment)
+        bury(child)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline and child.returncode is None:
+            if found := find_supervisor(store):
+                return found
+            time.sleep(0.05)
+        # Started by hand in this very moment, it holds the lock that ours could not get.
+        if found := find_supervisor(store):
+            return found
+    raise LaunchError(f"The supervisor did not start; {log_file} says why.")
+
+
+def stop_supervisor(store: Store, timeout_s: float = 10.0) -> bool:
+    """End the supervisor, not its jobs; whether there was one. Raises LaunchError when it does not end."""
+    found = find_supervisor(store)
+    if found is None:
+        return False
+    os.kill(found.pid, signal.SIGTERM)
+    deadline = time.monotonic() + timeout_s
+    while find_supervisor(store):
+        if time.monotonic() > deadline:
+            raise LaunchError(f"The supervisor (process {found.pid}) does not end.")
+        time.sleep(0.05)
+    return True
