@@ -1,0 +1,81 @@
+"""`python -m dashboard`: start the supervisor and the dashboard, and print the address.
+
+    python -m dashboard --port 8600
+"""
+
+import argparse
+import os
+import socket
+import sys
+from pathlib import Path
+
+from jobs.errors import LaunchError
+from jobs.supervisor import ensure_supervisor
+from tracking.runs import list_runs
+from tracking.store import Store, StoreUnavailable
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 8501
+APP = Path(__file__).parent / "app.py"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the dashboard until Ctrl-C; 2 says that it could not start."""
+    parser = argparse.ArgumentParser(prog="python -m dashboard", description="Start the dashboard on this machine.")
+    parser.add_argument("--port", default=os.environ.get("PORT") or str(DEFAULT_PORT), help="8501, or PORT, by default")
+    try:
+        port = read_port(parser.parse_args(arguments).port)
+        store = Store.default().open()
+        ensure_supervisor(store)
+    except (ValueError, StoreUnavailable, LaunchError) as problem:
+        print(problem, file=sys.stderr)
+        return 2
+    print(f"Convnet arena: http://{HOST}:{port}   (Ctrl-C ends the dashboard)", flush=True)
+    serve(port, store)
+    print(f"\n{farewell(store)}", flush=True)
+    return 0
+
+
+def read_port(text: str) -> int:
+    """Check that one can listen on a port.
+
+    Raises:
+        ValueError: it is no port, or another program listens there.
+    """
+    if not text.isdecimal() or not 1024 <= int(text) <= 65535:
+        raise ValueError(f"{text!r} is not a port; choose a number from 1024 to 65535.")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, int(text)))
+        except OSError:
+            raise ValueError(
+                f"Port {text} is already taken, perhaps by a dashboard that still runs; "
+                f"end that one or choose another port with PORT={int(text) % 65535 + 1}."
+            ) from None
+    return int(text)
+
+
+def serve(port: int, store: Store) -> None:
+    """Run Streamlit in this process until it is told to end."""
+    from streamlit.web import bootstrap
+
+    # Streamlit reads .streamlit/config.toml of the working directory; ours must hold wherever one started from.
+    os.environ["ARENA_MLRUNS"] = str(store.root)
+    os.chdir(APP.parents[1])
+    options = {"server_port": port, "server_address": HOST}
+    bootstrap.load_config_options(options)
+    bootstrap.run(str(APP), False, [], options)
+
+
+def farewell(store: Store) -> str:
+    """Say what goes on without the dashboard."""
+    active = len(list_runs(store, ["RUNNING", "SCHEDULED"]))
+    if not active:
+        return "The dashboard has ended; no job is running. `make stop` ends the supervisor too."
+    what = "1 job goes on" if active == 1 else f"{active} jobs go on"
+    return f"The dashboard has ended; {what} without it. `make stop` stops the jobs too."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""The frame around every page: navigation, the line on what is running, and errors in plain words.
+
+Started by `python -m dashboard`; Streamlit runs this file once for every interaction.
+"""
+
+import gc
+from functools import lru_cache
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import catalogue
+from dashboard.board import Board, read_board
+from dashboard.errors import plain_words
+from dashboard.live import live
+from dashboard.navigation import discover_pages
+from dashboard.workplace import keep_supervised, open_store
+
+HERE = Path(__file__).parent
+
+
+@lru_cache
+def freeze_imports() -> None:
+    """Take what is imported out of the collector's sight: Streamlit collects after every rerun."""
+    gc.collect()
+    gc.freeze()
+
+
+def show_summary() -> bool:
+    """Say in the sidebar what is running."""
+    board: Board = read_board(open_store())
+    st.caption(f":material/{'play_circle' if board.is_active else 'check_circle'}: {board.summary}")
+    return board.is_active
+
+
+def main() -> None:
+    """Lay out the frame and run the chosen page in it."""
+    freeze_imports()
+    st.set_page_config("Convnet arena", HERE / "icon.svg", layout="wide", initial_sidebar_state=220)
+    st.html(HERE / "style.css")
+    pages = discover_pages()
+    page = st.navigation(
+        [
+            st.Page(page.path, title=page.title, icon=page.icon, url_path=page.url_path, default=page is pages[0])
+            for page in pages
+        ]
+    )
+    catalogue.warm_up()
+    with plain_words():
+        keep_supervised(open_store())
+    with plain_words():
+        with st.sidebar:
+            live(show_summary, read_board(open_store()).is_active)
+        page.run()
+
+
+main()

@@ -1,0 +1,29 @@
+"""Runs: the queue, what is running, what is done; one run in full at `?run=<id>`."""
+
+import streamlit as st
+
+from dashboard.board import read_board
+from dashboard.live import live
+from dashboard.run_detail import show_head, show_progress, show_settings
+from dashboard.run_rows import show_active, show_done, show_empty
+from dashboard.workplace import open_store
+
+TITLE = "Runs"
+ICON = ":material/list_alt:"
+ORDER = 3
+
+if run_id := st.query_params.get("run"):
+    run = show_head(run_id)
+    live(show_progress, run.is_active, run_id)
+    show_settings(run)
+    st.stop()
+
+board = read_board(open_store())
+st.header("Runs", anchor=False)
+if board.is_empty:
+    show_empty()
+    st.stop()
+st.subheader("Now", anchor=False)
+live(show_active, board.is_active)
+st.subheader("Done", anchor=False)
+show_done(board.done)

@@ -1,0 +1,150 @@
+"""Figures: pure functions from arrays to plotly.
+
+Axes and texts take their colours from Streamlit's theme (light or dark); only lines and marks are coloured
+here. Every figure keeps `uirevision`, so that a zoom survives the refresh of a live page.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from tsdownsample import MinMaxLTTBDownsampler
+
+from dashboard import palette
+
+Values = NDArray[np.float64]
+
+MAX_POINTS = 500
+CONFIG: Mapping[str, object] = {
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve: a metric of one run on one split."""
+
+    label: str
+    colour: str
+    split: Literal["train", "val"]
+    x: Values
+    y: Values
+    symbol: str = "circle"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One point of a scatter: a run of ours, or what a paper published."""
+
+    label: str
+    colour: str
+    x: float
+    y: float
+    published: bool
+    detail: str
+    symbol: str = "circle"
+
+
+def downsample(x: Values, y: Values, max_points: int = MAX_POINTS) -> tuple[Values, Values]:
+    """Thin a curve to the points that carry its shape (extremes included); short ones stay whole."""
+    finite = np.isfinite(x) & np.isfinite(y)
+    x, y = np.ascontiguousarray(x[finite]), np.ascontiguousarray(y[finite])
+    if len(y) <= max_points:
+        return x, y
+    kept = MinMaxLTTBDownsampler().downsample(x, y, n_out=max_points)
+    return x[kept], y[kept]
+
+
+def curves(
+    lines: Iterable[Line], x_title: str, y_title: str, *, height: int = 420, log_y: bool = False, legend: bool = True
+) -> go.Figure:
+    """Overlay curves: validation solid with marks, training dashed and thinner; one colour a run."""
+    figure = go.Figure()
+    named: set[str] = set()
+    for line in sorted(lines, key=lambda line: line.split != "val"):
+        x, y = downsample(line.x, line.y)
+        val = line.split == "val"
+        few = len(x) <= 40
+        figure.add_scatter(
+            x=x,
+            y=y,
+            name=line.label,
+            legendgroup=line.label,
+            showlegend=legend and line.label not in named,
+            mode="lines+markers" if few and val else "markers" if len(x) == 1 else "lines",
+            line={"color": line.colour, "width": 2.4 if val else 1.4, "dash": "solid" if val else "dash"},
+            marker={"color": line.colour, "symbol": line.symbol, "size": 7 if val else 5},
+            opacity=1.0 if val else 0.75,
+            hovertemplate=f"<b>%{{y:.4~g}}</b> at %{{x:.4~g}}<br>{line.label} · {_SPLITS[line.split]}<extra></extra>",
+        )
+        named.add(line.label)
+    _lay_out(figure, x_title, y_title, height)
+    figure.update_yaxes(type="log" if log_y else "linear", rangemode="normal" if log_y else "tozero")
+    return figure
+
+
+def scatter(marks: Sequence[Mark], x_title: str, y_title: str, *, height: int = 380) -> go.Figure:
+    """Set errors against a cost on a logarithmic axis; published figures are hollow diamonds, named as such."""
+    figure = go.Figure()
+    for published in (True, False):
+        group = [mark for mark in marks if mark.published == published]
+        if not group:
+            continue
+        colours = [mark.colour for mark in group]
+        symbols = ["diamond-open" if published else mark.symbol for mark in group]
+        figure.add_scatter(
+            x=np.array([mark.x for mark in group]),
+            y=np.array([mark.y for mark in group]),
+            name="paper, on ImageNet" if published else "runs here",
+            mode="markers+text",
+            text=[f"<i>{mark.label} (paper)</i>" if published else mark.label for mark in group],
+            textposition=["top center" if index % 2 == 0 else "bottom center" for index in range(len(group))],
+            textfont={"size": 11},
+            cliponaxis=False,
+            marker={"color": colours, "symbol": symbols, "size": 12, "line": {"width": 2}},
+            customdata=[mark.detail for mark in group],
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+    _lay_out(figure, x_title, y_title, height)
+    figure.update_xaxes(type="log", dtick=1)
+    figure.update_yaxes(rangemode="tozero")
+    return figure
+
+
+def layer_bars(names: Sequence[str], counts: Sequence[int], colour: str, x_title: str) -> go.Figure:
+    """Draw one bar a layer, from the image (top) to the classes (bottom)."""
+    figure = go.Figure()
+    total = max(1, sum(counts))
+    figure.add_bar(
+        x=np.array(counts),
+        y=list(names),
+        orientation="h",
+        marker={"color": colour},
+        customdata=np.array(counts) * 100 / total,
+        hovertemplate="<b>%{y}</b><br>%{x:,} (%{customdata:.1f} %)<extra></extra>",
+    )
+    _lay_out(figure, x_title, "", max(220, 64 + 22 * len(names)))
+    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)
+    figure.update_layout(bargap=0.25, showlegend=False)
+    return figure
+
+
+_SPLITS = {"val": "validation", "train": "training"}
+
+
+def _lay_out(figure: go.Figure, x_title: str, y_title: str, height: int) -> None:
+    layout: dict[str, Any] = {
+        "height": height,
+        "uirevision": "keep",
+        "hovermode": "closest",
+        "margin": {"l": 8, "r": 16, "t": 36, "b": 8},
+        "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "left", "x": 0, "title": None},
+        "xaxis": {"title": {"text": x_title}, "automargin": True, "zeroline": False},
+        "yaxis": {"title": {"text": y_title}, "automargin": True, "zeroline": False},
+        "colorway": list(palette.COLOURS),
+    }
+    figure.update_layout(layout)

@@ -1,0 +1,29 @@
+"""The one place where an error becomes a sentence on the page."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+from jobs.errors import LaunchError
+from tracking.store import StoreUnavailable
+
+LOG = logging.getLogger(__name__)
+
+
+@contextmanager
+def plain_words() -> Iterator[None]:
+    """Show what goes wrong inside as one sentence with the way out, never as a traceback."""
+    try:
+        yield
+    except StoreUnavailable as problem:
+        st.error(f"{problem}  \nRunning jobs are not affected. Put it right, then reload this page.", icon=":material/database_off:")
+    except (LaunchError, ValueError) as problem:
+        st.error(str(problem), icon=":material/error:")
+    except Exception:
+        LOG.exception("A page failed")
+        st.error(
+            "Something in the dashboard itself went wrong; the terminal it was started from says what. "
+            "Running jobs are not affected, and reloading this page is safe.",
+            icon=":material/error:",
+        )

@@ -1,0 +1,80 @@
+"""What Home says: how to start, what came out best, what this machine has."""
+
+import streamlit as st
+from jobs.machine import Machine, describe_machine
+from jobs.spec import JobSpec
+from tracking.comparison import best_per_architecture
+
+from dashboard import formatting, palette
+from dashboard.launching import launch
+from dashboard.run_rows import RUNS_PAGE, setting_text
+from dashboard.workplace import open_store
+
+LAUNCH_PAGE = "app_pages/launch.py"
+QUICK_ARENA = JobSpec(architectures=("alexnet", "vgg16", "googlenet", "resnet18"), source="digits", recipe="quick")
+
+
+def show_start(*, empty: bool) -> None:
+    """Say what this is and offer the one way to start."""
+    if empty:
+        with st.container(border=True, key="start", gap="medium"):
+            st.markdown(
+                "Four networks that won or changed ImageNet wait to learn 1,797 real handwritten digits on this "
+                "machine. Launch them together, watch their errors fall, then compare them side by side."
+            )
+            with st.container(horizontal=True, gap="small"):
+                _show_quick_arena(primary=True)
+                st.page_link(LAUNCH_PAGE, label="Choose networks and data myself", icon=":material/tune:")
+        return
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        if st.button("Launch networks", type="primary", icon=":material/rocket_launch:"):
+            st.switch_page(LAUNCH_PAGE)
+        _show_quick_arena(primary=False)
+
+
+def show_best() -> None:
+    """List the best result of every architecture that has one."""
+    for run in best_per_architecture(open_store()):
+        with st.container(key=f"row-best-{run.run_id}", horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"**{run.architecture}**", width=120)
+            st.markdown(formatting.percent(run.metrics.get("val/error_top1")), width=80)
+            st.markdown(f":gray[{setting_text(run)}]", width=220)
+            st.page_link(RUNS_PAGE, label=run.name, query_params={"run": run.run_id}, width=220)
+
+
+def show_machine() -> None:
+    """Say what there is to train on."""
+    machine = describe_machine()
+    with st.container(border=True, key="machine", gap="small"):
+        for icon, text in machine_lines(machine):
+            st.markdown(f":material/{icon}: {text}")
+
+
+def machine_lines(machine: Machine) -> list[tuple[str, str]]:
+    """Describe a machine in a few lines, each with its icon."""
+    lines = [
+        ("memory", f"{machine.cpu}, {formatting.plural(machine.cores, 'core')}"),
+        ("storage", f"{formatting.size(machine.memory_bytes)} of memory"),
+    ]
+    lines += [
+        ("developer_board", gpu.name + (f", {formatting.size(gpu.memory_bytes)}" if gpu.memory_bytes else ""))
+        for gpu in machine.gpus
+    ]
+    if not machine.gpus:
+        kind = "Apple's GPU through MPS" if machine.accelerator == "mps" else "no GPU: networks train on the processor"
+        lines.append(("developer_board", kind))
+    jobs = formatting.plural(len(machine.slots), "job")
+    return [*lines, ("stacks", f"{jobs} at a time; the others queue")]
+
+
+def _show_quick_arena(*, primary: bool) -> None:
+    wanted = st.button(
+        "Launch the quick arena",
+        type="primary" if primary else "secondary",
+        icon=":material/rocket_launch:" if primary else ":material/bolt:",
+        help="AlexNet, VGG-16, GoogLeNet and ResNet-18 on the digits, one after another",
+    )
+    if wanted:
+        with st.spinner("Checking the four networks and putting them in the queue …"):
+            launch(open_store(), QUICK_ARENA)
+        st.rerun()

@@ -1,0 +1,55 @@
+"""What one can do with a run: stop, clone, delete, open in MLflow."""
+
+import streamlit as st
+from jobs.mlflow_ui import ensure_mlflow_ui, find_mlflow_ui, run_url
+from jobs.requests import delete_run, request_stop
+from tracking.runs import Run, read_config
+
+from dashboard.forms import clone_params
+from dashboard.workplace import open_store
+
+LAUNCH_PAGE = "app_pages/launch.py"
+
+
+def show_actions(run: Run) -> None:
+    """Show the buttons that fit the run's status."""
+    with st.container(horizontal=True, width="content", gap="small", vertical_alignment="center"):
+        if run.is_active:
+            _show_stop(run)
+        if st.button("Clone", icon=":material/content_copy:", help="Fill in the launch form with these settings"):
+            st.switch_page(LAUNCH_PAGE, query_params=clone_params(read_config(open_store(), run.run_id)))
+        _show_mlflow(run)
+        if run.is_terminal:
+            _show_delete(run)
+
+
+def _show_stop(run: Run) -> None:
+    label = "Stopping …" if run.is_stopping else "Stop"
+    wanted = st.button(
+        label,
+        icon=":material/stop_circle:",
+        disabled=run.is_stopping,
+        help="It saves a checkpoint and ends; the results so far stay.",
+    )
+    if wanted:
+        request_stop(open_store(), run.run_id)
+        st.rerun()
+
+
+def _show_delete(run: Run) -> None:
+    with st.popover("Delete", icon=":material/delete:"):
+        st.markdown(f"Delete **{run.name}** with its log and checkpoints? This cannot be undone.")
+        if st.button("Delete this run", type="primary", icon=":material/delete_forever:"):
+            delete_run(open_store(), run.run_id)
+            st.query_params.clear()
+            st.rerun()
+
+
+def _show_mlflow(run: Run) -> None:
+    base_url = find_mlflow_ui(open_store())
+    if base_url is not None:
+        st.link_button("Open in MLflow", run_url(base_url, run), icon=":material/open_in_new:")
+    elif st.button("Start the MLflow UI", icon=":material/monitoring:", help="MLflow's own page on these runs"):
+        with st.spinner("Starting the MLflow UI …"):
+            ensure_mlflow_ui(open_store())
+        st.rerun()

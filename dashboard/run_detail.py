@@ -1,0 +1,106 @@
+"""One run: how it is, its curves, its log and its settings."""
+
+from collections.abc import Mapping
+
+import streamlit as st
+from jobs.logs import read_log
+from tracking.runs import Run, get_run, read_config
+
+from dashboard import charts, curves, formatting
+from dashboard.run_actions import show_actions
+from dashboard.run_rows import RUNS_PAGE, progress_text, remaining_text, setting_text, status_text
+from dashboard.workplace import open_store
+
+LOG_LINES = 200
+CHARTS = ("error_top1", "loss")
+
+
+def show_head(run_id: str) -> Run:
+    """Show the run's name and what one can do with it.
+
+    Raises:
+        ValueError: there is no such run.
+    """
+    run = get_run(open_store(), run_id)
+    st.page_link(RUNS_PAGE, label="All runs", icon=":material/arrow_back:")
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        with st.container(gap=None, width="content"):
+            st.header(run.name, anchor=False)
+            st.caption(f"{run.architecture} on {setting_text(run)} · submitted {formatting.clock(run.created_at)}")
+        show_actions(run)
+    return run
+
+
+def show_progress(run_id: str) -> bool:
+    """Show what changes while the run trains: status, figures, curves, log; say whether it is active."""
+    store = open_store()
+    run = get_run(store, run_id)
+    _show_status(run)
+    _show_figures(run)
+    for column, metric in zip(st.columns(2, gap="medium"), CHARTS, strict=True):
+        with column:
+            _show_curve(run, metric)
+    st.subheader("Log", anchor=False)
+    st.caption(f"The last {LOG_LINES} lines of what the training process printed.")
+    with st.container(height=300, key="log", autoscroll=run.is_active):
+        st.code(read_log(store, run_id, LOG_LINES) or "Nothing printed yet.", language=None, wrap_lines=True)
+    return run.is_active
+
+
+def show_settings(run: Run) -> None:
+    """Show what the run was launched with, and what its training process found out."""
+    st.subheader("Settings", anchor=False)
+    chosen, found, yaml = st.tabs(["As launched", "Found out in training", "YAML"])
+    with chosen:
+        _show_pairs(run.settings)
+    with found:
+        _show_pairs({key: value for key, value in run.params.items() if key not in run.settings})
+    with yaml:
+        st.code(read_config(open_store(), run.run_id), language="yaml")
+
+
+def _show_status(run: Run) -> None:
+    if run.status == "RUNNING":
+        st.progress(run.progress, text=f"{status_text(run)} {progress_text(run)} · {remaining_text(run)}")
+    elif run.status == "SCHEDULED":
+        st.markdown(f"{status_text(run)} It starts as soon as a device is free.")
+    else:
+        st.markdown(f"{status_text(run)} {formatting.ago(run.ended_at)}")
+    if run.error:
+        st.error(run.error, icon=":material/error:")
+    if skipped := run.tags.get("data.skipped"):
+        st.warning(f"{skipped} images could not be read and were left out: {run.tags.get('data.skipped_files', '')}")
+
+
+def _show_figures(run: Run) -> None:
+    figures = {
+        "Top-1 error": formatting.percent(run.metrics.get("val/error_top1")),
+        "Top-5 error": formatting.percent(run.metrics.get("val/error_top5")),
+        "Epochs": formatting.NOTHING if run.epoch is None else f"{run.epoch:.4g} / {run.max_epochs}",
+        "Images per second": formatting.short_count(run.images_per_s),
+        "Training time": formatting.duration(run.duration_s),
+        "Parameters": formatting.short_count(run.parameters),
+    }
+    with st.container(horizontal=True, gap="medium", key="figures"):
+        for label, value in figures.items():
+            st.metric(label, value, width=150)
+
+
+def _show_curve(run: Run, metric: str) -> None:
+    name = formatting.metric_name(metric)
+    unit = ", %" if metric.startswith("error") else ""
+    lines = curves.read_lines(open_store(), [run], metric)
+    st.markdown(f"**{name.capitalize()}** :gray[:small[validation solid, training dashed]]")
+    if not lines:
+        st.caption("The curve begins with the first epoch.")
+        return
+    figure = charts.curves(lines, "Epoch", f"{name.capitalize()}{unit}", height=300, legend=False)
+    st.plotly_chart(figure, key=f"curve-{metric}", config=dict(charts.CONFIG), alt=f"{name} of {run.name} by epoch")
+
+
+def _show_pairs(pairs: Mapping[str, str]) -> None:
+    if not pairs:
+        st.caption("Nothing yet.")
+        return
+    rows = "\n".join(f"| `{key}` | {value} |" for key, value in sorted(pairs.items()))
+    st.markdown(f"| Setting | Value |\n|:--|:--|\n{rows}")
