@@ -1,0 +1,35 @@
+"""A store of its own for every test; MLflow's tables are made once, since that takes seconds."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tracking.store import Store
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # MLflow's own mapping of its tables, with SQLAlchemy 2.1.
+    config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy:DeprecationWarning")
+
+
+@pytest.fixture(scope="session")
+def prepared_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Store(tmp_path_factory.mktemp("prepared") / "mlruns").open().root
+
+
+@pytest.fixture
+def store(prepared_root: Path, tmp_path: Path) -> Store:
+    root = tmp_path / "mlruns"
+    shutil.copytree(prepared_root, root)
+    return Store(root)
+
+
+@pytest.fixture
+def config() -> dict:
+    return {
+        "seed_everything": 0,
+        "trainer": {"max_epochs": 5, "accelerator": "auto", "devices": 1},
+        "model": {"architecture": "alexnet", "recipe": "quick", "options": {}},
+        "data": {"source": "digits", "root": None, "image_size": 64, "batch_size": 64},
+    }

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from tracking import comparison, records, runs, series
+
+
+@pytest.fixture
+def run(store, config):
+    run_id = records.create_run(store, config, name="one")
+    records.log_params(store, run_id, {"steps_per_epoch": 10, "images_per_step": 64, "precision": "32-true"})
+    for step, value in ((10, 50.0), (20, 20.0), (30, 30.0)):
+        records.log_metrics(store, run_id, {"val/error_top1": value, "train/images_per_s": value}, step)
+    return runs.get_run(store, run_id)
+
+
+def read(store, run, key="val/error_top1"):
+    return series.read_series(store, [run.run_id], [key])[run.run_id, key]
+
+
+def test_arrays_in_the_order_of_steps(store, run):
+    found = read(store, run)
+    assert found.steps.tolist() == [10, 20, 30] and found.steps.dtype == np.int64
+    assert found.values.tolist() == [50.0, 20.0, 30.0]
+    assert (np.diff(found.times) >= 0).all() and len(found) == 3
+
+
+def test_the_latest_wins_after_a_resume(store, run):
+    records.log_metrics(store, run.run_id, {"val/error_top1": 25.0}, 20)
+    records.log_metrics(store, run.run_id, {"val/error_top1": 15.0}, 30)
+    found = read(store, run)
+    assert found.steps.tolist() == [10, 20, 30]
+    assert found.values.tolist() == [50.0, 25.0, 15.0]
+
+
+def test_nothing_logged_is_empty(store, run):
+    found = read(store, run, "none")
+    assert len(found) == len(found.values) == len(found.times) == 0
+    assert series.metric_keys(store, [run.run_id]) == ["train/images_per_s", "val/error_top1"]
+    assert series.metric_keys(store, []) == []
+
+
+def test_axes(store, run):
+    found = read(store, run)
+    assert series.axis_values(run, found, "step").tolist() == [10, 20, 30]
+    assert series.axis_values(run, found, "epoch").tolist() == [1, 2, 3]
+    assert series.axis_values(run, found, "images").tolist() == [640, 1280, 1920]
+    assert (series.axis_values(run, found, "seconds") >= 0).all()
+    with pytest.raises(ValueError, match="no axis 'metres'"):
+        series.axis_values(run, found, "metres")
+
+
+def test_best_and_last(store, run):
+    error, speed = comparison.best_and_last(store, [run], ["val/error_top1", "none", "train/images_per_s"])
+    assert (error.best, error.best_step, error.last, error.last_step) == (20.0, 20, 30.0, 30)
+    assert (speed.best, speed.best_step, speed.last) == (50.0, 10, 30.0)
+
+
+def test_nan_is_not_the_best(store, run):
+    records.log_metrics(store, run.run_id, {"val/error_top1": np.nan}, 40)
+    (summary,) = comparison.best_and_last(store, [run], ["val/error_top1"])
+    assert summary.best == 20.0 and np.isnan(summary.last)
+
+
+def test_only_the_settings_that_differ(store, run, config):
+    config["model"]["architecture"] = "vgg16"
+    config["data"]["root"] = "/data"
+    other = runs.get_run(store, records.create_run(store, config))
+    assert comparison.differing_settings([run, other]) == {
+        "data.root": ["", "/data"],
+        "model.architecture": ["alexnet", "vgg16"],
+        "precision": ["32-true", ""],
+    }
+    assert comparison.differing_settings([run]) == comparison.differing_settings([]) == {}
+
+
+def test_best_of_each_architecture_and_source(store, run, config):
+    def add(architecture, source, value):
+        config["model"]["architecture"], config["data"]["source"] = architecture, source
+        run_id = records.create_run(store, config)
+        records.log_metrics(store, run_id, {"val/error_top1": value}, 10)
+        return run_id
+
+    better = add("alexnet", "digits", 10.0)
+    vgg = add("vgg16", "digits", np.nan)
+    folder = add("alexnet", "folder", 5.0)
+    found = comparison.best_per_architecture(store)
+    assert [summary.run.run_id for summary in found] == [folder, better, vgg]
+
+
+def test_csv(store, run):
+    lines = comparison.series_csv(store, [run], ["val/error_top1"]).splitlines()
+    assert lines[0] == "run,name,key,step,epoch,images,seconds,value"
+    assert len(lines) == 4
+    fields = lines[2].split(",")
+    assert fields[:6] == [run.run_id, "one", "val/error_top1", "20", "2", "1280"]
+    assert fields[7] == "20.0" and float(fields[6]) >= 0
