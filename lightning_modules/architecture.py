@@ -1,0 +1,142 @@
+"""What the registry knows about a network besides its layers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from torch import nn
+
+from lightning_modules.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where an architecture was published.
+
+    ``year`` is that of the first public version and of the ILSVRC entry, not of the proceedings.
+    """
+
+    title: str
+    authors: str
+    venue: str
+    year: int
+    url: str
+
+
+@dataclass(frozen=True)
+class PublishedError:
+    """One published result, in percent; ``None`` where the source gives no figure.
+
+    Args:
+        top1: Top-1 error.
+        top5: Top-5 error.
+        split: The images it was measured on, such as ``ILSVRC2012 val``.
+        protocol: How an image became a prediction, such as ``10 crops``.
+        models: Number of networks averaged.
+        source: Table or file that prints the figures, and whose training it was if not the authors'.
+    """
+
+    top1: float | None
+    top5: float | None
+    split: str
+    protocol: str
+    models: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network one can train, by key.
+
+    Args:
+        key: Its name in configurations.
+        name: Its name for people.
+        family: What it shares a file with.
+        paper: Where it was published.
+        network: Builds it from ``num_classes``, ``image_size`` and the options.
+        input_size: The paper's training crop, in pixels.
+        minimum_size: The smallest image, in pixels, that leaves something to classify.
+        published: Results; the first is the reference mark of charts, see ``reference``.
+        recipes: How to train it: ``paper``, ``modern`` and ``quick``.
+        options: Choices by name; the first value of each is the default.
+        note: One sentence about what is special.
+    """
+
+    key: str
+    name: str
+    family: str
+    paper: Paper
+    network: Callable[..., nn.Module]
+    input_size: int
+    minimum_size: int
+    published: tuple[PublishedError, ...]
+    recipes: Mapping[str, Recipe]
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def year(self) -> int:
+        """Year of the paper."""
+        return self.paper.year
+
+    @property
+    def reference(self) -> PublishedError:
+        """What the paper itself reports for one such network on ILSVRC2012 val, by its simplest protocol."""
+        return self.published[0]
+
+    def build(self, num_classes: int = 1000, image_size: int | None = None, **options: str) -> nn.Module:
+        """Builds the network with fresh weights.
+
+        Args:
+            num_classes: Width of the classifier.
+            image_size: Height and width of the square input in pixels; the paper's if ``None``.
+            **options: Choices by name, such as ``stride_on="3x3"``.
+
+        Returns:
+            A module that maps N x 3 x S x S to N x classes. Its children, in order, are its stages.
+
+        Raises:
+            ValueError: The image is too small, a number of classes below 2, or an option unknown.
+        """
+        size = self.input_size if image_size is None else image_size
+        self.check_size(size)
+        if num_classes < 2:
+            raise ValueError(f"num_classes is {num_classes}; a classifier needs 2 or more.")
+        return self.network(num_classes, size, **self.check_options(options))
+
+    def check_size(self, image_size: int) -> None:
+        """Makes sure that an image survives all the strides.
+
+        Raises:
+            ValueError: It does not; the message names the smallest size that does.
+        """
+        if image_size < self.minimum_size:
+            raise ValueError(
+                f"image_size is {image_size}, too small for {self.name}: "
+                f"{self.minimum_size} is the smallest that works."
+            )
+
+    def check_options(self, options: Mapping[str, str]) -> dict[str, str]:
+        """Returns the options with defaults filled in.
+
+        Raises:
+            ValueError: An option or its value is unknown; the message names what is allowed.
+        """
+        for name, value in options.items():
+            if name not in self.options:
+                allowed = ", ".join(self.options) or "none"
+                raise ValueError(f"{self.name} has no option {name!r}; its options: {allowed}.")
+            if value not in self.options[name]:
+                allowed = ", ".join(self.options[name])
+                raise ValueError(f"{name} of {self.name} cannot be {value!r}; choose one of: {allowed}.")
+        return {name: options.get(name, allowed[0]) for name, allowed in self.options.items()}
+
+    def get_recipe(self, name: str, learning_rate: float | None = None) -> Recipe:
+        """Returns a recipe by name, with another learning rate if one is given.
+
+        Raises:
+            ValueError: There is no such recipe, or the learning rate is not positive.
+        """
+        if name not in self.recipes:
+            raise ValueError(f"{self.name} has no recipe {name!r}; choose one of: {', '.join(self.recipes)}.")
+        recipe = self.recipes[name]
+        return recipe if learning_rate is None else replace(recipe, learning_rate=learning_rate)

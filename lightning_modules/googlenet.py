@@ -1,0 +1,201 @@
+"""GoogLeNet, from "Going Deeper with Convolutions".
+
+Szegedy et al. (arXiv 1409.4842, CVPR 2015), table 1.
+
+Input N x 3 x 224 x 224 (any size from 47 on works), output N x classes; in training also the logits of
+two auxiliary classifiers. 6,998,552 parameters (13,378,280 with both heads) and 1,582,671,872
+multiply-accumulates with 1000 classes.
+
+Deviations:
+    - The parameter and operation columns of table 1 do not agree with its own widths in places (the first
+      convolution above all); the widths are followed, as by everybody else.
+    - The paper gives neither the constants of local response normalisation nor the initialisation nor
+      the rounding of the pools. All three follow Caffe's configuration of this network: k = 1, n = 5,
+      alpha = 1e-4 of the mean square, beta = 0.75; uniform weights of variance 1/fan_in and biases of
+      0.2 (0 in the classifiers); sizes rounded up.
+    - At sizes other than 224 the last pool averages the whole map and the heads take the map they get.
+    - No average of the weights along the training (Polyak).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.architecture import Architecture, Paper, PublishedError
+from lightning_modules.normalization import LocalResponseNorm
+from lightning_modules.recipes import Recipe, modern, quick
+from lightning_modules.schedules import Step
+
+# Columns of table 1: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj.
+WIDTHS = {
+    "3a": (64, 96, 128, 16, 32, 32),
+    "3b": (128, 128, 192, 32, 96, 64),
+    "4a": (192, 96, 208, 16, 48, 64),
+    "4b": (160, 112, 224, 24, 64, 64),
+    "4c": (128, 128, 256, 24, 64, 64),
+    "4d": (112, 144, 288, 32, 64, 64),
+    "4e": (256, 160, 320, 32, 128, 128),
+    "5a": (256, 160, 320, 32, 128, 128),
+    "5b": (384, 192, 384, 48, 128, 128),
+}
+
+
+class Inception(nn.Module):
+    """Four branches over one input, concatenated; figure 2(b).
+
+    Args:
+        channels: Channels of the input.
+        widths: A row of ``WIDTHS``; the output has the 1x1, 3x3, 5x5 and pool projection's channels.
+    """
+
+    def __init__(self, channels: int, widths: tuple[int, int, int, int, int, int]) -> None:
+        super().__init__()
+        one, three_reduce, three, five_reduce, five, projection = widths
+        self.branch1 = nn.Conv2d(channels, one, 1)
+        self.branch2 = nn.Sequential(
+            nn.Conv2d(channels, three_reduce, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(three_reduce, three, 3, padding=1),
+        )
+        self.branch3 = nn.Sequential(
+            nn.Conv2d(channels, five_reduce, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(five_reduce, five, 5, padding=2),
+        )
+        self.branch4 = nn.Sequential(nn.MaxPool2d(3, 1, padding=1), nn.Conv2d(channels, projection, 1))
+        # Once over the concatenation instead of once a branch: autograd then keeps one copy, not two.
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps N x C x H x W to N x C' x H x W."""
+        branches = (self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x))
+        output: Tensor = self.relu(torch.cat(branches, 1))
+        return output
+
+
+class AuxiliaryHead(nn.Sequential):
+    """A classifier on an inner map, there to send gradients into the middle; section 5."""
+
+    def __init__(self, channels: int, side: int, num_classes: int) -> None:
+        pooled = -(-(side - 5) // 3) + 1
+        super().__init__(
+            nn.AvgPool2d(5, 3, ceil_mode=True),  # N x C x 4 x 4
+            nn.Conv2d(channels, 128, 1),
+            nn.ReLU(inplace=True),
+            nn.Flatten(),
+            nn.Linear(128 * pooled * pooled, 1024),
+            nn.ReLU(inplace=True),
+            nn.Dropout(0.7),
+            nn.Linear(1024, num_classes),
+        )
+
+
+class GoogLeNet(nn.Module):
+    """The 22-layer network of 2014, with Caffe's initialisation."""
+
+    auxiliary_weights: tuple[float, ...] = (0.3, 0.3)
+
+    def __init__(self, num_classes: int, image_size: int) -> None:
+        super().__init__()
+        side = map_side(image_size)
+        self.conv1 = nn.Sequential(nn.Conv2d(3, 64, 7, 2, padding=3), nn.ReLU(inplace=True))  # 64 x 112 x 112
+        self.pool1 = nn.Sequential(
+            nn.MaxPool2d(3, 2, ceil_mode=True), LocalResponseNorm(k=1.0)
+        )  # 64 x 56 x 56
+        self.conv2 = nn.Sequential(  # 192 x 56 x 56
+            nn.Conv2d(64, 64, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(64, 192, 3, padding=1),
+            nn.ReLU(inplace=True),
+            LocalResponseNorm(k=1.0),
+        )
+        self.pool2 = nn.MaxPool2d(3, 2, ceil_mode=True)  # 192 x 28 x 28
+        self.inception3a = Inception(192, WIDTHS["3a"])  # 256 x 28 x 28
+        self.inception3b = Inception(256, WIDTHS["3b"])  # 480 x 28 x 28
+        self.pool3 = nn.MaxPool2d(3, 2, ceil_mode=True)  # 480 x 14 x 14
+        self.inception4a = Inception(480, WIDTHS["4a"])  # 512 x 14 x 14
+        self.auxiliary1 = AuxiliaryHead(512, side, num_classes)
+        self.inception4b = Inception(512, WIDTHS["4b"])  # 512 x 14 x 14
+        self.inception4c = Inception(512, WIDTHS["4c"])  # 512 x 14 x 14
+        self.inception4d = Inception(512, WIDTHS["4d"])  # 528 x 14 x 14
+        self.auxiliary2 = AuxiliaryHead(528, side, num_classes)
+        self.inception4e = Inception(528, WIDTHS["4e"])  # 832 x 14 x 14
+        self.pool4 = nn.MaxPool2d(3, 2, ceil_mode=True)  # 832 x 7 x 7
+        self.inception5a = Inception(832, WIDTHS["5a"])  # 832 x 7 x 7
+        self.inception5b = Inception(832, WIDTHS["5b"])  # 1024 x 7 x 7
+        self.pool5 = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.4))  # 1024
+        self.fc = nn.Linear(1024, num_classes)
+        self.reset_parameters()
+
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Maps N x 3 x S x S to N x classes; in training to that and the logits of both heads."""
+        x, auxiliary = images, []
+        for stage in self.children():
+            if not isinstance(stage, AuxiliaryHead):
+                x = stage(x)
+            elif self.training:
+                auxiliary.append(stage(x))
+        return (x, *auxiliary) if self.training else x
+
+    def reset_parameters(self) -> None:
+        """Draws weights uniformly with variance 1/fan_in; biases are 0.2, those of classifiers 0."""
+        classifiers = {self.fc, self.auxiliary1[-1], self.auxiliary2[-1]}
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_uniform_(layer.weight, nonlinearity="linear")
+                assert layer.bias is not None
+                nn.init.constant_(layer.bias, 0.0 if layer in classifiers else 0.2)
+
+
+def map_side(image_size: int) -> int:
+    """Returns the side of the maps of the fourth stage: 14 for 224 pixels, 3 for 47."""
+    side = (image_size + 1) // 2
+    for _ in range(3):
+        side = side // 2
+    return side
+
+
+PAPER = Paper(
+    title="Going Deeper with Convolutions",
+    authors="Christian Szegedy, Wei Liu, Yangqing Jia, Pierre Sermanet, Scott Reed, Dragomir Anguelov, "
+    "Dumitru Erhan, Vincent Vanhoucke, Andrew Rabinovich",
+    venue="CVPR 2015",
+    year=2014,
+    url="https://arxiv.org/abs/1409.4842",
+)
+PAPER_RECIPE = Recipe(
+    source="Szegedy 2014, section 6",
+    learning_rate=0.01,
+    weight_decay=2e-4,
+    batch_size=32,
+    epochs=250,
+    schedule=Step(every_epochs=8, multiplier=0.96),
+    augmentation="inception",
+    open_choices=(
+        "Learning rate, weight decay, batch size and length are not given; they are Caffe's.",
+        "The paper trained asynchronously on many machines and averaged the weights; we do neither.",
+    ),
+)
+VAL, TEST = "ILSVRC2012 val", "ILSVRC2012 test"
+PUBLISHED = (
+    PublishedError(None, 10.07, VAL, "center crop", 1, "Szegedy 2014, Table 3"),
+    PublishedError(None, 9.15, VAL, "10 crops", 1, "Szegedy 2014, Table 3"),
+    PublishedError(None, 7.89, VAL, "144 crops", 1, "Szegedy 2014, Table 3"),
+    PublishedError(31.3, 11.1, VAL, "center crop", 1, "Caffe bvlc_googlenet, a retraining"),
+    PublishedError(None, 6.67, VAL, "144 crops", 7, "Szegedy 2014, Table 3"),
+    PublishedError(None, 6.67, TEST, "144 crops", 7, "Szegedy 2014, Table 2"),
+)
+
+ARCHITECTURES = (
+    Architecture(
+        key="googlenet",
+        name="GoogLeNet",
+        family="GoogLeNet",
+        paper=PAPER,
+        network=GoogLeNet,
+        input_size=224,
+        minimum_size=47,
+        published=PUBLISHED,
+        recipes={"paper": PAPER_RECIPE, "modern": modern(0.01), "quick": quick(0.01, epochs=10)},
+        note="Nine inception modules; two auxiliary classifiers train with it and are dropped afterwards.",
+    ),
+)
