@@ -124,6 +124,6 @@ ARCHITECTURES = (
         minimum_size=64,
         published=PUBLISHED,
         recipes={"paper": PAPER_RECIPE, "modern": modern(0.01), "quick": quick(0.01, epochs=12)},
-        note="Two streams that meet at conv3 and in the fully connected layers, where 96 % of the weights are.",
+        note="Two streams that meet at conv3; 96 % of the weights are in the fully connected layers.",
     ),
 )
