@@ -9,7 +9,7 @@ import urllib.request
 from filelock import FileLock
 
 from jobs.errors import LaunchError
-from jobs.processes import Background, bury, kill_session, start_detached
+from jobs.processes import Background, kill_session, start_detached
 from tracking.runs import Run
 from tracking.store import REPOSITORY, Store
 
@@ -58,7 +58,6 @@ def _start(store: Store) -> Background:
     log_file = store.logs / "mlflow_ui.log"
     child = start_detached(_command(store, port), log_file, cwd=REPOSITORY, environment=ENVIRONMENT)
     background = Background.of(child.pid, port)
-    bury(child)
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and child.returncode is None:
         if _answers(background):

@@ -83,6 +83,8 @@ def start_detached(
 ) -> "subprocess.Popen[bytes]":
     """Start a process in a session of its own that writes to a file and reads nothing.
 
+    Its `returncode` is None until it has ended, without any need to poll.
+
     Args:
         command: Program and arguments; no shell sees them.
         log_file: Gets its output appended.
@@ -94,7 +96,7 @@ def start_detached(
     """
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("ab") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -103,11 +105,9 @@ def start_detached(
             cwd=cwd,
             env={**os.environ, **environment},
         )
-
-
-def bury(process: "subprocess.Popen[bytes]") -> None:
-    """Take note of a child's end whenever it comes, so that it does not stay behind as a zombie."""
-    threading.Thread(target=process.wait, name=f"bury-{process.pid}", daemon=True).start()
+    # Whenever it ends, its exit code is noted, and it does not stay behind as a zombie.
+    threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
+    return process
 
 
 def kill_session(pid: int, create_time: float) -> None:

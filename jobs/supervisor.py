@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from jobs.engines import Engine, Exit
 from jobs.errors import LaunchError
-from jobs.processes import Background, bury, start_detached
+from jobs.processes import Background, start_detached
 from tracking import records, runs
 from tracking.runs import ACTIVE_STATUSES, Run
 from tracking.store import REPOSITORY, Store, StoreUnavailable
@@ -93,7 +93,7 @@ class Supervisor:
         )
         waiting = []
         for run in active:
-            if "job.pid" in run.tags:
+            if "job.pid" in run.tags or run.run_id in self._followed:
                 self._followed[run.run_id] = run
             elif run.status == "RUNNING":
                 self._check_unclaimed(run)
@@ -224,7 +224,6 @@ def ensure_supervisor(store: Store) -> Background:
         command = [sys.executable, "-m", "jobs", "supervise"]
         environment = {"ARENA_MLRUNS": str(store.root)}
         child = start_detached(command, log_file, cwd=REPOSITORY, environment=environment)
-        bury(child)
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline and child.returncode is None:
             if found := find_supervisor(store):

@@ -63,12 +63,11 @@ class LocalEngine:
         """How its process ended, None while it lives."""
         child = self._children.get(run.run_id)
         if child is not None:
-            code = child.poll()
-            if code is None:
+            if child.returncode is None:
                 return None
             del self._children[run.run_id]
             processes.kill_session(child.pid, create_time_of(run))
-            return Exit(code)
+            return Exit(child.returncode)
         if self._find(run):
             return None
         processes.kill_session(pid_of(run), create_time_of(run))

@@ -1,0 +1,88 @@
+"""Real stores, real supervisors, and a small script in the place of the training process."""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from jobs.engines.local import LocalEngine
+from jobs.supervisor import Supervisor
+from tracking import records, runs
+from tracking.store import Store
+
+JOB = Path(__file__).parent / "job.py"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # MLflow's own mapping of its tables, with SQLAlchemy 2.1.
+    config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy:DeprecationWarning")
+
+
+@pytest.fixture(scope="session")
+def prepared_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Store(tmp_path_factory.mktemp("prepared") / "mlruns").open().root
+
+
+@pytest.fixture
+def store(prepared_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A store that nothing works on any more when the test is over."""
+    root = tmp_path / "mlruns"
+    shutil.copytree(prepared_root, root)
+    monkeypatch.setenv("ARENA_MLRUNS", str(root))
+    yield Store(root)
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("ARENA_MLRUNS") == str(root) and process.pid != psutil.Process().pid:
+                process.kill()
+        except psutil.Error:
+            continue
+
+
+class Bench:
+    """A supervisor that works step by step, inside the test."""
+
+    def __init__(
+        self, store: Store, slots: tuple[str, ...] = ("cpu:0",), command: tuple[str, ...] = ()
+    ) -> None:
+        self.store = store
+        self.engine = LocalEngine(store, slots, command or (sys.executable, str(JOB)))
+        self.supervisor = Supervisor(store, self.engine, ask_grace_s=0.5, term_grace_s=0.5)
+
+    def submit(self, behaviour: str, **config: object) -> str:
+        return records.create_run(self.store, {"behaviour": behaviour, **config})
+
+    def run(self, run_id: str) -> runs.Run:
+        return runs.get_run(self.store, run_id)
+
+    def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, [(run.name, run.status) for run in runs.list_runs(self.store)]
+            self.supervisor.step()
+            time.sleep(0.05)
+
+    def until_ended(self, *run_ids: str) -> list[runs.Run]:
+        self.until(lambda: all(self.run(run_id).is_terminal for run_id in run_ids))
+        return [self.run(run_id) for run_id in run_ids]
+
+    def until_printed(self, run_id: str, word: str) -> None:
+        self.until(lambda: word in self.printed(run_id))
+
+    def printed(self, run_id: str) -> str:
+        file = self.engine.logs(run_id)
+        return file.read_text() if file.exists() else ""
+
+
+@pytest.fixture
+def bench(store: Store) -> Bench:
+    return Bench(store)
+
+
+@pytest.fixture
+def benches() -> type[Bench]:
+    """For another number of slots, or a successor."""
+    return Bench

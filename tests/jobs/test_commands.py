@@ -1,0 +1,89 @@
+"""`python -m jobs ...` as people use it."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from jobs.logs import read_log
+from jobs.supervisor import find_supervisor
+from tracking import records, runs
+from tracking.store import REPOSITORY
+
+
+def jobs(*arguments):
+    command = [sys.executable, "-m", "jobs", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=120)
+
+
+def test_list_is_a_table(store):
+    assert jobs("list").stdout.split() == ["RUN", "NAME", "STATUS", "PROGRESS", "TIME", "TOP-1", "ERROR"]
+    run_id = records.create_run(store, {"model": {"architecture": "alexnet"}}, name="first")
+    records.log_metrics(store, run_id, {"val/error_top1": 12.345}, 1)
+    answer = jobs("list")
+    assert answer.returncode == 0
+    assert answer.stdout.splitlines()[1].split() == [run_id[:8], "first", "SCHEDULED", "0%", "12.35", "%"]
+
+
+def test_errors_are_one_sentence(store, monkeypatch, tmp_path):
+    answers = [
+        jobs("logs", "nothing"),
+        jobs("stop", "nothing"),
+        jobs("submit"),
+        jobs("submit", "--config", str(tmp_path / "missing.yaml")),
+    ]
+    monkeypatch.setenv("ARENA_MLRUNS", str(tmp_path / "nowhere"))
+    answers.append(jobs("list"))
+    for answer in answers:
+        assert (answer.returncode, answer.stdout) == (2, "")
+        assert answer.stderr.count("\n") == 1 and answer.stderr.endswith(".\n"), answer.stderr
+
+
+def test_stop_and_shutdown(store):
+    # Nothing here may start: the supervisor of these commands would run the real training.
+    first = records.create_run(store, {}, name="first")
+    records.set_tags(store, first, {"job.request": "stop", "job.stop_requested_at": 0})
+    answer = jobs("stop", "first")
+    assert (answer.returncode, answer.stdout) == (0, "first is asked to stop.\n")
+    assert find_supervisor(store)
+    answer = jobs("shutdown")
+    assert answer.returncode == 0 and "Stopped the supervisor." in answer.stdout
+    assert find_supervisor(store) is None
+    assert runs.get_run(store, first).status == "KILLED"
+    assert "No supervisor" in jobs("shutdown").stdout
+
+
+def test_logs(store):
+    run_id = records.create_run(store, {}, name="first")
+    assert "waits for its turn" in jobs("logs", "first").stdout
+    store.log_file(run_id).write_bytes(b"one\nepoch 1\repoch 2\repoch 3\r\nlast \xff\n")
+    assert jobs("logs", run_id[:6]).stdout == "one\nepoch 3\nlast \ufffd\n"
+    assert jobs("logs", "first", "--lines", "1").stdout == "last \ufffd\n"
+    with pytest.raises(ValueError, match="There is no run"):
+        read_log(store, "../../etc/passwd")
+
+
+def test_a_long_log_is_read_from_its_end(store):
+    run_id = records.create_run(store, {}, name="first")
+    store.log_file(run_id).write_text("".join(f"line {index}\n" for index in range(200_000)))
+    lines = read_log(store, run_id, 3).splitlines()
+    assert lines == ["line 199997", "line 199998", "line 199999"]
+
+
+def test_a_failed_run_explains_itself(store):
+    run_id = records.create_run(store, {}, name="first")
+    records.set_tags(store, run_id, {"job.error": "Too many GPUs."})
+    records.set_status(store, run_id, "FAILED")
+    assert read_log(store, run_id) == "Nothing was printed. Too many GPUs."
+
+
+def test_what_is_submitted_is_what_is_stored(store):
+    from jobs.spec import JobSpec
+    from jobs.submit import submit
+
+    (config,) = JobSpec(("alexnet",), epochs=1, batch_size=8).configs()
+    run_id = submit(store, config, check=False)
+    run = runs.get_run(store, run_id)
+    assert run.status == "SCHEDULED" and run.params["trainer.max_epochs"] == "1"
+    assert yaml.safe_load(runs.read_config(store, run_id)) == config

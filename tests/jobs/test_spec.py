@@ -1,0 +1,72 @@
+import shlex
+
+import pytest
+
+from jobs.__main__ import parser, spec_from
+from jobs.spec import JobSpec
+
+
+def parse(command):
+    words = shlex.split(command)
+    assert words[:4] == ["python", "-m", "jobs", "submit"]
+    return spec_from(parser().parse_args(words[3:]))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        JobSpec(("alexnet",), epochs=5, batch_size=64),
+        JobSpec(("alexnet", "vgg16"), epochs=1, batch_size=8, devices="auto", seed=7, num_workers=0),
+        JobSpec(
+            ("resnet50",),
+            source="folder",
+            root="/data/it's $HOME; rm -rf",
+            recipe="paper",
+            epochs=90,
+            image_size=224,
+            batch_size=256,
+            precision="bf16-mixed",
+            devices=4,
+            options={"resnet50": {"stride": "3x3", "note": "a=b.c"}},
+            num_workers=8,
+        ),
+        JobSpec(("resnet18",), source="folder", root="--odd", epochs=1, batch_size=1),
+    ],
+)
+def test_the_command_gives_the_same_jobs(spec):
+    assert parse(spec.command()) == spec
+    assert parse(spec.command()).configs() == spec.configs()
+
+
+def test_configuration_of_a_job():
+    spec = JobSpec(("alexnet",), epochs=5, batch_size=64)
+    assert spec.configs() == [
+        {
+            "seed_everything": 0,
+            "trainer": {"max_epochs": 5, "accelerator": "auto", "devices": 1},
+            "model": {"architecture": "alexnet", "recipe": "quick", "options": {}},
+            "data": {
+                "source": "digits",
+                "root": None,
+                "image_size": 64,
+                "batch_size": 64,
+                "augmentation": None,
+                "num_workers": None,
+            },
+        }
+    ]
+
+
+def test_options_go_to_their_architecture():
+    spec = JobSpec(("resnet18", "resnet50"), epochs=1, batch_size=1, options={"resnet50": {"stride": "3x3"}})
+    assert [config["model"]["options"] for config in spec.configs()] == [{}, {"stride": "3x3"}]
+
+
+def test_what_cannot_be_meant():
+    with pytest.raises(ValueError, match="at least one architecture"):
+        JobSpec(()).configs()
+    with pytest.raises(ValueError, match="'vgg16', which is not among"):
+        JobSpec(("alexnet",), options={"vgg16": {"a": "b"}}).configs()
+    for option in ("x", "a=b", "a.b", ".b=c"):
+        with pytest.raises(ValueError, match=r"ARCHITECTURE\.NAME=VALUE"):
+            spec_from(parser().parse_args(["submit", "alexnet", "--option", option]))

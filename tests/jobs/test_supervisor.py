@@ -1,0 +1,235 @@
+import os
+import signal
+import sys
+
+import psutil
+import pytest
+
+from jobs import requests
+from jobs.errors import LaunchError
+from jobs.supervisor import explain
+from tracking import records, runs
+
+
+def times(printed: str, word: str) -> float:
+    return next(float(line.split()[1]) for line in printed.splitlines() if line.startswith(word))
+
+
+def alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def family(printed: str) -> list[int]:
+    line = next(line for line in printed.splitlines() if line.startswith("family"))
+    return [int(pid) for pid in line.split()[1:]]
+
+
+def test_one_slot_one_job_in_the_order_of_submission(bench):
+    bench.supervisor.ask_grace_s = 60  # leaving Python takes a moment, too
+    ids = [bench.submit("finish", seconds=0.2) for _ in range(2)]
+    ended = bench.until_ended(*ids)
+    assert [run.status for run in ended] == ["FINISHED", "FINISHED"]
+    assert times(bench.printed(ids[0]), "ended") <= times(bench.printed(ids[1]), "began")
+    assert ended[0].tags["job.slots"] == "cpu:0"
+    bench.until(lambda: bench.run(ids[1]).tags.get("job.exit_code") == "0")
+
+
+def test_each_job_leads_a_session_and_is_recorded(bench):
+    run_id = bench.submit("sleep")
+    bench.until_printed(run_id, "sleeping")
+    tags = bench.run(run_id).tags
+    pid = int(tags["job.pid"])
+    assert os.getsid(pid) == pid != os.getsid(0)
+    assert float(tags["job.create_time"]) == pytest.approx(psutil.Process(pid).create_time(), abs=0.5)
+    assert tags["job.host"]
+    assert bench.printed(run_id).startswith(f"$ {sys.executable} ")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "config", "sentence"),
+    [
+        ("exit", {"code": 0}, "exit code 0 but recorded no result"),
+        ("exit", {"code": 3}, "exit code 3"),
+        ("orphan", {}, "exit code 3"),
+    ],
+)
+def test_an_end_without_a_record_is_a_failure(bench, behaviour, config, sentence):
+    (run,) = bench.until_ended(bench.submit(behaviour, **config))
+    assert run.status == "FAILED" and sentence in run.error and "see the log" in run.error
+    assert run.tags["job.exit_code"] == str(config.get("code", 3))
+
+
+def test_what_a_dead_job_leaves_behind_is_killed(bench):
+    run_id = bench.submit("orphan")
+    bench.until_ended(run_id)
+    assert not any(alive(pid) for pid in family(bench.printed(run_id)))
+
+
+def test_a_killed_job_has_failed_and_the_next_one_starts(bench):
+    first, second = bench.submit("sleep"), bench.submit("exit", code=1)
+    bench.until_printed(first, "sleeping")
+    assert bench.run(second).status == "SCHEDULED" and "job.pid" not in bench.run(second).tags
+    os.kill(int(bench.run(first).tags["job.pid"]), signal.SIGKILL)
+    killed, _ = bench.until_ended(first, second)
+    assert killed.status == "FAILED" and "SIGKILL" in killed.error
+
+
+def test_a_waiting_job_is_stopped_at_once(bench):
+    first, second = bench.submit("sleep"), bench.submit("sleep")
+    bench.until_printed(first, "sleeping")
+    requests.request_stop(bench.store, second)
+    bench.supervisor.step()
+    assert bench.run(second).status == "KILLED" and "job.pid" not in bench.run(second).tags
+    assert bench.run(first).is_active
+
+
+def test_a_job_that_listens_ends_by_itself(bench):
+    run_id = bench.submit("ask")
+    bench.until_printed(run_id, "listening")
+    bench.supervisor.ask_grace_s = 60
+    requests.request_stop(bench.store, run_id)
+    assert bench.run(run_id).is_stopping
+    (run,) = bench.until_ended(run_id)
+    assert run.status == "KILLED"
+
+
+def test_a_job_that_does_not_listen_gets_sigterm(bench):
+    run_id = bench.submit("polite")
+    bench.until_printed(run_id, "waiting")
+    bench.supervisor.term_grace_s = 60
+    requests.request_stop(bench.store, run_id)
+    (run,) = bench.until_ended(run_id)
+    assert run.status == "KILLED" and "got SIGTERM" in bench.printed(run_id)
+
+
+def test_a_stubborn_job_is_killed_with_its_whole_family(bench):
+    run_id = bench.submit("stubborn")
+    bench.until_printed(run_id, "family")
+    members = family(bench.printed(run_id))
+    assert len(members) == 3 and all(alive(pid) for pid in members)
+    requests.request_stop(bench.store, run_id)
+    (run,) = bench.until_ended(run_id)
+    assert run.status == "KILLED" and "ignored SIGTERM" in bench.printed(run_id)
+    assert not any(alive(pid) for pid in members)
+
+
+def test_a_job_that_does_not_leave_after_its_record_is_killed(bench):
+    first, second = bench.submit("linger"), bench.submit("exit", code=1)
+    bench.until_printed(first, "finished")
+    bench.supervisor.step()
+    assert "job.pid" not in bench.run(second).tags  # the slot is not free before the process has gone
+    bench.until_ended(second)
+    assert bench.run(first).status == "FINISHED"
+    assert not alive(int(bench.run(first).tags["job.pid"]))
+
+
+def test_gpu_slots_are_handed_out_and_nobody_overtakes(store, benches):
+    bench = benches(store, ("cuda:0", "cuda:2"))
+    one = bench.submit("sleep", trainer={"devices": 1})
+    both = bench.submit("finish", trainer={"devices": 2})
+    last = bench.submit("sleep", trainer={"devices": 1})
+    bench.until_printed(one, "sleeping")
+    bench.supervisor.step()
+    assert bench.run(one).tags["job.slots"] == "cuda:0"
+    assert "job.pid" not in bench.run(both).tags and "job.pid" not in bench.run(last).tags
+    requests.request_stop(store, one)
+    bench.until_ended(both)
+    assert bench.run(both).tags["job.slots"] == "cuda:0,2"
+    assert " 0,2" in bench.printed(both)
+    bench.until_printed(last, "sleeping")
+
+
+@pytest.mark.parametrize(("devices", "sentence"), [(3, "this machine has 2"), ("many", "'many'"), (0, "0")])
+def test_a_job_that_can_never_start_has_failed(store, benches, devices, sentence):
+    bench = benches(store, ("cuda:0", "cuda:1"))
+    (run,) = bench.until_ended(bench.submit("sleep", trainer={"devices": devices}))
+    assert run.status == "FAILED" and sentence in run.error and "job.pid" not in run.tags
+
+
+def test_a_program_that_cannot_be_started_is_a_failure(store, benches):
+    bench = benches(store, command=("/does/not/exist",))
+    (run,) = bench.until_ended(bench.submit("sleep"))
+    assert run.status == "FAILED" and "could not be started" in run.error
+
+
+def test_a_successor_finds_running_jobs(store, benches):
+    first = benches(store)
+    run_id = first.submit("ask")
+    first.until_printed(run_id, "listening")
+    pid = first.run(run_id).tags["job.pid"]
+    second = benches(store)
+    second.supervisor.step()
+    assert second.run(run_id).is_active and second.run(run_id).tags["job.pid"] == pid
+    requests.request_stop(store, run_id)
+    (run,) = second.until_ended(run_id)
+    assert run.status == "KILLED" and run.tags["job.pid"] == pid
+    first.until(lambda: first.engine.poll(run))
+
+
+def test_a_successor_finds_a_job_whose_process_was_not_recorded(store, benches):
+    first = benches(store)
+    run_id = first.submit("sleep")
+    first.until_printed(run_id, "sleeping")
+    pid = first.run(run_id).tags["job.pid"]
+    for tag in ("job.pid", "job.create_time"):
+        records.client(store).delete_tag(run_id, tag)
+    second = benches(store)
+    second.supervisor.step()
+    assert second.run(run_id).tags["job.pid"] == pid
+    assert len([p for p in psutil.process_iter() if run_id in p.cmdline()]) == 1
+
+
+@pytest.mark.parametrize(("request_it", "status"), [(False, "FAILED"), (True, "KILLED")])
+def test_another_process_with_the_number_of_a_job_is_not_the_job(bench, request_it, status):
+    stranger = psutil.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    run_id = bench.submit("sleep")
+    long_ago = stranger.create_time() - 1000
+    records.set_tags(bench.store, run_id, {"job.pid": stranger.pid, "job.create_time": repr(long_ago)})
+    records.set_status(bench.store, run_id, "RUNNING")
+    if request_it:
+        requests.request_stop(bench.store, run_id)
+    (run,) = bench.until_ended(run_id)
+    assert run.status == status
+    assert stranger.is_running() and stranger.poll() is None
+    stranger.kill()
+    stranger.wait()
+
+
+def test_a_run_that_was_never_complete_fails_in_the_end(bench, monkeypatch):
+    run_id = records.create_run(bench.store, {}, status="RUNNING")
+    bench.supervisor.step()
+    assert bench.run(run_id).is_active
+    monkeypatch.setattr("jobs.supervisor.UNCLAIMED_GRACE_S", 0)
+    bench.supervisor.step()
+    assert bench.run(run_id).status == "FAILED"
+
+
+def test_what_may_be_asked(bench):
+    run_id = bench.submit("exit", code=1)
+    with pytest.raises(ValueError, match="stop it before"):
+        requests.delete_run(bench.store, run_id)
+    bench.until_ended(run_id)
+    with pytest.raises(ValueError, match="already ended"):
+        requests.request_stop(bench.store, run_id)
+    requests.delete_run(bench.store, run_id)
+    assert runs.list_runs(bench.store) == []
+    with pytest.raises(ValueError, match="There is no run"):
+        requests.request_stop(bench.store, run_id)
+
+
+def test_one_supervisor_per_store(bench):
+    from filelock import FileLock
+
+    with (
+        FileLock(bench.store.root / "supervisor.lock"),
+        pytest.raises(LaunchError, match="Another supervisor"),
+    ):
+        bench.supervisor.run()
+
+
+def test_every_end_has_its_sentence(bench):
+    from jobs.engines import Exit
+
+    for code in (None, 0, 1, -9, -11, -34):
+        sentence = explain(Exit(code))
+        assert sentence.endswith("see the log.") and sentence.count(".") == 1
