@@ -53,6 +53,11 @@ def ledger(key: str, num_classes: int, image_size: int | None, options: Mapping[
     return measure(key, num_classes=num_classes, image_size=image_size, **options)
 
 
+def costs(cost: str) -> dict[str, int]:
+    """Give every network's `parameters` or `macs` as in its paper: 1000 classes, the paper's image size."""
+    return {key: getattr(ledger(key, 1000, None, {}), cost) for key in architectures()}
+
+
 def _wait() -> None:
     if not _loaded.is_set():
         with st.spinner("Loading the networks (once after a start) …"), _loading:
@@ -76,7 +81,8 @@ def _load() -> None:
     import lightning_modules.ledger
     from lightning_modules import registry
 
-    registry.architectures()
+    for key in registry.architectures():
+        lightning_modules.ledger.measure(key, num_classes=1000, image_size=None)
     # What was just imported lives as long as the process: no need to look through it after every rerun.
     gc.freeze()
     _loaded.set()

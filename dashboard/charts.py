@@ -102,7 +102,7 @@ def scatter(marks: Sequence[Mark], x_title: str, y_title: str, *, height: int = 
             name="paper, on ImageNet" if published else "runs here",
             mode="markers+text",
             text=[f"<i>{mark.label} (paper)</i>" if published else mark.label for mark in group],
-            textposition=["top center" if index % 2 == 0 else "bottom center" for index in range(len(group))],
+            textposition=text_places(group, height),
             textfont={"size": 11},
             cliponaxis=False,
             marker={"color": colours, "symbol": symbols, "size": 12, "line": {"width": 2}},
@@ -110,9 +110,23 @@ def scatter(marks: Sequence[Mark], x_title: str, y_title: str, *, height: int = 
             hovertemplate="%{customdata}<extra></extra>",
         )
     _lay_out(figure, x_title, y_title, height)
-    figure.update_xaxes(type="log", dtick=1)
+    figure.update_xaxes(type="log", dtick=1, exponentformat="SI")
     figure.update_yaxes(rangemode="tozero")
     return figure
+
+
+def text_places(marks: Sequence[Mark], height: int = 380) -> list[str]:
+    """Place the text of each mark above it, or below where another mark is close above."""
+    tallest = max((mark.y for mark in marks), default=1.0) or 1.0
+    line = tallest * 60 / height
+
+    def is_crowded(mark: Mark) -> bool:
+        return any(
+            abs(np.log10(other.x / mark.x)) < 0.45 and (0 < other.y - mark.y < line or (other.y == mark.y and other.x > mark.x))
+            for other in marks
+        )
+
+    return ["bottom center" if is_crowded(mark) else "top center" for mark in marks]
 
 
 def layer_bars(names: Sequence[str], counts: Sequence[int], colour: str, x_title: str) -> go.Figure:

@@ -9,15 +9,19 @@ from tracking.store import Store
 
 from dashboard import palette
 from dashboard.charts import Line
+from dashboard.formatting import metric_name
 
 SPLITS = ("val", "train")
 
-X_TITLES: Mapping[str, str] = {
-    "epoch": "Epoch",
-    "step": "Step",
-    "seconds": "Seconds of training",
-    "images": "Images seen",
-}
+SPLIT_NAMES: Mapping[str, str] = {"val": "Validation (solid)", "train": "Training (dashed)"}
+X_NAMES: Mapping[str, str] = {"epoch": "Epoch", "step": "Step", "seconds": "Time", "images": "Images seen"}
+X_TITLES: Mapping[str, str] = {**X_NAMES, "seconds": "Seconds of training"}
+
+
+def y_title(metric: str) -> str:
+    """Name a metric for an axis, with its unit."""
+    name = metric_name(metric)
+    return name[:1].upper() + name[1:] + (", %" if metric.startswith("error") else "")
 
 
 def metric_choices(keys: Iterable[str]) -> list[str]:

@@ -34,10 +34,11 @@ def show_start(*, empty: bool) -> None:
 
 def show_best() -> None:
     """List the best result of every architecture that has one."""
-    for run in best_per_architecture(open_store()):
+    for one in best_per_architecture(open_store()):
+        run = one.run
         with st.container(key=f"row-best-{run.run_id}", horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f"**{run.architecture}**", width=120)
-            st.markdown(formatting.percent(run.metrics.get("val/error_top1")), width=80)
+            st.markdown(formatting.percent(one.best), width=80)
             st.markdown(f":gray[{setting_text(run)}]", width=220)
             st.page_link(RUNS_PAGE, label=run.name, query_params={"run": run.run_id}, width=220)
 

@@ -27,6 +27,11 @@ FIRST_PICK: Mapping[str, int] = {"alexnet": 0, "vgg16": 1, "googlenet": 2, "resn
 SYMBOLS = ("circle", "square", "triangle-up", "x", "star", "pentagon")
 
 
+def in_order(architectures: Iterable[str]) -> list[str]:
+    """Sort architectures as they are listed everywhere: the well-known first, then by name."""
+    return sorted(set(architectures), key=lambda key: (FIRST_PICK.get(key, len(FIRST_PICK)), key))
+
+
 def pick_colours(architectures: Iterable[str]) -> dict[str, str]:
     """Give each architecture its colour: the same one every time, and no two alike while there are enough.
 
@@ -34,7 +39,7 @@ def pick_colours(architectures: Iterable[str]) -> dict[str, str]:
         architectures: keys, repetitions allowed.
     """
     picked: dict[str, int] = {}
-    for key in sorted(set(architectures), key=lambda key: (key not in FIRST_PICK, key)):
+    for key in in_order(architectures):
         wish = FIRST_PICK.get(key, zlib.crc32(key.encode()) % len(COLOURS))
         free = [(wish + shift) % len(COLOURS) for shift in range(len(COLOURS))]
         picked[key] = next((index for index in free if index not in picked.values()), wish)

@@ -88,13 +88,12 @@ def _show_figures(run: Run) -> None:
 
 def _show_curve(run: Run, metric: str) -> None:
     name = formatting.metric_name(metric)
-    unit = ", %" if metric.startswith("error") else ""
     lines = curves.read_lines(open_store(), [run], metric)
     st.markdown(f"**{name.capitalize()}** :gray[:small[validation solid, training dashed]]")
     if not lines:
         st.caption("The curve begins with the first epoch.")
         return
-    figure = charts.curves(lines, "Epoch", f"{name.capitalize()}{unit}", height=300, legend=False)
+    figure = charts.curves(lines, "Epoch", curves.y_title(metric), height=300, legend=False)
     st.plotly_chart(figure, key=f"curve-{metric}", config=dict(charts.CONFIG), alt=f"{name} of {run.name} by epoch")
 
 

@@ -1,9 +1,16 @@
-"""Launch: choose networks, data and recipe; each network becomes a job."""
+"""Launch: choose networks, images and recipe; each network becomes a job."""
 
 import streamlit as st
+
+from dashboard.launch_form import show_fields, show_order
 
 TITLE = "Launch"
 ICON = ":material/rocket_launch:"
 ORDER = 2
 
-st.header("Launch", anchor=False)
+st.title("Launch", anchor=False)
+fields, order = st.columns([3, 2], gap="large")
+with fields:
+    form = show_fields()
+with order, st.container(key="order", border=True):
+    show_order(form)

@@ -1,0 +1,155 @@
+"""The Architectures page's parts: the table of networks, and one network layer by layer."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard import catalogue, charts, formatting, palette
+
+if TYPE_CHECKING:
+    from lightning_modules.architecture import Architecture
+    from lightning_modules.ledger import Ledger
+
+
+def show_networks() -> None:
+    """Set all networks side by side, as in their papers: 1000 classes, the paper's image size."""
+    st.dataframe(
+        network_rows(catalogue.architectures(), catalogue.costs("parameters"), catalogue.costs("macs")),
+        hide_index=True,
+        column_config={
+            "Network": st.column_config.TextColumn(pinned=True),
+            "Year": st.column_config.NumberColumn(format="%d"),
+            "Paper": st.column_config.LinkColumn(display_text=r"#(.*)$"),
+            "Parameters": st.column_config.NumberColumn(format="localized"),
+            "MACs": st.column_config.NumberColumn(format="localized"),
+            "Top-1 error": st.column_config.NumberColumn(format="%.2f %%"),
+            "Top-5 error": st.column_config.NumberColumn(format="%.2f %%"),
+        },
+        placeholder=formatting.NOTHING,
+        alt="All networks with year, parameters, MACs and published errors",
+    )
+
+
+def choose_network() -> "tuple[Architecture, Ledger]":
+    """Ask for a network, an image size and a number of classes; count it."""
+    architectures = catalogue.architectures()
+    with st.container(horizontal=True, gap="medium"):
+        key = st.selectbox(
+            "Network",
+            list(architectures),
+            format_func=lambda key: architectures[key].name,
+            key="network",
+            bind="query-params",
+            width=240,
+        )
+        architecture = architectures[key]
+        image_size = st.number_input(
+            "Image size, px",
+            16,
+            1024,
+            None,
+            placeholder=f"{architecture.input_size}, the paper's",
+            width=180,
+            key="size",
+            bind="query-params",
+        )
+        num_classes = st.number_input("Classes", 2, 100_000, 1000, width=140, key="classes", bind="query-params")
+        options = {
+            name: st.segmented_control(
+                formatting.metric_name(name).capitalize(),
+                list(allowed),
+                default=allowed[0],
+                required=True,
+                key=f"{key}.{name}",
+                bind="query-params",
+            )
+            or allowed[0]
+            for name, allowed in architecture.options.items()
+        }
+    return architecture, catalogue.ledger(key, num_classes, image_size, options)
+
+
+def show_about(architecture: "Architecture", ledger: "Ledger") -> None:
+    """Show where the network comes from and what it costs in all."""
+    paper = architecture.paper
+    st.markdown(f"[{paper.title}]({paper.url}), {paper.authors}, {paper.venue}. {architecture.note}")
+    figures = {
+        "Parameters": formatting.exact_count(ledger.parameters),
+        "MACs for one image": formatting.exact_count(ledger.macs),
+        "Layers with weights": str(sum(layer.parameters > 0 for layer in ledger.layers)),
+    }
+    if ledger.parameters_with_auxiliary != ledger.parameters:
+        figures["With auxiliary heads"] = formatting.exact_count(ledger.parameters_with_auxiliary)
+    with st.container(horizontal=True, gap="medium"):
+        for label, value in figures.items():
+            st.metric(label, value, width=200)
+
+
+def show_layers(architecture: "Architecture", ledger: "Ledger") -> None:
+    """Show where parameters and MACs are: a bar for each stage, a row for each layer."""
+    colour = palette.pick_colours([architecture.key])[architecture.key]
+    for column, (cost, title) in zip(
+        st.columns(2, gap="medium"), (("parameters", "Parameters"), ("macs", "MACs")), strict=True
+    ):
+        with column:
+            stages = [stage for stage in ledger.stages if getattr(stage, cost)]
+            counts = [getattr(stage, cost) for stage in stages]
+            figure = charts.layer_bars([stage.name for stage in stages], counts, colour, title)
+            st.plotly_chart(figure, key=f"stages-{cost}", config=dict(charts.CONFIG), alt=f"{title} by stage")
+    st.dataframe(layer_rows(ledger), hide_index=True, column_config=LAYER_COLUMNS, height=520, alt="Parameters by layer")
+
+
+LAYER_COLUMNS = {
+    "Parameters": st.column_config.NumberColumn(format="localized"),
+    "MACs": st.column_config.NumberColumn(format="localized"),
+    "Share of parameters": st.column_config.ProgressColumn(format="%.1f %%", min_value=0, max_value=100),
+}
+
+
+def show_published(architecture: "Architecture") -> None:
+    """List the errors published for the network, each with protocol and source."""
+    rows = [
+        f"| {formatting.percent(one.top1)} | {formatting.percent(one.top5)} | {one.split} | {one.protocol} "
+        f"| {one.models} | {one.source} |"
+        for one in architecture.published
+    ]
+    head = "| Top-1 error | Top-5 error | Images | Protocol | Networks | Source |\n|--:|--:|:--|:--|--:|:--|"
+    st.markdown("\n".join([head, *rows]))
+
+
+def network_rows(
+    architectures: "Mapping[str, Architecture]", parameters: Mapping[str, int], macs: Mapping[str, int]
+) -> list[dict[str, object]]:
+    """Describe each network in one row, with its reference error as published."""
+    return [
+        {
+            "Network": one.name,
+            "Year": one.year,
+            "Input, px": one.input_size,
+            "Parameters": parameters[key],
+            "MACs": macs[key],
+            "Top-1 error": one.reference.top1,
+            "Top-5 error": one.reference.top5,
+            "Published for": f"{one.reference.split}, {one.reference.protocol}",
+            "Source": one.reference.source,
+            "Paper": f"{one.paper.url}#{one.paper.title}",
+        }
+        for key, one in architectures.items()
+    ]
+
+
+def layer_rows(ledger: "Ledger") -> list[dict[str, object]]:
+    """Describe each layer in one row."""
+    return [
+        {
+            "Stage": layer.stage,
+            "Layer": layer.name,
+            "Kind": layer.kind,
+            "Output": " x ".join(str(length) for length in layer.output_shape),
+            "Parameters": layer.parameters,
+            "MACs": layer.macs,
+            "Share of parameters": 100 * layer.parameters / ledger.parameters_with_auxiliary,
+        }
+        for layer in (*ledger.layers, *ledger.auxiliary_layers)
+    ]

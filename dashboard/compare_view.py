@@ -1,0 +1,129 @@
+"""The Compare page's parts: choice, curves, table, scatter, settings."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+from tracking.comparison import differing_settings, series_csv
+from tracking.runs import Run, list_runs
+from tracking.series import metric_keys
+
+from dashboard import catalogue, charts, comparing, curves, formatting
+from dashboard.workplace import open_store
+
+ERRORS = ("error_top1", "error_top5")
+
+
+def choose_runs() -> list[Run]:
+    """Ask which runs to compare; the answer is part of the address."""
+    runs = {run.run_id: run for run in comparing.comparable(list_runs(open_store()))}
+    chosen = st.multiselect(
+        "Runs to compare",
+        list(runs),
+        default=comparing.default_choice(list(runs.values())),
+        format_func=lambda run_id: runs[run_id].name,
+        key="runs",
+        bind="query-params",
+        placeholder="Choose runs",
+    )
+    return [runs[run_id] for run_id in chosen]
+
+
+def show_curves(runs: Sequence[Run]) -> str:
+    """Overlay a metric of the runs on the axis of choice; give the metric's name."""
+    store = open_store()
+    names = curves.metric_choices(metric_keys(store, [run.run_id for run in runs]))
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        metric = st.selectbox(
+            "Metric", names, format_func=formatting.metric_name, key="metric", bind="query-params", width=200
+        )
+        axis = st.segmented_control(
+            "Across",
+            list(curves.X_TITLES),
+            default="epoch",
+            required=True,
+            format_func=lambda key: curves.X_NAMES[key],
+            key="across",
+            bind="query-params",
+        )
+        splits = st.pills(
+            "Split",
+            list(curves.SPLITS),
+            selection_mode="multi",
+            default=list(curves.SPLITS),
+            format_func=lambda key: curves.SPLIT_NAMES[key],
+            key="splits",
+            bind="query-params",
+        )
+        log_y = st.toggle("Logarithmic", key="log", bind="query-params")
+    if not metric:
+        st.caption("These runs have not reported anything yet.")
+        return ERRORS[0]
+    lines = curves.read_lines(store, runs, metric, axis or "epoch", splits)
+    figure = charts.curves(lines, curves.X_TITLES[axis or "epoch"], curves.y_title(metric), log_y=log_y)
+    st.plotly_chart(figure, key="curves", config=dict(charts.CONFIG), alt=f"{metric} of {len(runs)} runs")
+    return metric
+
+
+def show_table(runs: Sequence[Run]) -> None:
+    """Set best and last values, size, cost and speed side by side, and offer all points as CSV."""
+    store = open_store()
+    percent = st.column_config.NumberColumn(format="%.1f %%")
+    rows = comparing.table_rows(store, runs)
+    st.dataframe(
+        rows,
+        hide_index=True,
+        column_config={
+            "Run": st.column_config.TextColumn(pinned=True),
+            **{f"Top-{k} {which}": percent for k in (1, 5) for which in ("best", "last")},
+            **{f"Loss {which}": st.column_config.NumberColumn(format="%.3f") for which in ("best", "last")},
+            "Parameters": st.column_config.NumberColumn(format="localized"),
+            "MACs": st.column_config.NumberColumn(format="localized"),
+            "Images/s": st.column_config.NumberColumn(format="%.0f"),
+        },
+        placeholder=formatting.NOTHING,
+        alt="Best and last values of the chosen runs",
+    )
+    keys = metric_keys(store, [run.run_id for run in runs])
+    st.download_button(
+        "Download every point as CSV",
+        lambda: series_csv(store, runs, keys),
+        file_name="convnet-arena.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def show_costs(runs: Sequence[Run], metric: str) -> None:
+    """Set errors against parameters and MACs, with what the papers published for reference."""
+    error = metric if metric in ERRORS else ERRORS[0]
+    keys = [run.architecture for run in runs]
+    for column, (cost, title) in zip(st.columns(2, gap="medium"), comparing.COSTS.items(), strict=True):
+        marks = comparing.run_marks(open_store(), runs, error, cost)
+        marks += comparing.published_marks(catalogue.architectures(), keys, error, catalogue.costs(cost))
+        with column:
+            figure = charts.scatter(marks, f"{title} (logarithmic)", curves.y_title(error))
+            st.plotly_chart(figure, key=f"cost-{cost}", config=dict(charts.CONFIG), alt=f"error against {title}")
+    st.caption(
+        "Filled marks are runs of this store on their own images. Hollow diamonds are errors published in the papers "
+        "on ImageNet, by the protocol shown when you point at them: a reference, not a competitor on the same data."
+    )
+
+
+def show_settings(runs: Sequence[Run]) -> None:
+    """List only the settings in which the runs differ."""
+    differing = differing_settings(runs)
+    if not differing:
+        st.caption("These runs were trained with the same settings.")
+        return
+    head = "| Setting | " + " | ".join(run.name for run in runs) + " |"
+    rule = "|:--|" + ":--|" * len(runs)
+    body = [f"| `{name}` | " + " | ".join(value or "–" for value in values) + " |" for name, values in differing.items()]
+    st.markdown("\n".join([head, rule, *body]))
+
+
+def show_empty() -> None:
+    """Tell what to do where there is nothing to compare."""
+    with st.container(border=True):
+        st.markdown("Choose two or more runs above. Their curves appear as soon as a run has reported something.")
+        st.page_link("app_pages/launch.py", label="Launch networks", icon=":material/rocket_launch:")

@@ -1,0 +1,123 @@
+"""What the Compare page shows of the chosen runs: table, marks for the scatter, settings that differ."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tracking.comparison import Summary, best_and_last
+from tracking.runs import Run
+from tracking.store import Store
+
+from dashboard import formatting, palette
+from dashboard.charts import Mark
+from dashboard.curves import run_looks
+from dashboard.run_rows import setting_text
+
+if TYPE_CHECKING:
+    from lightning_modules.architecture import Architecture, PublishedError
+
+TABLE_METRICS: Mapping[str, str] = {"val/error_top1": "Top-1", "val/error_top5": "Top-5", "val/loss": "Loss"}
+COSTS: Mapping[str, str] = {"parameters": "Parameters", "macs": "MACs for one image"}
+
+
+def comparable(runs: Sequence[Run]) -> list[Run]:
+    """Keep the runs that have something to compare, newest first."""
+    return [run for run in runs if run.metrics]
+
+
+def default_choice(runs: Sequence[Run]) -> list[str]:
+    """Choose the latest finished run of each architecture; without one, the latest of any status.
+
+    Args:
+        runs: newest first.
+    """
+    latest: dict[str, Run] = {}
+    for run in sorted(runs, key=lambda run: run.status != "FINISHED"):
+        latest.setdefault(run.architecture, run)
+    return [latest[key].run_id for key in palette.in_order(latest)]
+
+
+def table_rows(store: Store, runs: Sequence[Run]) -> list[dict[str, object]]:
+    """Describe each run in one row: best and last errors, size, cost, speed, time.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+    """
+    found = {(one.run.run_id, one.key): one for one in best_and_last(store, runs, list(TABLE_METRICS))}
+    return [_row(run, found) for run in runs]
+
+
+def run_marks(store: Store, runs: Sequence[Run], metric: str, cost: str) -> list[Mark]:
+    """Place each run by its best error on val and its cost.
+
+    Args:
+        store: where the runs are.
+        runs: those to show; a run without the figure or the error is left out.
+        metric: `error_top1` or `error_top5`.
+        cost: `parameters` or `macs`.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+    """
+    looks = run_looks(runs)
+    marks = []
+    for one in best_and_last(store, runs, [f"val/{metric}"]):
+        amount = getattr(one.run, cost)
+        if not amount:
+            continue
+        label, colour, symbol = looks[one.run.run_id]
+        detail = (
+            f"<b>{label}</b>: {formatting.percent(one.best)} {formatting.metric_name(metric)}<br>"
+            f"{formatting.exact_count(amount)} {COSTS[cost].lower()}<br>"
+            f"measured here on {setting_text(one.run)}, best epoch"
+        )
+        marks.append(Mark(label, colour, float(amount), one.best, False, detail, symbol))
+    return marks
+
+
+def published_marks(
+    architectures: "Mapping[str, Architecture]", keys: Sequence[str], metric: str, costs: Mapping[str, int]
+) -> list[Mark]:
+    """Place what the paper of each network published, with its protocol.
+
+    Args:
+        architectures: all networks.
+        keys: those to show.
+        metric: `error_top1` or `error_top5`.
+        costs: parameters or MACs of each network at the paper's size.
+    """
+    colours = palette.pick_colours(keys)
+    marks = []
+    for key in dict.fromkeys(keys):
+        published = first_published(architectures[key], metric)
+        if published is None:
+            continue
+        value = _value(published, metric)
+        detail = (
+            f"<b>{architectures[key].name}</b>: {formatting.percent(value)} {formatting.metric_name(metric)}<br>"
+            f"published, not measured here<br>{published.split}, {published.protocol}<br>{published.source}"
+        )
+        marks.append(Mark(key, colours[key], float(costs[key]), float(value or 0), True, detail))
+    return marks
+
+
+def first_published(architecture: "Architecture", metric: str) -> "PublishedError | None":
+    """Find the paper's own error by its simplest protocol, or the first other one that has the metric."""
+    return next((one for one in architecture.published if _value(one, metric) is not None), None)
+
+
+def _value(published: "PublishedError", metric: str) -> float | None:
+    return published.top1 if metric == "error_top1" else published.top5
+
+
+def _row(run: Run, found: Mapping[tuple[str, str], Summary]) -> dict[str, object]:
+    row: dict[str, object] = {"Run": run.name, "Network": run.architecture}
+    for key, name in TABLE_METRICS.items():
+        summary = found.get((run.run_id, key))
+        row[f"{name} best"] = None if summary is None else summary.best
+        row[f"{name} last"] = None if summary is None else summary.last
+    row["Parameters"] = run.parameters
+    row["MACs"] = run.macs
+    row["Images/s"] = run.images_per_s
+    row["Took"] = formatting.duration(run.duration_s)
+    row["Trained on"] = setting_text(run)
+    return row
