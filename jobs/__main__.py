@@ -150,6 +150,8 @@ def devices(text: str) -> int | str:
 
 def submit_jobs(store: Store, options: argparse.Namespace) -> None:
     """Check every configuration, then queue them all."""
+    if options.config and options.architectures:
+        raise ValueError("--config names everything itself; leave out the architectures.")
     configs = [read_yaml(options.config)] if options.config else spec_from(options).configs()
     for config in configs:
         check_config(config)

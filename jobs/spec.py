@@ -54,8 +54,9 @@ class JobSpec:
 
     def command(self) -> str:
         """The shell command that submits the same jobs."""
-        words = ["python", "-m", "jobs", "submit", *self.architectures, "--source", self.source]
+        words = ["python", "-m", "jobs", "submit", *self.architectures]
         values = {
+            "--source": self.source,
             "--root": self.root,
             "--recipe": self.recipe,
             "--epochs": self.epochs,
@@ -68,7 +69,8 @@ class JobSpec:
         }
         for name, value in values.items():
             if value is not None:
-                words += [name, str(value)]
+                # A value that begins with a dash would be read as an option of its own.
+                words += [f"{name}={value}"] if str(value).startswith("-") else [name, str(value)]
         for architecture, options in self.options.items():
             for name, value in options.items():
                 words += ["--option", f"{architecture}.{name}={value}"]

@@ -99,9 +99,10 @@ class Store:
         with closing(sqlite3.connect(f"{self.database.as_uri()}?mode=ro", uri=True)) as connection:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchall():
                 return False
-            names = connection.execute("SELECT 1 FROM experiments WHERE name = ?", (EXPERIMENT,)).fetchall()
+            query = "SELECT artifact_location FROM experiments WHERE name = ?"
+            locations = connection.execute(query, (EXPERIMENT,)).fetchall()
             (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
-        return bool(names) and mode == "wal"
+        return locations == [(str(self.artifacts),)] and mode == "wal"
 
     def _create(self) -> None:
         for folder in (self.artifacts, self.logs, self.checkpoints):
@@ -112,8 +113,23 @@ class Store:
         from tracking.client import client
 
         mlflow = client(self)
-        if mlflow.get_experiment_by_name(EXPERIMENT) is None:
+        experiment = mlflow.get_experiment_by_name(EXPERIMENT)
+        if experiment is None:
             mlflow.create_experiment(EXPERIMENT, artifact_location=str(self.artifacts))
+        elif experiment.artifact_location != str(self.artifacts):
+            self._relocate(experiment.experiment_id)
+
+    def _relocate(self, experiment_id: str) -> None:
+        """Tell MLflow that the folder was moved or copied: it keeps absolute paths and cannot change them."""
+        with closing(sqlite3.connect(self.database)) as connection, connection:
+            connection.execute(
+                "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?",
+                (str(self.artifacts), experiment_id),
+            )
+            connection.execute(
+                "UPDATE runs SET artifact_uri = ? || '/' || run_uuid || '/artifacts' WHERE experiment_id = ?",
+                (str(self.artifacts), experiment_id),
+            )
 
 
 def checked(run_id: str) -> str:

@@ -33,7 +33,7 @@ def store(prepared_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     root = tmp_path / "mlruns"
     shutil.copytree(prepared_root, root)
     monkeypatch.setenv("ARENA_MLRUNS", str(root))
-    yield Store(root)
+    yield Store(root).open()
     for process in psutil.process_iter():
         try:
             if process.environ().get("ARENA_MLRUNS") == str(root) and process.pid != psutil.Process().pid:

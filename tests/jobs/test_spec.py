@@ -30,7 +30,7 @@ def parse(command):
             options={"resnet50": {"stride": "3x3", "note": "a=b.c"}},
             num_workers=8,
         ),
-        JobSpec(("resnet18",), source="folder", root="--odd", epochs=1, batch_size=1),
+        JobSpec(("resnet18",), source="folder", root="--odd", epochs=1, batch_size=1, seed=-1),
     ],
 )
 def test_the_command_gives_the_same_jobs(spec):

@@ -19,10 +19,16 @@ def prepared_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def store(prepared_root: Path, tmp_path: Path) -> Store:
+def closed_store(prepared_root: Path, tmp_path: Path) -> Store:
+    """A store that this process has no connection to."""
     root = tmp_path / "mlruns"
     shutil.copytree(prepared_root, root)
     return Store(root)
+
+
+@pytest.fixture
+def store(closed_store: Store) -> Store:
+    return closed_store.open()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tracking import records, runs
+from tracking import client, records, runs
 from tracking.store import REPOSITORY, Store, StoreUnavailable
 
 
@@ -32,6 +32,15 @@ def test_artifacts_go_below_the_root_wherever_the_process_works(tmp_path, config
     recorded = location.execute("SELECT artifact_uri FROM runs").fetchone()[0]
     location.close()
     assert Path(recorded) / "config.yaml" == store.config_file(run_id)
+
+
+def test_a_store_can_be_moved(store, config, tmp_path):
+    run_id = records.create_run(store, config)
+    moved = Store(store.root.rename(tmp_path / "moved")).open()
+    assert runs.read_config(moved, run_id)
+    (run,) = client.client(moved).search_runs(["1"])
+    assert Path(run.info.artifact_uri) == moved.config_file(run_id).parent
+    assert moved.config_file(records.create_run(moved, config)).is_relative_to(moved.root)
 
 
 def test_processes_that_open_a_new_store_at_once_agree(tmp_path):
@@ -79,15 +88,15 @@ def test_empty_database_file_becomes_a_store(tmp_path):
     assert runs.list_runs(Store(tmp_path).open()) == []
 
 
-def test_locked_database_is_one_sentence(store, config, monkeypatch):
+def test_locked_database_is_one_sentence(closed_store, monkeypatch):
     monkeypatch.setattr("tracking.database.BUSY_TIMEOUT_S", 0.1)
-    blocker = sqlite3.connect(store.database, isolation_level=None)
+    blocker = sqlite3.connect(closed_store.database, isolation_level=None)
     blocker.execute("PRAGMA locking_mode = EXCLUSIVE")
     blocker.execute("BEGIN EXCLUSIVE")
     blocker.execute("CREATE TABLE blocked (x)")
     try:
         with pytest.raises(StoreUnavailable, match="locked by another program"):
-            runs.list_runs(store)
+            runs.list_runs(closed_store)
     finally:
         blocker.execute("ROLLBACK")
         blocker.close()
@@ -99,13 +108,13 @@ def test_root_that_is_a_file_is_one_sentence(tmp_path):
         Store(tmp_path / "mlruns").open()
 
 
-def test_database_of_another_mlflow_is_one_sentence(store):
-    connection = sqlite3.connect(store.database)
+def test_database_of_another_mlflow_is_one_sentence(closed_store):
+    connection = sqlite3.connect(closed_store.database)
     connection.execute("UPDATE alembic_version SET version_num = 'abcdef012345'")
     connection.commit()
     connection.close()
     with pytest.raises(StoreUnavailable, match="mlflow db upgrade"):
-        runs.list_runs(store)
+        runs.list_runs(closed_store)
 
 
 @pytest.mark.parametrize("run_id", ["", "..", "../../etc/passwd", "a" * 31, "A" * 32, "a" * 32 + "\n"])
