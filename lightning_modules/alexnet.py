@@ -41,13 +41,13 @@ class AlexNet(nn.Sequential):
                     nn.ZeroPad2d((0, (11 - image_size) % 4, 0, (11 - image_size) % 4)),
                     nn.Conv2d(3, 96, 11, stride=4),
                     nn.ReLU(inplace=True),
-                    LocalResponseNorm(groups=2),
+                    LocalResponseNorm(96, k=2.0, groups=2),
                 ),
                 pool1=nn.MaxPool2d(3, 2),  # N x 96 x 27 x 27
                 conv2=nn.Sequential(  # N x 256 x 27 x 27
                     nn.Conv2d(96, 256, 5, padding=2, groups=2),
                     nn.ReLU(inplace=True),
-                    LocalResponseNorm(groups=2),
+                    LocalResponseNorm(256, k=2.0, groups=2),
                 ),
                 pool2=nn.MaxPool2d(3, 2),  # N x 256 x 13 x 13
                 conv3=nn.Sequential(nn.Conv2d(256, 384, 3, padding=1), nn.ReLU(inplace=True)),

@@ -99,14 +99,14 @@ class GoogLeNet(nn.Module):
         side = map_side(image_size)
         self.conv1 = nn.Sequential(nn.Conv2d(3, 64, 7, 2, padding=3), nn.ReLU(inplace=True))  # 64 x 112 x 112
         self.pool1 = nn.Sequential(
-            nn.MaxPool2d(3, 2, ceil_mode=True), LocalResponseNorm(k=1.0)
+            nn.MaxPool2d(3, 2, ceil_mode=True), LocalResponseNorm(64, k=1.0)
         )  # 64 x 56 x 56
         self.conv2 = nn.Sequential(  # 192 x 56 x 56
             nn.Conv2d(64, 64, 1),
             nn.ReLU(inplace=True),
             nn.Conv2d(64, 192, 3, padding=1),
             nn.ReLU(inplace=True),
-            LocalResponseNorm(k=1.0),
+            LocalResponseNorm(192, k=1.0),
         )
         self.pool2 = nn.MaxPool2d(3, 2, ceil_mode=True)  # 192 x 28 x 28
         self.inception3a = Inception(192, WIDTHS["3a"])  # 256 x 28 x 28
