@@ -1,6 +1,6 @@
 """`python -m dashboard`: start the supervisor and the dashboard, and print the address.
 
-    python -m dashboard --port 8600
+python -m dashboard --port 8600
 """
 
 import argparse
@@ -21,8 +21,12 @@ APP = Path(__file__).parent / "app.py"
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the dashboard until Ctrl-C; 2 says that it could not start."""
-    parser = argparse.ArgumentParser(prog="python -m dashboard", description="Start the dashboard on this machine.")
-    parser.add_argument("--port", default=os.environ.get("PORT") or str(DEFAULT_PORT), help="8501, or PORT, by default")
+    parser = argparse.ArgumentParser(
+        prog="python -m dashboard", description="Start the dashboard on this machine."
+    )
+    parser.add_argument(
+        "--port", default=os.environ.get("PORT") or str(DEFAULT_PORT), help="8501, or PORT, by default"
+    )
     try:
         port = read_port(parser.parse_args(arguments).port)
         store = Store.default().open()
@@ -60,7 +64,7 @@ def serve(port: int, store: Store) -> None:
     """Run Streamlit in this process until it is told to end."""
     from streamlit.web import bootstrap
 
-    # Streamlit reads .streamlit/config.toml of the working directory; ours must hold wherever one started from.
+    # Streamlit reads .streamlit/config.toml of the working directory; ours must hold wherever one started.
     os.environ["ARENA_MLRUNS"] = str(store.root)
     os.chdir(APP.parents[1])
     options = {"server_port": port, "server_address": HOST}

@@ -41,7 +41,9 @@ def main() -> None:
     pages = discover_pages()
     page = st.navigation(
         [
-            st.Page(page.path, title=page.title, icon=page.icon, url_path=page.url_path, default=page is pages[0])
+            st.Page(
+                page.path, title=page.title, icon=page.icon, url_path=page.url_path, default=page is pages[0]
+            )
             for page in pages
         ]
     )

@@ -40,7 +40,6 @@ def choose_network() -> "tuple[Architecture, Ledger]":
             list(architectures),
             format_func=lambda key: architectures[key].name,
             key="network",
-            bind="query-params",
             width=240,
         )
         architecture = architectures[key]
@@ -52,9 +51,8 @@ def choose_network() -> "tuple[Architecture, Ledger]":
             placeholder=f"{architecture.input_size}, the paper's",
             width=180,
             key="size",
-            bind="query-params",
         )
-        num_classes = st.number_input("Classes", 2, 100_000, 1000, width=140, key="classes", bind="query-params")
+        num_classes = st.number_input("Classes", 2, 100_000, 1000, width=140, key="classes")
         options = {
             name: st.segmented_control(
                 formatting.metric_name(name).capitalize(),
@@ -62,7 +60,6 @@ def choose_network() -> "tuple[Architecture, Ledger]":
                 default=allowed[0],
                 required=True,
                 key=f"{key}.{name}",
-                bind="query-params",
             )
             or allowed[0]
             for name, allowed in architecture.options.items()
@@ -97,7 +94,13 @@ def show_layers(architecture: "Architecture", ledger: "Ledger") -> None:
             counts = [getattr(stage, cost) for stage in stages]
             figure = charts.layer_bars([stage.name for stage in stages], counts, colour, title)
             st.plotly_chart(figure, key=f"stages-{cost}", config=dict(charts.CONFIG), alt=f"{title} by stage")
-    st.dataframe(layer_rows(ledger), hide_index=True, column_config=LAYER_COLUMNS, height=520, alt="Parameters by layer")
+    st.dataframe(
+        layer_rows(ledger),
+        hide_index=True,
+        column_config=LAYER_COLUMNS,
+        height=520,
+        alt="Parameters by layer",
+    )
 
 
 LAYER_COLUMNS = {

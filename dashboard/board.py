@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dashboard.formatting import plural
 from tracking.runs import Run, list_runs
 from tracking.store import Store
-
-from dashboard.formatting import plural
 
 
 @dataclass(frozen=True)
 class Board:
-    """One look at a store. Running and queued runs stand in the order they started, done ones newest first."""
+    """One look at a store: active runs in the order they came, done ones newest first."""
 
     running: Sequence[Run]
     queued: Sequence[Run]
@@ -37,7 +36,9 @@ class Board:
         """One short line: `1 running · 2 queued`."""
         if not self.is_active:
             return "Nothing running"
-        counts = [f"{len(self.running)} running"] * bool(self.running) + [f"{len(self.queued)} queued"] * bool(self.queued)
+        counts = [f"{len(self.running)} running"] * bool(self.running) + [
+            f"{len(self.queued)} queued"
+        ] * bool(self.queued)
         return " · ".join(counts)
 
     @property

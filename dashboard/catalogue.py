@@ -77,7 +77,6 @@ def _load_after(seconds: float) -> None:
 def _load() -> None:
     if _loaded.is_set():
         return
-    import datamodules.sources
     import lightning_modules.ledger
     from lightning_modules import registry
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import plotly.graph_objects as go
+import plotly.graph_objects as go  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from tsdownsample import MinMaxLTTBDownsampler
 
@@ -55,12 +55,19 @@ def downsample(x: Values, y: Values, max_points: int = MAX_POINTS) -> tuple[Valu
     x, y = np.ascontiguousarray(x[finite]), np.ascontiguousarray(y[finite])
     if len(y) <= max_points:
         return x, y
-    kept = MinMaxLTTBDownsampler().downsample(x, y, n_out=max_points)
+    kept = MinMaxLTTBDownsampler().downsample(x, y, n_out=max_points)  # type: ignore[no-untyped-call]
     return x[kept], y[kept]
 
 
 def curves(
-    lines: Iterable[Line], x_title: str, y_title: str, *, height: int = 420, log_y: bool = False, legend: bool = True
+    lines: Iterable[Line],
+    x_title: str,
+    y_title: str,
+    *,
+    height: int = 420,
+    log_y: bool = False,
+    legend: bool = True,
+    x_range: tuple[float, float] | None = None,
 ) -> go.Figure:
     """Overlay curves: validation solid with marks, training dashed and thinner; one colour a run."""
     figure = go.Figure()
@@ -79,16 +86,18 @@ def curves(
             line={"color": line.colour, "width": 2.4 if val else 1.4, "dash": "solid" if val else "dash"},
             marker={"color": line.colour, "symbol": line.symbol, "size": 7 if val else 5},
             opacity=1.0 if val else 0.75,
-            hovertemplate=f"<b>%{{y:.4~g}}</b> at %{{x:.4~g}}<br>{line.label} · {_SPLITS[line.split]}<extra></extra>",
+            hovertemplate=f"<b>%{{y:.4~g}}</b> at %{{x:.4~g}}<br>{line.label} · {_SPLITS[line.split]}"
+            "<extra></extra>",
         )
         named.add(line.label)
     _lay_out(figure, x_title, y_title, height)
+    figure.update_xaxes(rangemode="tozero", range=x_range)
     figure.update_yaxes(type="log" if log_y else "linear", rangemode="normal" if log_y else "tozero")
     return figure
 
 
 def scatter(marks: Sequence[Mark], x_title: str, y_title: str, *, height: int = 380) -> go.Figure:
-    """Set errors against a cost on a logarithmic axis; published figures are hollow diamonds, named as such."""
+    """Set errors against a cost on a logarithmic axis; published ones are hollow diamonds."""
     figure = go.Figure()
     for published in (True, False):
         group = [mark for mark in marks if mark.published == published]
@@ -122,7 +131,8 @@ def text_places(marks: Sequence[Mark], height: int = 380) -> list[str]:
 
     def is_crowded(mark: Mark) -> bool:
         return any(
-            abs(np.log10(other.x / mark.x)) < 0.45 and (0 < other.y - mark.y < line or (other.y == mark.y and other.x > mark.x))
+            abs(np.log10(other.x / mark.x)) < 0.45
+            and (0 < other.y - mark.y < line or (other.y == mark.y and other.x > mark.x))
             for other in marks
         )
 
@@ -156,7 +166,14 @@ def _lay_out(figure: go.Figure, x_title: str, y_title: str, height: int) -> None
         "uirevision": "keep",
         "hovermode": "closest",
         "margin": {"l": 8, "r": 16, "t": 36, "b": 8},
-        "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "left", "x": 0, "title": None},
+        "legend": {
+            "orientation": "h",
+            "yanchor": "bottom",
+            "y": 1.0,
+            "xanchor": "left",
+            "x": 0,
+            "title": None,
+        },
         "xaxis": {"title": {"text": x_title}, "automargin": True, "zeroline": False},
         "yaxis": {"title": {"text": y_title}, "automargin": True, "zeroline": False},
         "colorway": list(palette.COLOURS),

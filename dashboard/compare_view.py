@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import streamlit as st
-from tracking.comparison import differing_settings, series_csv
-from tracking.runs import Run, list_runs
-from tracking.series import metric_keys
 
 from dashboard import catalogue, charts, comparing, curves, formatting
 from dashboard.workplace import open_store
+from tracking.comparison import differing_settings, series_csv
+from tracking.runs import Run, list_runs
+from tracking.series import metric_keys
 
 ERRORS = ("error_top1", "error_top5")
 
@@ -22,7 +22,6 @@ def choose_runs() -> list[Run]:
         default=comparing.default_choice(list(runs.values())),
         format_func=lambda run_id: runs[run_id].name,
         key="runs",
-        bind="query-params",
         placeholder="Choose runs",
     )
     return [runs[run_id] for run_id in chosen]
@@ -33,9 +32,7 @@ def show_curves(runs: Sequence[Run]) -> str:
     store = open_store()
     names = curves.metric_choices(metric_keys(store, [run.run_id for run in runs]))
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        metric = st.selectbox(
-            "Metric", names, format_func=formatting.metric_name, key="metric", bind="query-params", width=200
-        )
+        metric = st.selectbox("Metric", names, format_func=formatting.metric_name, key="metric", width=200)
         axis = st.segmented_control(
             "Across",
             list(curves.X_TITLES),
@@ -43,7 +40,6 @@ def show_curves(runs: Sequence[Run]) -> str:
             required=True,
             format_func=lambda key: curves.X_NAMES[key],
             key="across",
-            bind="query-params",
         )
         splits = st.pills(
             "Split",
@@ -52,9 +48,8 @@ def show_curves(runs: Sequence[Run]) -> str:
             default=list(curves.SPLITS),
             format_func=lambda key: curves.SPLIT_NAMES[key],
             key="splits",
-            bind="query-params",
         )
-        log_y = st.toggle("Logarithmic", key="log", bind="query-params")
+        log_y = st.toggle("Logarithmic", key="log")
     if not metric:
         st.caption("These runs have not reported anything yet.")
         return ERRORS[0]
@@ -103,10 +98,13 @@ def show_costs(runs: Sequence[Run], metric: str) -> None:
         marks += comparing.published_marks(catalogue.architectures(), keys, error, catalogue.costs(cost))
         with column:
             figure = charts.scatter(marks, f"{title} (logarithmic)", curves.y_title(error))
-            st.plotly_chart(figure, key=f"cost-{cost}", config=dict(charts.CONFIG), alt=f"error against {title}")
+            st.plotly_chart(
+                figure, key=f"cost-{cost}", config=dict(charts.CONFIG), alt=f"error against {title}"
+            )
     st.caption(
-        "Filled marks are runs of this store on their own images. Hollow diamonds are errors published in the papers "
-        "on ImageNet, by the protocol shown when you point at them: a reference, not a competitor on the same data."
+        "Filled marks are runs of this store on their own images. Hollow diamonds are errors published in "
+        "the papers on ImageNet, by the protocol shown when you point at them: a reference, not a competitor "
+        "on the same data."
     )
 
 
@@ -118,12 +116,17 @@ def show_settings(runs: Sequence[Run]) -> None:
         return
     head = "| Setting | " + " | ".join(run.name for run in runs) + " |"
     rule = "|:--|" + ":--|" * len(runs)
-    body = [f"| `{name}` | " + " | ".join(value or "–" for value in values) + " |" for name, values in differing.items()]
+    body = [
+        f"| `{name}` | " + " | ".join(value or formatting.NOTHING for value in values) + " |"
+        for name, values in differing.items()
+    ]
     st.markdown("\n".join([head, rule, *body]))
 
 
 def show_empty() -> None:
     """Tell what to do where there is nothing to compare."""
     with st.container(border=True):
-        st.markdown("Choose two or more runs above. Their curves appear as soon as a run has reported something.")
+        st.markdown(
+            "Choose two or more runs above. Their curves appear as soon as a run has reported something."
+        )
         st.page_link("app_pages/launch.py", label="Launch networks", icon=":material/rocket_launch:")

@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tracking.comparison import Summary, best_and_last
-from tracking.runs import Run
-from tracking.store import Store
-
 from dashboard import formatting, palette
 from dashboard.charts import Mark
 from dashboard.curves import run_looks
 from dashboard.run_rows import setting_text
+from tracking.comparison import Summary, best_and_last
+from tracking.runs import Run
+from tracking.store import Store
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture, PublishedError
@@ -93,7 +92,8 @@ def published_marks(
             continue
         value = _value(published, metric)
         detail = (
-            f"<b>{architectures[key].name}</b>: {formatting.percent(value)} {formatting.metric_name(metric)}<br>"
+            f"<b>{architectures[key].name}</b>: {formatting.percent(value)} "
+            f"{formatting.metric_name(metric)}<br>"
             f"published, not measured here<br>{published.split}, {published.protocol}<br>{published.source}"
         )
         marks.append(Mark(key, colours[key], float(costs[key]), float(value or 0), True, detail))

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from tracking.runs import Run
-from tracking.series import Series, axis_values, read_series
-from tracking.store import Store
 
 from dashboard import palette
 from dashboard.charts import Line
 from dashboard.formatting import metric_name
+from tracking.runs import Run
+from tracking.series import Series, axis_values, read_series
+from tracking.store import Store
 
 SPLITS = ("val", "train")
 
@@ -38,7 +38,7 @@ def metric_choices(keys: Iterable[str]) -> list[str]:
 def read_lines(
     store: Store, runs: Sequence[Run], metric: str, x_axis: str = "epoch", splits: Sequence[str] = SPLITS
 ) -> list[Line]:
-    """Read the curves of some runs, each run in one colour and, beside another of its kind, with its own mark.
+    """Read the curves of some runs, each run in one colour.
 
     Raises:
         StoreUnavailable: the store cannot be read.
@@ -72,8 +72,8 @@ def lines(
 def run_looks(runs: Sequence[Run]) -> dict[str, tuple[str, str, str]]:
     """Give every run a label, a colour and a mark.
 
-    The colour belongs to the architecture. Where several runs share one, the label is the run's name instead of
-    the architecture's, and the marks differ.
+    The colour belongs to the architecture. Where several runs share one, each is labelled by its own name and
+    the shades and marks differ.
     """
     colours = palette.pick_colours(run.architecture for run in runs)
     seen: dict[str, int] = {}

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
+
 from jobs.errors import LaunchError
 from tracking.store import StoreUnavailable
 
@@ -17,7 +18,10 @@ def plain_words() -> Iterator[None]:
     try:
         yield
     except StoreUnavailable as problem:
-        st.error(f"{problem}  \nRunning jobs are not affected. Put it right, then reload this page.", icon=":material/database_off:")
+        st.error(
+            f"{problem}  \nRunning jobs are not affected. Put it right, then reload this page.",
+            icon=":material/database_off:",
+        )
     except (LaunchError, ValueError) as problem:
         st.error(str(problem), icon=":material/error:")
     except Exception:

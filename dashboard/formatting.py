@@ -78,6 +78,13 @@ def duration(seconds: float | None) -> str:
     return " ".join(f"{count} {unit}" for unit, count in units[first : first + 2] if count or first == 3)
 
 
+def epochs(done: float | None, total: int | None) -> str:
+    """Write how many epochs are done of how many: `2.4 / 5`."""
+    if done is None or total is None:
+        return NOTHING
+    return f"{min(done, total):.{0 if done == int(done) else 1}f} / {total}"
+
+
 def ago(moment: float | None, now: float | None = None) -> str:
     """Write how long ago a moment was, by its largest unit: `5 min ago`."""
     if moment is None:

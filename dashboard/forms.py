@@ -78,6 +78,10 @@ def clone_params(config_yaml: str) -> dict[str, str | list[str]]:
         "devices": trainer["devices"],
         "seed": config["seed_everything"],
     }
-    values |= {option_key(model["architecture"], name): value for name, value in (model.get("options") or {}).items()}
-    filled: dict[str, str | list[str]] = {key: str(value) for key, value in values.items() if value is not None}
+    values |= {
+        option_key(model["architecture"], name): value for name, value in (model.get("options") or {}).items()
+    }
+    filled: dict[str, str | list[str]] = {
+        key: str(value) for key, value in values.items() if value is not None
+    }
     return {"networks": [model["architecture"]], **filled}

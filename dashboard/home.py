@@ -1,17 +1,19 @@
 """What Home says: how to start, what came out best, what this machine has."""
 
 import streamlit as st
+
+from dashboard import formatting
+from dashboard.launching import launch
+from dashboard.run_rows import RUNS_PAGE, setting_text
+from dashboard.workplace import open_store
 from jobs.machine import Machine, describe_machine
 from jobs.spec import JobSpec
 from tracking.comparison import best_per_architecture
 
-from dashboard import formatting, palette
-from dashboard.launching import launch
-from dashboard.run_rows import RUNS_PAGE, setting_text
-from dashboard.workplace import open_store
-
 LAUNCH_PAGE = "app_pages/launch.py"
-QUICK_ARENA = JobSpec(architectures=("alexnet", "vgg16", "googlenet", "resnet18"), source="digits", recipe="quick")
+QUICK_ARENA = JobSpec(
+    architectures=("alexnet", "vgg16", "googlenet", "resnet18"), source="digits", recipe="quick"
+)
 
 
 def show_start(*, empty: bool) -> None:
@@ -19,8 +21,9 @@ def show_start(*, empty: bool) -> None:
     if empty:
         with st.container(border=True, key="start", gap="medium"):
             st.markdown(
-                "Four networks that won or changed ImageNet wait to learn 1,797 real handwritten digits on this "
-                "machine. Launch them together, watch their errors fall, then compare them side by side."
+                "Four networks that won or changed ImageNet wait to learn 1,797 real handwritten digits "
+                "on this machine. Launch them together, watch their errors fall, then compare them side by "
+                "side."
             )
             with st.container(horizontal=True, gap="small"):
                 _show_quick_arena(primary=True)
@@ -33,14 +36,21 @@ def show_start(*, empty: bool) -> None:
 
 
 def show_best() -> None:
-    """List the best result of every architecture that has one."""
-    for one in best_per_architecture(open_store()):
+    """List the best result of every architecture that has one, for each source of images."""
+    best = best_per_architecture(open_store())
+    if not best:
+        st.caption("The best top-1 error of each network appears here after its first epoch.")
+    for one in best:
         run = one.run
-        with st.container(key=f"row-best-{run.run_id}", horizontal=True, vertical_alignment="center", gap="small"):
+        with st.container(
+            key=f"row-best-{run.run_id}", horizontal=True, vertical_alignment="center", gap="small"
+        ):
             st.markdown(f"**{run.architecture}**", width=120)
             st.markdown(formatting.percent(one.best), width=80)
             st.markdown(f":gray[{setting_text(run)}]", width=220)
-            st.page_link(RUNS_PAGE, label=run.name, query_params={"run": run.run_id}, width=220)
+            st.page_link(
+                RUNS_PAGE, label=f":primary[{run.name}]", query_params={"run": run.run_id}, width=220
+            )
 
 
 def show_machine() -> None:
@@ -62,7 +72,11 @@ def machine_lines(machine: Machine) -> list[tuple[str, str]]:
         for gpu in machine.gpus
     ]
     if not machine.gpus:
-        kind = "Apple's GPU through MPS" if machine.accelerator == "mps" else "no GPU: networks train on the processor"
+        kind = (
+            "Apple's GPU through MPS"
+            if machine.accelerator == "mps"
+            else "no GPU: networks train on the processor"
+        )
         lines.append(("developer_board", kind))
     jobs = formatting.plural(len(machine.slots), "job")
     return [*lines, ("stacks", f"{jobs} at a time; the others queue")]

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import streamlit as st
-from jobs.machine import describe_machine
-from jobs.spec import JobSpec
 
 from dashboard import catalogue, formatting, forms, launching
 from dashboard.run_rows import RUNS_PAGE
 from dashboard.workplace import open_store
+from jobs.machine import describe_machine
+from jobs.spec import JobSpec
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture
@@ -27,7 +27,7 @@ class Form:
 
 
 def show_fields() -> Form:
-    """Show the form and read it. What is typed lives in the address: it survives a reload and can be shared."""
+    """Show the form and read it. What is typed lives in the address, so it survives a reload."""
     architectures = catalogue.architectures()
     st.subheader("Networks", anchor=False)
     networks = _show_networks(architectures)
@@ -63,7 +63,9 @@ def show_order(form: Form) -> None:
     problem = launching.first_problem(configs)
     label = f"Launch {formatting.plural(len(form.spec.architectures), 'job')}"
     possible = form.is_complete and not problem
-    if st.button(label, type="primary", icon=":material/rocket_launch:", disabled=not possible, width="stretch"):
+    if st.button(
+        label, type="primary", icon=":material/rocket_launch:", disabled=not possible, width="stretch"
+    ):
         st.session_state["launched"] = launching.launch(open_store(), form.spec)
     _show_problem(problem)
     if not form.is_complete:
@@ -87,7 +89,6 @@ def _show_networks(architectures: "Mapping[str, Architecture]") -> list[str]:
         default=[key for key in forms.DEFAULT_NETWORKS if key in architectures],
         format_func=lambda key: forms.network_label(architectures[key], parameters[key]),
         key="networks",
-        bind="query-params",
         label_visibility="collapsed",
         wrap=True,
     )
@@ -104,14 +105,16 @@ def _show_source() -> tuple[str, str | None, str]:
         required=True,
         format_func=lambda key: sources[key].title,
         key="source",
-        bind="query-params",
     )
     source = sources[key or "digits"]
     st.caption(source.description)
     if not source.needs_root:
         return source.key, None, ""
     root = st.text_input(
-        "Folder", placeholder="/path/to/imagenet", key="root", bind="query-params", help="It holds train/ and val/"
+        "Folder",
+        placeholder="/path/to/imagenet",
+        key="root",
+        help="It holds train/ and val/",
     )
     problem = launching.root_problem(source.key, root or "")
     _show_problem(problem)
@@ -127,7 +130,6 @@ def _show_image_size(chosen: "Mapping[str, Architecture]") -> tuple[int, str]:
         step=16,
         width=200,
         key="image_size",
-        bind="query-params",
     )
     problem = forms.size_problem(int(size), chosen.values())
     _show_problem(problem)
@@ -142,17 +144,20 @@ def _show_recipe() -> str:
         captions=list(forms.RECIPES.values()),
         horizontal=True,
         key="recipe",
-        bind="query-params",
     )
 
 
 def _show_amounts() -> tuple[int | None, int | None]:
     with st.container(horizontal=True, gap="medium"):
-        epochs = st.number_input(
-            "Epochs", 1, 1000, None, placeholder=OF_RECIPE, width=200, key="epochs", bind="query-params"
-        )
+        epochs = st.number_input("Epochs", 1, 1000, None, placeholder=OF_RECIPE, width=200, key="epochs")
         batch_size = st.number_input(
-            "Batch size", 1, 8192, None, placeholder=OF_RECIPE, width=200, key="batch_size", bind="query-params"
+            "Batch size",
+            1,
+            8192,
+            None,
+            placeholder=OF_RECIPE,
+            width=200,
+            key="batch_size",
         )
     return epochs, batch_size
 
@@ -168,7 +173,6 @@ def _show_options(chosen: "Mapping[str, Architecture]") -> dict[str, dict[str, s
                 default=allowed[0],
                 required=True,
                 key=forms.option_key(key, option),
-                bind="query-params",
             )
             if value != allowed[0]:
                 picked.setdefault(key, {})[option] = str(value)
@@ -184,12 +188,9 @@ def _show_hardware() -> tuple[str | None, int, int]:
             format_func=lambda key: forms.PRECISIONS[key],
             width=250,
             key="precision",
-            bind="query-params",
         )
-        devices = st.number_input(
-            "Devices a job", 1, max(2, num_devices), 1, width=140, key="devices", bind="query-params"
-        )
-        seed = st.number_input("Seed", 0, 2**31 - 1, 0, width=140, key="seed", bind="query-params")
+        devices = st.number_input("Devices a job", 1, max(2, num_devices), 1, width=140, key="devices")
+        seed = st.number_input("Seed", 0, 2**31 - 1, 0, width=140, key="seed")
     return None if precision == forms.AUTO else precision, int(devices), int(seed)
 
 
@@ -200,7 +201,9 @@ def _show_launched() -> None:
     with st.container(border=True, gap=None, key="launched"):
         st.markdown(f":green[:material/check_circle: **{formatting.plural(len(runs), 'job')} in the queue**]")
         for run in runs:
-            st.page_link(RUNS_PAGE, label=run.name, icon=":material/monitoring:", query_params={"run": run.run_id})
+            st.page_link(
+                RUNS_PAGE, label=run.name, icon=":material/monitoring:", query_params={"run": run.run_id}
+            )
 
 
 def _show_problem(problem: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 import yaml
+
 from jobs.spec import JobSpec
 from jobs.submit import check_config, submit
 from jobs.supervisor import ensure_supervisor

@@ -37,7 +37,9 @@ def read_page(path: Path) -> PageFile:
     constants = dict(_constants(ast.parse(path.read_text(encoding="utf-8"))))
     missing = [name for name in ("TITLE", "ICON", "ORDER") if name not in constants]
     if missing:
-        raise ValueError(f"The page {path.name} has no {missing[0]}; give it TITLE, ICON and ORDER at its top.")
+        raise ValueError(
+            f"The page {path.name} has no {missing[0]}; give it TITLE, ICON and ORDER at its top."
+        )
     return PageFile(int(str(constants["ORDER"])), str(constants["TITLE"]), str(constants["ICON"]), path)
 
 
@@ -50,4 +52,6 @@ def discover_pages(folder: Path = PAGES) -> tuple[PageFile, ...]:
 def _constants(module: ast.Module) -> Iterator[tuple[str, object]]:
     for node in module.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            yield from ((target.id, node.value.value) for target in node.targets if isinstance(target, ast.Name))
+            yield from (
+                (target.id, node.value.value) for target in node.targets if isinstance(target, ast.Name)
+            )

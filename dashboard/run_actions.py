@@ -1,12 +1,12 @@
 """What one can do with a run: stop, clone, delete, open in MLflow."""
 
 import streamlit as st
-from jobs.mlflow_ui import ensure_mlflow_ui, find_mlflow_ui, run_url
-from jobs.requests import delete_run, request_stop
-from tracking.runs import Run, read_config
 
 from dashboard.forms import clone_params
 from dashboard.workplace import open_store
+from jobs.mlflow_ui import ensure_mlflow_ui, find_mlflow_ui, run_url
+from jobs.requests import delete_run, request_stop
+from tracking.runs import Run, read_config
 
 LAUNCH_PAGE = "app_pages/launch.py"
 
@@ -16,7 +16,9 @@ def show_actions(run: Run) -> None:
     with st.container(horizontal=True, width="content", gap="small", vertical_alignment="center"):
         if run.is_active:
             _show_stop(run)
-        if st.button("Clone", icon=":material/content_copy:", help="Fill in the launch form with these settings"):
+        if st.button(
+            "Clone", icon=":material/content_copy:", help="Fill in the launch form with these settings"
+        ):
             st.switch_page(LAUNCH_PAGE, query_params=clone_params(read_config(open_store(), run.run_id)))
         _show_mlflow(run)
         if run.is_terminal:
@@ -49,7 +51,9 @@ def _show_mlflow(run: Run) -> None:
     base_url = find_mlflow_ui(open_store())
     if base_url is not None:
         st.link_button("Open in MLflow", run_url(base_url, run), icon=":material/open_in_new:")
-    elif st.button("Start the MLflow UI", icon=":material/monitoring:", help="MLflow's own page on these runs"):
+    elif st.button(
+        "Start the MLflow UI", icon=":material/monitoring:", help="MLflow's own page on these runs"
+    ):
         with st.spinner("Starting the MLflow UI …"):
             ensure_mlflow_ui(open_store())
         st.rerun()

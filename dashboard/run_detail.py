@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 import streamlit as st
-from jobs.logs import read_log
-from tracking.runs import Run, get_run, read_config
 
 from dashboard import charts, curves, formatting
 from dashboard.run_actions import show_actions
 from dashboard.run_rows import RUNS_PAGE, progress_text, remaining_text, setting_text, status_text
 from dashboard.workplace import open_store
+from jobs.logs import read_log
+from tracking.runs import Run, get_run, read_config
 
 LOG_LINES = 200
 CHARTS = ("error_top1", "loss")
@@ -26,7 +26,9 @@ def show_head(run_id: str) -> Run:
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         with st.container(gap=None, width="content"):
             st.header(run.name, anchor=False)
-            st.caption(f"{run.architecture} on {setting_text(run)} · submitted {formatting.clock(run.created_at)}")
+            st.caption(
+                f"{run.architecture} on {setting_text(run)} · submitted {formatting.clock(run.created_at)}"
+            )
         show_actions(run)
     return run
 
@@ -42,7 +44,7 @@ def show_progress(run_id: str) -> bool:
             _show_curve(run, metric)
     st.subheader("Log", anchor=False)
     st.caption(f"The last {LOG_LINES} lines of what the training process printed.")
-    with st.container(height=300, key="log", autoscroll=run.is_active):
+    with st.container(height=300, border=False, key="log", autoscroll=run.is_active):
         st.code(read_log(store, run_id, LOG_LINES) or "Nothing printed yet.", language=None, wrap_lines=True)
     return run.is_active
 
@@ -69,21 +71,23 @@ def _show_status(run: Run) -> None:
     if run.error:
         st.error(run.error, icon=":material/error:")
     if skipped := run.tags.get("data.skipped"):
-        st.warning(f"{skipped} images could not be read and were left out: {run.tags.get('data.skipped_files', '')}")
+        st.warning(
+            f"{skipped} images could not be read and were left out: {run.tags.get('data.skipped_files', '')}"
+        )
 
 
 def _show_figures(run: Run) -> None:
     figures = {
         "Top-1 error": formatting.percent(run.metrics.get("val/error_top1")),
         "Top-5 error": formatting.percent(run.metrics.get("val/error_top5")),
-        "Epochs": formatting.NOTHING if run.epoch is None else f"{run.epoch:.4g} / {run.max_epochs}",
-        "Images per second": formatting.short_count(run.images_per_s),
+        "Epochs": formatting.epochs(run.epoch, run.max_epochs),
+        "Images/s": formatting.short_count(run.images_per_s),
         "Training time": formatting.duration(run.duration_s),
         "Parameters": formatting.short_count(run.parameters),
     }
     with st.container(horizontal=True, gap="medium", key="figures"):
         for label, value in figures.items():
-            st.metric(label, value, width=150)
+            st.metric(label, value, width=135)
 
 
 def _show_curve(run: Run, metric: str) -> None:
@@ -93,8 +97,11 @@ def _show_curve(run: Run, metric: str) -> None:
     if not lines:
         st.caption("The curve begins with the first epoch.")
         return
-    figure = charts.curves(lines, "Epoch", curves.y_title(metric), height=300, legend=False)
-    st.plotly_chart(figure, key=f"curve-{metric}", config=dict(charts.CONFIG), alt=f"{name} of {run.name} by epoch")
+    x_range = (0.0, float(run.max_epochs)) if run.max_epochs and run.is_active else None
+    figure = charts.curves(lines, "Epoch", curves.y_title(metric), height=300, legend=False, x_range=x_range)
+    st.plotly_chart(
+        figure, key=f"curve-{metric}", config=dict(charts.CONFIG), alt=f"{name} of {run.name} by epoch"
+    )
 
 
 def _show_pairs(pairs: Mapping[str, str]) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
-from tracking.runs import Run
 
 from dashboard import formatting
 from dashboard.board import read_board
 from dashboard.workplace import open_store
+from tracking.runs import Run
 
 RUNS_PAGE = "app_pages/runs.py"
 NAME_WIDTH = 200
@@ -24,10 +24,10 @@ class Column:
 
 
 def progress_text(run: Run) -> str:
-    """Say how far a run is: `epoch 2.4 of 5`."""
+    """Say how far a run is: `epoch 2.4 / 5`."""
     if run.epoch is None or run.max_epochs is None:
         return "waiting for a free device" if run.status == "SCHEDULED" else "starting"
-    return f"epoch {min(run.epoch, run.max_epochs):.1f} of {run.max_epochs}"
+    return f"epoch {formatting.epochs(run.epoch, run.max_epochs)}"
 
 
 def remaining_text(run: Run) -> str:
@@ -74,7 +74,9 @@ def show_done(runs: Sequence[Run], page_size: int = 25) -> None:
                 st.caption(column.heading, width=column.width)
         for run in runs[:shown]:
             show_row(run, DONE_COLUMNS)
-    if len(runs) > shown and st.button(f"Show {min(page_size, len(runs) - shown)} more", icon=":material/expand_more:"):
+    if len(runs) > shown and st.button(
+        f"Show {min(page_size, len(runs) - shown)} more", icon=":material/expand_more:"
+    ):
         st.session_state["runs_shown"] = shown + page_size
         st.rerun()
 
@@ -82,7 +84,9 @@ def show_done(runs: Sequence[Run], page_size: int = 25) -> None:
 def show_row(run: Run, columns: Sequence[Column]) -> None:
     """Show one run on one line."""
     with st.container(key=f"row-{run.run_id}", horizontal=True, vertical_alignment="center", gap="small"):
-        st.page_link(RUNS_PAGE, label=run.name, query_params={"run": run.run_id}, width=NAME_WIDTH)
+        st.page_link(
+            RUNS_PAGE, label=f":primary[{run.name}]", query_params={"run": run.run_id}, width=NAME_WIDTH
+        )
         for column in columns:
             st.markdown(column.text(run), width=column.width)
 
@@ -98,12 +102,16 @@ def show_active(limit: int | None = None) -> bool:
             if run.status == "RUNNING":
                 st.progress(run.progress)
     if limit is not None and len(board.active) > limit:
-        st.page_link(RUNS_PAGE, label=f"{len(board.active) - limit} more in the queue", icon=":material/more_horiz:")
+        st.page_link(
+            RUNS_PAGE, label=f"{len(board.active) - limit} more in the queue", icon=":material/more_horiz:"
+        )
     return board.is_active
 
 
 def show_empty() -> None:
     """Tell what to do where no run is."""
     with st.container(border=True):
-        st.markdown("There is no run yet. Choose networks and data, and each becomes a run that you can watch here.")
+        st.markdown(
+            "There is no run yet. Choose networks and data, and each becomes a run that you can watch here."
+        )
         st.page_link("app_pages/launch.py", label="Launch networks", icon=":material/rocket_launch:")

@@ -2,7 +2,13 @@
 
 import streamlit as st
 
-from dashboard.architectures_view import choose_network, show_about, show_layers, show_networks, show_published
+from dashboard.architectures_view import (
+    choose_network,
+    show_about,
+    show_layers,
+    show_networks,
+    show_published,
+)
 
 TITLE = "Architectures"
 ICON = ":material/account_tree:"

@@ -17,7 +17,7 @@ st.title("Convnet arena", anchor=False)
 st.caption("Train, watch and compare the networks that won ImageNet.")
 show_start(empty=board.is_empty)
 
-left, right = st.columns([5, 2], gap="large")
+left, right = st.columns([3, 1], gap="large")
 with left:
     st.subheader("Now", anchor=False)
     live(show_active, board.is_active, limit=6)

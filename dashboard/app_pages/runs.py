@@ -19,7 +19,7 @@ if run_id := st.query_params.get("run"):
     st.stop()
 
 board = read_board(open_store())
-st.header("Runs", anchor=False)
+st.title("Runs", anchor=False)
 if board.is_empty:
     show_empty()
     st.stop()
