@@ -4,10 +4,10 @@ import sys
 import traceback
 import warnings
 
+from datamodules.errors import DataError
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from datamodules.errors import DataError
 from tracking.store import Store, StoreUnavailable
 from training.cli import ArenaCLI
 from training.hardware import keep_freed_memory

@@ -4,11 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 import yaml
+from datamodules.imagenet import ImageNetDataModule
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
-from datamodules.imagenet import ImageNetDataModule
 from lightning_modules.classifier import ImageClassifier
 from training.hardware import choose_precision
 from training.logger import RunLogger
@@ -48,7 +48,9 @@ class ArenaCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Links what the data decides to the network, and takes the run to write to."""
         link_data_to_model(parser)
-        parser.add_argument("--run_id", type=str | None, default=None, help="MLflow run to continue the record of")
+        parser.add_argument(
+            "--run_id", type=str | None, default=None, help="MLflow run to continue the record of"
+        )
 
     def before_instantiate_classes(self) -> None:
         """Opens the record first, so that whatever fails from here on is written down."""
@@ -56,7 +58,11 @@ class ArenaCLI(LightningCLI):
         parser = self._parser(self.subcommand)
         settings = yaml.safe_load(parser.dump(config, skip_none=False, skip_link_targets=True))
         changed = yaml.safe_load(parser.dump(config, skip_default=True))
-        shown = {"seed_everything": settings["seed_everything"], "model": settings["model"], "data": settings["data"]}
+        shown = {
+            "seed_everything": settings["seed_everything"],
+            "model": settings["model"],
+            "data": settings["data"],
+        }
         shown["trainer"] = {key: settings["trainer"][key] for key in ("max_epochs", "accelerator", "devices")}
         shown["trainer"] |= changed.get("trainer", {})
         self.session.begin(shown, config.run_id)
@@ -64,7 +70,10 @@ class ArenaCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Adds precision, logger, record, stop and checkpoints where the configuration leaves them open."""
         config = self._get(self.config_init, "trainer")
-        kwargs = {"logger": RunLogger(self.session), "default_root_dir": str(self.session.store.root)} | kwargs
+        kwargs = {
+            "logger": RunLogger(self.session),
+            "default_root_dir": str(self.session.store.root),
+        } | kwargs
         if config["precision"] is None:
             kwargs["precision"] = choose_precision(config["accelerator"])
         config["callbacks"] = [*(config["callbacks"] or []), *self._callbacks()]
@@ -73,7 +82,11 @@ class ArenaCLI(LightningCLI):
     def _callbacks(self) -> list[Callback]:
         folder = self.session.checkpoint_folder
         best = ModelCheckpoint(
-            folder, filename="best", monitor="val/error_top1", save_weights_only=True, enable_version_counter=False
+            folder,
+            filename="best",
+            monitor="val/error_top1",
+            save_weights_only=True,
+            enable_version_counter=False,
         )
         last = ModelCheckpoint(
             folder, filename="last", train_time_interval=CHECKPOINT_INTERVAL, enable_version_counter=False

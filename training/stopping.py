@@ -57,7 +57,12 @@ class GracefulStop(Callback):
             raise StopRequested(f"stopped on request at step {trainer.global_step}; saved as {path.name}")
 
     def on_validation_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         """Does not wait for a whole validation: its epoch is trained, and the checkpoint says so."""
         if not trainer.sanity_checking and self._is_asked(trainer):

@@ -1,0 +1,103 @@
+"""Two training loops without a framework, to hold ours against.
+
+``python -m benchmarks.loops plain|bare ARCHITECTURE --batch-size N --image-size S --num-steps K``
+prints images per second of the steps after the first, as one JSON line.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from lightning_modules import registry
+from training.hardware import choose_precision, keep_freed_memory
+
+Step = Callable[[], float]
+
+
+def plain_step(network: nn.Module, batch_size: int, image_size: int) -> Step:
+    """The step of pytorch/examples' ImageNet script: float32, NCHW, eager SGD, top-1 and top-5 each step."""
+    images = torch.randn(batch_size, 3, image_size, image_size)
+    labels = torch.randint(0, 1000, (batch_size,))
+    criterion = nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9, weight_decay=1e-4)
+
+    def step() -> float:
+        outputs = network(images)
+        loss = total_loss(network, outputs, labels, criterion)
+        count_hits(outputs[0] if isinstance(outputs, tuple) else outputs, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def bare_step(network: nn.Module, batch_size: int, image_size: int) -> Step:
+    """The very settings of our defaults (layout, precision, allocator, fused SGD) and nothing else."""
+    images = torch.randint(0, 256, (batch_size, 3, image_size, image_size), dtype=torch.uint8)
+    labels = torch.randint(0, 1000, (batch_size,))
+    criterion = nn.CrossEntropyLoss()
+    network = network.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9, weight_decay=1e-4, fused=True)
+    half = choose_precision("cpu") == "bf16-mixed"
+
+    def step() -> float:
+        pixels = images.to(torch.float32, memory_format=torch.channels_last).sub_(116.0).div_(58.0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            loss = total_loss(network, network(pixels), labels, criterion)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def total_loss(
+    network: nn.Module, outputs: Tensor | tuple[Tensor, ...], labels: Tensor, criterion: nn.Module
+) -> Tensor:
+    """Adds the weighted losses of auxiliary heads, if the network has any."""
+    logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
+    loss = criterion(logits, labels)
+    for weight, extra in zip(network.auxiliary_weights, auxiliary, strict=True):
+        loss = loss + weight * criterion(extra, labels)
+    return loss
+
+
+@torch.no_grad()
+def count_hits(logits: Tensor, labels: Tensor) -> tuple[int, int]:
+    """Returns how many labels are the first, and among the first five."""
+    hits = logits.topk(5).indices.eq(labels[:, None])
+    return int(hits[:, 0].sum()), int(hits.sum())
+
+
+def main() -> None:
+    """Times one loop."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("loop", choices=("plain", "bare"))
+    parser.add_argument("architecture")
+    parser.add_argument("--batch-size", type=int, required=True)
+    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--num-steps", type=int, default=6)
+    options = parser.parse_args()
+    if options.loop == "bare":
+        keep_freed_memory()
+    torch.manual_seed(0)
+    network = registry.get(options.architecture).build(1000, options.image_size).train()
+    build = {"plain": plain_step, "bare": bare_step}[options.loop]
+    step = build(network, options.batch_size, options.image_size)
+    step()
+    start_s = time.perf_counter()
+    for _ in range(options.num_steps):
+        step()
+    seconds = time.perf_counter() - start_s
+    print(json.dumps({"images_per_s": options.num_steps * options.batch_size / seconds}))
+
+
+if __name__ == "__main__":
+    main()

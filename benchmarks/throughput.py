@@ -1,0 +1,84 @@
+"""Images per second of ``python -m training fit`` against a plain loop and against a bare one.
+
+The three take turns, so that a machine whose speed drifts slows all of them alike; what counts is the
+ratio within a round. Data is synthetic: this measures training, not decoding.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tracking import runs, series
+from tracking.store import Store
+
+BATCH_SIZES = {"alexnet": 128, "resnet50": 32, "googlenet": 32, "vgg16": 16}
+TARGETS = {"alexnet": 3.0, "resnet50": 3.0, "googlenet": 2.5, "vgg16": 2.5}
+
+
+def measure(architecture: str, num_steps: int, num_rounds: int) -> dict[str, float]:
+    """Runs the three in turn and returns the medians of their speeds and of the ratios."""
+    batch_size = BATCH_SIZES[architecture]
+    rounds = []
+    for _ in range(num_rounds):
+        plain = run_loop("plain", architecture, batch_size, num_steps)
+        fit = run_fit(architecture, batch_size, num_steps)
+        bare = run_loop("bare", architecture, batch_size, num_steps)
+        rounds.append(
+            {"plain": plain, "fit": fit, "bare": bare, "fit/plain": fit / plain, "fit/bare": fit / bare}
+        )
+    return {name: statistics.median(row[name] for row in rounds) for name in rounds[0]}
+
+
+def run_loop(loop: str, architecture: str, batch_size: int, num_steps: int) -> float:
+    """Returns images per second of one of `benchmarks.loops`."""
+    command = [sys.executable, "-m", "benchmarks.loops", loop, architecture]
+    command += ["--batch-size", str(batch_size), "--num-steps", str(num_steps)]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return float(json.loads(printed.splitlines()[-1])["images_per_s"])
+
+
+def run_fit(architecture: str, batch_size: int, num_steps: int) -> float:
+    """Returns images per second of the trainer, from the record it left; the first step is warm-up."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "training", "fit", "--model.architecture", architecture]
+        command += ["--data.source", "synthetic", "--data.image_size", "224"]
+        command += ["--data.batch_size", str(batch_size), "--trainer.max_steps", str(num_steps + 1)]
+        command += ["--trainer.limit_val_batches", "0"]
+        subprocess.run(command, check=True, capture_output=True, env=os.environ | {"ARENA_MLRUNS": folder})
+        store = Store(Path(folder))
+        (run,) = runs.list_runs(store)
+        recorded = series.read_series(store, [run.run_id], ["train/images_per_s"])
+        points = recorded[(run.run_id, "train/images_per_s")]
+        return speed_after_first(points.steps, points.values, batch_size)
+
+
+def speed_after_first(steps: "series.Array", values: "series.Array", batch_size: int) -> float:
+    """Total images over total seconds of all recorded intervals but the first.
+
+    Args:
+        steps: Optimiser step at the end of each interval.
+        values: Images per second within each interval.
+        batch_size: Images a step.
+    """
+    images = [batch_size * int(after - before) for before, after in zip(steps, steps[1:], strict=False)]
+    seconds = [count / float(speed) for count, speed in zip(images, values[1:], strict=True)]
+    return sum(images) / sum(seconds)
+
+
+def report(architectures: list[str], num_steps: int, num_rounds: int) -> None:
+    """Prints one line per architecture."""
+    print(
+        "| network | batch | plain img/s | fit img/s | bare img/s | fit / plain (target) | fit / bare (target) |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for key in architectures:
+        row = measure(key, num_steps, num_rounds)
+        print(
+            f"| {key} | {BATCH_SIZES[key]} | {row['plain']:.1f} | {row['fit']:.1f} | {row['bare']:.1f} "
+            f"| {row['fit/plain']:.2f} ({TARGETS[key]}) | {row['fit/bare']:.3f} (0.97) |",
+            flush=True,
+        )
