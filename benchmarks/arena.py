@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 from jobs.shutdown import shutdown
-
 from jobs.spec import JobSpec
 from jobs.submit import submit
 from jobs.supervisor import ensure_supervisor
@@ -33,12 +32,14 @@ def report(architectures: tuple[str, ...] = ARCHITECTURES) -> None:
                 time.sleep(1)
             seconds = time.monotonic() - start_s
         finally:
-            shutdown(store)
+            list(shutdown(store))
         print("| network | status | epochs | val top-1 error % (target 8) | training s |")
         print("|---|---|---|---|---|")
         for run in reversed(runs.list_runs(store)):
             error = run.metrics.get("val/error_top1", float("nan"))
+            seconds_of_run = run.duration_s or 0
             print(
-                f"| {run.architecture} | {run.status} | {run.max_epochs} | {error:.2f} | {run.duration_s or 0:.0f} |"
+                f"| {run.architecture} | {run.status} | {run.max_epochs} | {error:.2f} "
+                f"| {seconds_of_run:.0f} |"
             )
         print(f"\nall four: {seconds:.0f} s (target 300)")

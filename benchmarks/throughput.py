@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 from tracking import runs, series
@@ -64,7 +65,7 @@ def speed_after_first(steps: "series.Array", values: "series.Array", batch_size:
         values: Images per second within each interval.
         batch_size: Images a step.
     """
-    images = [batch_size * int(after - before) for before, after in zip(steps, steps[1:], strict=False)]
+    images = [batch_size * int(after - before) for before, after in pairwise(steps)]
     seconds = [count / float(speed) for count, speed in zip(images, values[1:], strict=True)]
     return sum(images) / sum(seconds)
 
@@ -72,7 +73,8 @@ def speed_after_first(steps: "series.Array", values: "series.Array", batch_size:
 def report(architectures: list[str], num_steps: int, num_rounds: int) -> None:
     """Prints one line per architecture."""
     print(
-        "| network | batch | plain img/s | fit img/s | bare img/s | fit / plain (target) | fit / bare (target) |"
+        "| network | batch | plain img/s | fit img/s | bare img/s | fit / plain (target) "
+        "| fit / bare (target) |"
     )
     print("|---|---|---|---|---|---|---|")
     for key in architectures:

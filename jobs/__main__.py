@@ -14,7 +14,7 @@ from jobs import requests
 from jobs.engines.local import LocalEngine
 from jobs.errors import LaunchError
 from jobs.logs import read_log
-from jobs.mlflow_ui import stop_mlflow_ui
+from jobs.shutdown import shutdown
 from jobs.spec import JobSpec
 from jobs.submit import check_config, submit
 from jobs.supervisor import (
@@ -24,7 +24,6 @@ from jobs.supervisor import (
     Supervisor,
     ensure_supervisor,
     find_supervisor,
-    stop_supervisor,
 )
 from tracking import runs
 from tracking.runs import Run
@@ -239,21 +238,8 @@ def supervise(store: Store, options: argparse.Namespace) -> None:
 
 def shut_down(store: Store, options: argparse.Namespace) -> None:
     """Stop everything that works on this store."""
-    active = runs.list_runs(store, runs.ACTIVE_STATUSES) if store.database.exists() else []
-    if active:
-        ensure_supervisor(store)
-        print(f"Asking {len(active)} jobs to stop ...")
-        for run in active:
-            requests.request_stop(store, run.run_id)
-    deadline = time.monotonic() + ASK_GRACE_S + TERM_GRACE_S + 20
-    while active and time.monotonic() < deadline:
-        time.sleep(0.5)
-        active = runs.list_runs(store, runs.ACTIVE_STATUSES)
-    if active:
-        raise LaunchError(f"{len(active)} jobs did not stop: {', '.join(run.name for run in active)}.")
-    print("Stopped the supervisor." if stop_supervisor(store) else "No supervisor was running.")
-    if stop_mlflow_ui(store):
-        print("Stopped MLflow's page.")
+    for sentence in shutdown(store):
+        print(sentence, flush=True)
 
 
 if __name__ == "__main__":

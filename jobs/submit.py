@@ -33,7 +33,6 @@ def check_config(config: Mapping[str, Any]) -> None:
         LaunchError: One sentence about the first thing that is wrong.
     """
     from datamodules.errors import DataError
-
     from training.check import check_config as check_training
 
     try:

@@ -75,6 +75,8 @@ class ImageClassifier(LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Adds one batch to the validation loss and errors."""
         images, labels = batch
+        if not len(labels):  # none of its images could be read
+            return
         logits = self(images)
         self.val_errors.update(logits, labels)
         loss = nn.functional.cross_entropy(logits, labels)

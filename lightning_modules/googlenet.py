@@ -169,7 +169,7 @@ PAPER_RECIPE = Recipe(
     batch_size=32,
     epochs=250,
     schedule=Step(every_epochs=8, multiplier=0.96),
-    augmentation="inception",
+    augmentation="googlenet",
     open_choices=(
         "Learning rate, weight decay, batch size and length are not given; they are Caffe's.",
         "The paper trained asynchronously on many machines and averaged the weights; we do neither.",

@@ -147,7 +147,7 @@ PAPER_RECIPE = Recipe(
     batch_size=256,
     epochs=120,
     schedule=Plateau(multiplier=0.1, patience_epochs=5, reductions=3),
-    augmentation="scale_jitter",
+    augmentation="resnet",
     open_choices=(
         "When the rate falls and how often is not said; we wait 5 epochs, at most 3 times.",
         "Whether biases and normalisation weights decay is not said; here they do.",

@@ -82,7 +82,7 @@ PAPER_RECIPE = Recipe(
     batch_size=256,
     epochs=74,
     schedule=Plateau(multiplier=0.1, patience_epochs=5, reductions=3),
-    augmentation="scale_jitter",
+    augmentation="vgg",
     open_choices=(
         "How long validation may stand still before the rate falls is not said; we wait 5 epochs.",
         "Whether biases decay is not said; here they do.",

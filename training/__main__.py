@@ -1,13 +1,14 @@
 """Trains one run: ``python -m training fit --config run.yaml``."""
 
+import logging
 import sys
 import traceback
 import warnings
 
-from datamodules.errors import DataError
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from datamodules.errors import DataError
 from tracking.store import Store, StoreUnavailable
 from training.cli import ArenaCLI
 from training.hardware import keep_freed_memory
@@ -16,13 +17,22 @@ from training.session import Session, StopRequested
 # The exit codes a shell knows: 130 is what an interrupted command returns, 2 a wrong one.
 _STOPPED, _WRONG, _FAILED = 130, 2, 1
 
+# For people who write training loops; here they would greet everyone who starts a run.
+_HINTS = (
+    ".*does not have many workers.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*smaller than the logging interval.*",
+    ".*isinstance.treespec, LeafSpec.*",
+)
+_ADVERTISEMENTS = ("litlogger", "LitLogger", "litmodels", "weights_only", "TPU available")
+
 
 def main() -> int:
     """Runs the command line and returns the exit code; whatever happens is written into the run's record."""
     keep_freed_memory()
-    # Hints for people who write training loops; here they would greet everyone who starts a run.
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    for hint in _HINTS:
+        warnings.filterwarnings("ignore", message=hint)
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_is_for_users)
     session = Session(Store.default())
     try:
         ArenaCLI(session)
@@ -42,6 +52,10 @@ def main() -> int:
         return _FAILED
     session.finish()
     return 0
+
+
+def _is_for_users(record: logging.LogRecord) -> bool:
+    return not any(word in record.getMessage() for word in _ADVERTISEMENTS)
 
 
 @rank_zero_only

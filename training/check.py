@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from datamodules.imagenet import ImageNetDataModule
 from jsonargparse import ArgumentError
 from pytorch_lightning import Trainer
 from pytorch_lightning.cli import LightningArgumentParser
 
+from datamodules.imagenet import ImageNetDataModule
 from lightning_modules import registry
 from lightning_modules.classifier import ImageClassifier
 from training.cli import link_data_to_model

@@ -4,11 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 import yaml
-from datamodules.imagenet import ImageNetDataModule
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
+from datamodules.imagenet import ImageNetDataModule
 from lightning_modules.classifier import ImageClassifier
 from training.hardware import choose_precision
 from training.logger import RunLogger
@@ -92,6 +92,11 @@ class ArenaCLI(LightningCLI):
             folder, filename="last", train_time_interval=CHECKPOINT_INTERVAL, enable_version_counter=False
         )
         return [RunRecorder(self.session), GracefulStop(self.session), best, last]
+
+    def before_fit(self) -> None:
+        """Lets the recipe say what happens to training images, unless the configuration does."""
+        assert isinstance(self.datamodule, ImageNetDataModule) and isinstance(self.model, ImageClassifier)
+        self.datamodule.augmentation = self.datamodule.augmentation or self.model.recipe.augmentation
 
     def after_fit(self) -> None:
         """Keeps the final state for whoever wants to train on."""

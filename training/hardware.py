@@ -23,7 +23,8 @@ def keep_freed_memory() -> bool:
         return False
     largest = 2**31 - 1
     settings = {_M_MMAP_THRESHOLD: largest, _M_TRIM_THRESHOLD: largest, _M_TOP_PAD: 64 * 2**20}
-    return all([mallopt(option, value) == 1 for option, value in settings.items()])
+    taken = [mallopt(option, value) == 1 for option, value in settings.items()]
+    return all(taken)
 
 
 def choose_precision(accelerator: str) -> str:

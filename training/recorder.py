@@ -11,8 +11,11 @@ from torch import Tensor
 from lightning_modules import ledger
 from lightning_modules.classifier import ImageClassifier
 from training.session import Session
+from training.stopping import agrees_at
 
 FLUSH_INTERVAL_S = 2.0
+# Unreadable images that a run names; all of them are in its log, and all are counted.
+MAX_NAMED = 50
 
 
 class RunRecorder(Callback):
@@ -29,11 +32,12 @@ class RunRecorder(Callback):
         self._num_images = 0
         self._last_flush_s = 0.0
         self._epoch_start_s = 0.0
+        self._num_skipped = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Records what is known only once the data, the device and the network are there."""
         assert isinstance(pl_module, ImageClassifier)
-        hparams = pl_module.hparams
+        hparams: Any = pl_module.hparams
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         sizes = ledger.measure(
             hparams.architecture, hparams.num_classes, hparams.image_size, **(hparams.options or {})
@@ -48,6 +52,7 @@ class RunRecorder(Callback):
                 "recipe.optimizer": pl_module.recipe.optimizer,
                 "recipe.learning_rate": pl_module.recipe.learning_rate,
                 "recipe.weight_decay": pl_module.recipe.weight_decay,
+                "recipe.augmentation": data.augmentation,
                 "steps_per_epoch": steps_per_epoch,
                 "steps_total": int(trainer.estimated_stepping_batches),
                 "images_per_step": data.batch_size * trainer.accumulate_grad_batches * trainer.world_size,
@@ -78,7 +83,7 @@ class RunRecorder(Callback):
 
     def _is_due(self, trainer: Trainer) -> bool:
         if trainer.world_size > 1:
-            return trainer.global_step % max(1, trainer.log_every_n_steps) == 0
+            return agrees_at(trainer)
         return time.monotonic() - self._last_flush_s >= FLUSH_INTERVAL_S
 
     def _flush(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -101,9 +106,12 @@ class RunRecorder(Callback):
         """Names the images that could not be read and prints the epoch's figures to the job's log."""
         if trainer.sanity_checking:
             return
-        skipped = tuple(trainer.datamodule.skipped)  # type: ignore[attr-defined]
-        if skipped:
-            names = "\n".join(skipped[:100])
+        skipped = gather_names(trainer.datamodule.skipped)  # type: ignore[attr-defined]
+        if len(skipped) > self._num_skipped:
+            for name in skipped:
+                print(f"left out: {name}", flush=True)
+            self._num_skipped = len(skipped)
+            names = "\n".join(skipped[:MAX_NAMED])
             self._session.annotate({"data.skipped": str(len(skipped)), "data.skipped_files": names})
         figures = trainer.callback_metrics
         if trainer.is_global_zero and "val/error_top1" in figures:
@@ -114,6 +122,15 @@ class RunRecorder(Callback):
                 f"top-5 error {figures['val/error_top5']:.2f} %, {seconds:.1f} s",
                 flush=True,
             )
+
+
+def gather_names(names: set[str]) -> list[str]:
+    """Returns the names that any process has, sorted; every process has to call this."""
+    if not torch.distributed.is_initialized():
+        return sorted(names)
+    of_each: list[set[str]] = [set()] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(of_each, names)
+    return sorted(set().union(*of_each))
 
 
 def describe_device(device: torch.device) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import yaml
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from tracking import records, runs
@@ -37,7 +36,7 @@ class Session:
 
     def begin(self, config: Mapping[str, Any], run_id: str | None) -> None:
         """Takes over the submitted run, or creates one for a process started by hand, and sets it RUNNING."""
-        if rank_zero_only.rank == 0:
+        if is_first():
             self.store.open()
             self.run_id = run_id or records.create_run(self.store, dict(config))
             # Ranks started by Lightning's launcher inherit the environment and so find the same run.
@@ -60,7 +59,7 @@ class Session:
 
     @rank_zero_only
     def describe(self, params: Mapping[str, Any]) -> None:
-        """Adds what only the training process knows (device, precision, network size) to the run's settings."""
+        """Adds what only the training process knows (device, precision, network size) to the record."""
         records.log_params(self.store, self.run_id, dict(params))
 
     @rank_zero_only
@@ -85,7 +84,7 @@ class Session:
         self._end("FAILED", {"job.error": reason})
 
     def _end(self, status: str, tags: dict[str, str] | None = None) -> None:
-        if rank_zero_only.rank != 0 or not self.run_id or self._ended:
+        if not is_first() or not self.run_id or self._ended:
             return
         if tags:
             records.set_tags(self.store, self.run_id, tags)
@@ -93,14 +92,6 @@ class Session:
         self._ended = True
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Reads a run's configuration; a missing or malformed file is a ValueError of one sentence."""
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not valid YAML: {str(error).splitlines()[0]}.") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{path} holds no settings; a run's YAML has the keys trainer, model and data.")
-    return config
+def is_first() -> bool:
+    """Returns whether this process is the one that writes the record."""
+    return int(getattr(rank_zero_only, "rank", 0)) == 0

@@ -73,10 +73,16 @@ class GracefulStop(Callback):
     def _is_asked(self, trainer: Trainer) -> bool:
         if trainer.world_size == 1:
             return self._asked.is_set()
-        if trainer.global_step % max(1, trainer.log_every_n_steps) != 0:
+        if not agrees_at(trainer):
             return False
         return trainer.strategy.reduce_boolean_decision(self._asked.is_set(), all=False)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Stops to listen."""
         self._over.set()
+
+
+def agrees_at(trainer: Trainer) -> bool:
+    """Returns whether the processes of a run talk to each other after this step."""
+    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+    return trainer.global_step % max(1, every) == 0

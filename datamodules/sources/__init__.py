@@ -1,1 +1,59 @@
-"""Where images come from: one file a source."""
+"""Where images come from: one file a source, found here. Knows no torch until a source is opened."""
+
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datamodules.images import Images
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data source one can choose, by key.
+
+    Attributes:
+        key: Its name in configurations.
+        title: Its name for people.
+        description: One or two sentences: what it holds and what it needs.
+        open: Gives the images of a folder (of none where ``needs_root`` is False); raises DataError.
+        needs_root: Whether the user has to name a folder.
+        order: Sources are listed from small to large.
+        in_memory: Whether reading costs so little that no extra process should do it.
+    """
+
+    key: str
+    title: str
+    description: str
+    open: "Callable[[Path | None], Images]"
+    needs_root: bool = False
+    order: int = 100
+    in_memory: bool = False
+
+
+def available() -> dict[str, Source]:
+    """Returns every source by key; each file of this package has its own in ``SOURCE``."""
+    return dict(_discover())
+
+
+def get(key: str) -> Source:
+    """Returns the source of a key.
+
+    Raises:
+        ValueError: There is none; the message lists those there are.
+    """
+    found = _discover()
+    if key not in found:
+        raise ValueError(f"There is no data source {key!r}; choose one of: {', '.join(found)}.")
+    return found[key]
+
+
+@lru_cache
+def _discover() -> dict[str, Source]:
+    modules = (import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__))
+    found: list[Source] = [module.SOURCE for module in modules]
+    return {source.key: source for source in sorted(found, key=lambda source: (source.order, source.key))}

@@ -1,0 +1,163 @@
+"""The datamodule that feeds every network, whatever the source of the images."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from datamodules import sources
+from datamodules.augmentation import build_training, build_validation
+from datamodules.dataset import Batch, TrainingImages, ValidationImages, collate
+from datamodules.errors import DataError
+from datamodules.sampling import EpochSampler
+
+MAX_WORKERS = 16
+
+
+class ImageNetDataModule(LightningDataModule):
+    """Training and validation batches of uint8 images, normalised once they are on the device.
+
+    Batches are pairs of images (N x 3 x image_size x image_size, float32, channels last) and labels (N).
+    Order and augmentation depend on seed and epoch alone. Under DDP every validation image is seen by
+    exactly one process.
+
+    Args:
+        source: A key of ``datamodules.sources``, such as ``digits`` or ``folder``.
+        root: Folder of the images, for a source that needs one.
+        image_size: Height and width of the square images, in pixels.
+        batch_size: Images a step on each device.
+        augmentation: What happens to training images; what the recipe says if ``None``, ``light`` without
+            a recipe.
+        num_workers: Processes that read images; as many as pay if ``None``.
+        seed: Of order and augmentation.
+
+    Raises:
+        ValueError: The source or the augmentation is unknown, or a number out of its range.
+        DataError: The images are not there, or not as they must be.
+    """
+
+    def __init__(
+        self,
+        source: str = "digits",
+        root: str | None = None,
+        image_size: int = 64,
+        batch_size: int = 32,
+        augmentation: str | None = None,
+        num_workers: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, value, smallest in (
+            ("image_size", image_size, 1),
+            ("batch_size", batch_size, 1),
+            ("num_workers", num_workers or 0, 0),
+        ):
+            if value < smallest:
+                raise ValueError(f"{name} is {value}; it must be {smallest} or more.")
+        self.source = sources.get(source)
+        if root is not None and not self.source.needs_root:
+            raise ValueError(f"The source {source} has its own images; leave root out.")
+        if augmentation is not None:
+            build_training(augmentation, image_size, can_mirror=True)
+        self.image_size, self.batch_size, self.seed = image_size, batch_size, seed
+        self.augmentation = augmentation
+        self.num_workers = num_workers
+        self.images = self.source.open(Path(root).expanduser() if root else None)
+        self.skipped: set[str] = set()
+        if batch_size > self.train_images:
+            raise DataError(
+                f"batch_size is {batch_size}, but there are only {self.train_images} images to train on; "
+                f"choose at most that many."
+            )
+
+    @property
+    def num_classes(self) -> int:
+        """Classes of the source."""
+        return len(self.images.class_names)
+
+    @property
+    def train_images(self) -> int:
+        """Images to train on."""
+        return len(self.images.train)
+
+    @property
+    def val_images(self) -> int:
+        """Images to validate on."""
+        return len(self.images.val)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Returns shuffled, augmented batches; a last one that would not be full is left out."""
+        rank, world_size = self._place()
+        transform = build_training(
+            self.augmentation or "light", self.image_size, can_mirror=self.images.can_mirror
+        )
+        sampler = EpochSampler(self.train_images, self.seed, rank, world_size)
+        if len(sampler) < self.batch_size:
+            raise DataError(
+                f"batch_size is {self.batch_size} on each of {world_size} devices, but there are only "
+                f"{self.train_images} images to train on; choose at most {len(sampler)}."
+            )
+        return self._load(TrainingImages(self.images.train, transform), sampler, drop_last=True)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Returns every validation image once, over all processes together."""
+        rank, world_size = self._place()
+        transform = build_validation(self.image_size)
+        mine = range(rank, self.val_images, world_size)
+        return self._load(ValidationImages(self.images.val, transform), mine, drop_last=False)
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, Tensor]:
+        """Notes what could not be read."""
+        self.skipped.update(batch.unreadable)
+        return batch.images, batch.labels
+
+    def on_after_batch_transfer(
+        self, batch: tuple[Tensor, Tensor], dataloader_idx: int
+    ) -> tuple[Tensor, Tensor]:
+        """Normalises on the device: bytes are what travels fastest."""
+        images, labels = batch
+        return self.normalise(images), labels
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Maps uint8 pixels to float32 of mean 0 and standard deviation 1 over the training images."""
+        mean, std = (
+            torch.tensor(values, device=images.device).mul_(255)[:, None, None]
+            for values in (self.images.mean, self.images.std)
+        )
+        pixels = images.to(torch.float32, memory_format=torch.channels_last)
+        return pixels.sub_(mean).div_(std)
+
+    def _place(self) -> tuple[int, int]:
+        """Rank and number of the processes that share the images."""
+        if self.trainer is None:
+            return 0, 1
+        return self.trainer.global_rank, self.trainer.world_size
+
+    def _load(self, dataset: Any, sampler: Iterable[Any], drop_last: bool) -> DataLoader[Any]:
+        num_workers = self._choose_workers()
+        return DataLoader(
+            dataset,
+            batch_size=self.batch_size,
+            sampler=sampler,
+            drop_last=drop_last,
+            collate_fn=collate,
+            num_workers=num_workers,
+            persistent_workers=num_workers > 0,
+            prefetch_factor=4 if num_workers else None,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def _choose_workers(self) -> int:
+        if self.num_workers is not None:
+            return self.num_workers
+        if self.source.in_memory:
+            return 0
+        if not torch.cuda.is_available():
+            return 1  # one keeps ahead of a processor that trains, and more would take its time
+        processes = max(1, self.trainer.num_devices if self.trainer else 1)
+        return max(1, min(MAX_WORKERS, (os.cpu_count() or 1) // processes))

@@ -1,0 +1,53 @@
+"""What every data source gives: two splits of labelled images."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from datamodules.errors import DataError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+Channels = tuple[float, float, float]
+
+
+class UnreadableImage(DataError):
+    """One image cannot be decoded; its name is the message."""
+
+
+class Split(Protocol):
+    """The images of training or of validation."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def label(self, index: int) -> int:
+        """The class of an image, from 0."""
+
+    def read(self, index: int) -> Tensor:
+        """The pixels of an image, uint8, 3 x height x width.
+
+        Raises:
+            UnreadableImage: It cannot be decoded.
+        """
+
+
+@dataclass(frozen=True)
+class Images:
+    """An opened data source.
+
+    Attributes:
+        class_names: In the order of the labels.
+        mean: Of each channel of the training images, where white is 1.
+        std: Standard deviation of the same.
+        can_mirror: Whether a mirrored image still shows the same thing.
+    """
+
+    class_names: tuple[str, ...]
+    train: Split
+    val: Split
+    mean: Channels = IMAGENET_MEAN
+    std: Channels = IMAGENET_STD
+    can_mirror: bool = True

@@ -1,0 +1,129 @@
+"""A folder in ImageNet's layout: ``train/<wnid>/*`` and ``val/<wnid>/*``, the classes sorted by name."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datamodules.errors import DataError
+from datamodules.sources import Source
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from datamodules.images import Images
+
+
+@dataclass(frozen=True)
+class FolderSplit:
+    """Image files, by paths relative to a folder."""
+
+    folder: Path
+    files: tuple[str, ...]
+    labels: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def label(self, index: int) -> int:
+        """Returns the place of the image's class among the sorted classes."""
+        return self.labels[index]
+
+    def read(self, index: int) -> "Tensor":
+        """Decodes one image; see `datamodules.decoding.read_image`."""
+        from datamodules.decoding import read_image
+
+        return read_image(self.folder / self.files[index])
+
+
+def open_folder(root: Path | None) -> "Images":
+    """Lists the images of a folder without reading any.
+
+    Raises:
+        DataError: The folder or a part of it is missing or empty, or train and val differ in their classes.
+    """
+    from datamodules.images import Images
+
+    if root is None:
+        raise DataError("Name the folder that holds train/ and val/ as the root of the data.")
+    if not root.is_dir():
+        raise DataError(f"There is no folder {root}; name one that holds train/ and val/.")
+    classes = list_classes(root / "train")
+    compare_classes(classes, list_classes(root / "val"), root)
+    if len(classes) < 2:
+        raise DataError(f"{root / 'train'} has only the class {classes[0]}; a classifier needs two or more.")
+    return Images(
+        class_names=tuple(classes),
+        train=list_split(root / "train", classes),
+        val=list_split(root / "val", classes),
+    )
+
+
+def list_classes(folder: Path) -> list[str]:
+    """Returns the sorted names of the class folders.
+
+    Raises:
+        DataError: There is no such folder, or no class in it.
+    """
+    if not folder.is_dir():
+        raise DataError(f"There is no folder {folder}; images belong into train/<class>/ and val/<class>/.")
+    classes = _list(folder, lambda entry: entry.is_dir())
+    if not classes:
+        raise DataError(f"{folder} has no class folders; images belong into {folder.name}/<class>/.")
+    return classes
+
+
+def compare_classes(train: list[str], val: list[str], root: Path) -> None:
+    """Makes sure that both splits have the same classes.
+
+    Raises:
+        DataError: They do not; the message names some that only one of them has.
+    """
+    for here, there, name, other in ((train, val, "train", "val"), (val, train, "val", "train")):
+        missing = sorted(set(here) - set(there))
+        if missing:
+            some = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
+            count = "1 class" if len(missing) == 1 else f"{len(missing)} classes"
+            raise DataError(
+                f"{root} has {count} in {name}/ but not in {other}/ ({some}); both need the same classes."
+            )
+
+
+def list_split(folder: Path, classes: list[str]) -> FolderSplit:
+    """Lists the files of every class, whatever their names end in.
+
+    Raises:
+        DataError: A class has none.
+    """
+    files: list[str] = []
+    labels: list[int] = []
+    for label, name in enumerate(classes):
+        found = _list(folder / name, lambda entry: entry.is_file())
+        if not found:
+            raise DataError(f"The class folder {folder / name} has no images; fill or remove it.")
+        files += [os.path.join(name, file) for file in found]  # noqa: PTH118 - a million Paths take seconds
+        labels += [label] * len(found)
+    return FolderSplit(folder, tuple(files), tuple(labels))
+
+
+def _list(folder: Path, is_wanted: Callable[["os.DirEntry[str]"], bool]) -> list[str]:
+    """Returns the sorted names of what is wanted in a folder, hidden files apart."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(
+                entry.name for entry in entries if not entry.name.startswith(".") and is_wanted(entry)
+            )
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror}.") from error
+
+
+SOURCE = Source(
+    key="folder",
+    title="ImageNet folder",
+    description="Any folder on this machine in ImageNet's layout: train/<class>/* and val/<class>/*, "
+    "such as train/n01440764/*.JPEG.",
+    open=open_folder,
+    needs_root=True,
+    order=2,
+)

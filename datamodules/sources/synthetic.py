@@ -1,0 +1,61 @@
+"""Random noise in the shape of ImageNet: measures how fast a network trains, and teaches it nothing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datamodules.sources import Source
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from datamodules.images import Images
+
+NUM_CLASSES = 1000
+NUM_DISTINCT = 32
+SIDE = 256
+
+
+@dataclass(frozen=True)
+class NoiseSplit:
+    """``length`` images that repeat a few, uint8, 3 x SIDE x SIDE."""
+
+    pixels: "Tensor"
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def label(self, index: int) -> int:
+        """Returns a class that has nothing to do with the image."""
+        return index * 7919 % NUM_CLASSES
+
+    def read(self, index: int) -> "Tensor":
+        """Returns one image."""
+        return self.pixels[index % len(self.pixels)]
+
+
+def open_synthetic(root: Path | None) -> "Images":
+    """Draws the noise; there is no folder to name."""
+    import torch
+
+    from datamodules.images import Images
+
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (NUM_DISTINCT, 3, SIDE, SIDE), dtype=torch.uint8, generator=generator)
+    return Images(
+        class_names=tuple(f"class {number}" for number in range(NUM_CLASSES)),
+        train=NoiseSplit(pixels, 12_800),
+        val=NoiseSplit(pixels, 1_000),
+    )
+
+
+SOURCE = Source(
+    key="synthetic",
+    title="Synthetic",
+    description="Random noise with 1,000 classes, to measure how fast a network trains here; there is "
+    "nothing to learn from it.",
+    open=open_synthetic,
+    order=9,
+    in_memory=True,
+)
