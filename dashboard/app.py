@@ -10,6 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard import catalogue
+from dashboard.address import arrive
 from dashboard.board import Board, read_board
 from dashboard.errors import plain_words
 from dashboard.live import live
@@ -47,12 +48,15 @@ def main() -> None:
             for page in pages
         ]
     )
+    arrive(page.url_path)
     catalogue.warm_up()
     with plain_words():
-        keep_supervised(open_store())
-    with plain_words():
+        # A store that cannot be opened is said once, and nothing below could work.
+        store = open_store()
+        with plain_words():
+            keep_supervised(store)
         with st.sidebar:
-            live(show_summary, read_board(open_store()).is_active)
+            live(show_summary, read_board(store).is_active)
         page.run()
 
 

@@ -1,42 +1,50 @@
 """The Compare page's parts: choice, curves, table, scatter, settings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 from dashboard import catalogue, charts, comparing, curves, formatting
+from dashboard.address import Field, keep, restore
+from dashboard.run_rows import RUNS_PAGE
 from dashboard.workplace import open_store
-from tracking.comparison import differing_settings, series_csv
+from tracking.comparison import series_csv
 from tracking.runs import Run, list_runs
 from tracking.series import metric_keys
+
+Fields = Mapping[str, Field]
 
 ERRORS = ("error_top1", "error_top5")
 
 
-def choose_runs() -> list[Run]:
+def choose_runs() -> tuple[list[Run], Fields]:
     """Ask which runs to compare; the answer is part of the address."""
     runs = {run.run_id: run for run in comparing.comparable(list_runs(open_store()))}
+    labels = curves.run_labels(list(runs.values()))
+    fields = comparing.run_field(list(runs.values()))
+    restore(fields)
     chosen = st.multiselect(
         "Runs to compare",
         list(runs),
-        default=comparing.default_choice(list(runs.values())),
-        format_func=lambda run_id: runs[run_id].name,
+        format_func=lambda run_id: labels[run_id],
         key="runs",
-        placeholder="Choose runs",
+        placeholder="Choose runs" if runs else "No run has reported anything yet",
+        disabled=not runs,
     )
-    return [runs[run_id] for run_id in chosen]
+    return [runs[run_id] for run_id in chosen], fields
 
 
-def show_curves(runs: Sequence[Run]) -> str:
+def show_curves(runs: Sequence[Run], run_field: Fields) -> str:
     """Overlay a metric of the runs on the axis of choice; give the metric's name."""
     store = open_store()
     names = curves.metric_choices(metric_keys(store, [run.run_id for run in runs]))
+    fields = comparing.curve_fields(names)
+    restore(fields)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         metric = st.selectbox("Metric", names, format_func=formatting.metric_name, key="metric", width=200)
         axis = st.segmented_control(
             "Across",
-            list(curves.X_TITLES),
-            default="epoch",
+            list(curves.X_NAMES),
             required=True,
             format_func=lambda key: curves.X_NAMES[key],
             key="across",
@@ -45,16 +53,19 @@ def show_curves(runs: Sequence[Run]) -> str:
             "Split",
             list(curves.SPLITS),
             selection_mode="multi",
-            default=list(curves.SPLITS),
             format_func=lambda key: curves.SPLIT_NAMES[key],
             key="splits",
         )
         log_y = st.toggle("Logarithmic", key="log")
-    if not metric:
-        st.caption("These runs have not reported anything yet.")
-        return ERRORS[0]
+    keep({**run_field, **fields})
     lines = curves.read_lines(store, runs, metric, axis or "epoch", splits)
-    figure = charts.curves(lines, curves.X_TITLES[axis or "epoch"], curves.y_title(metric), log_y=log_y)
+    if not lines:
+        st.caption(
+            "Choose a split above to see its curves." if not splits else "These runs did not report this."
+        )
+        return metric
+    lines, x_title = curves.in_units(lines, axis or "epoch")
+    figure = charts.curves(lines, x_title, curves.y_title(metric), log_y=log_y)
     st.plotly_chart(figure, key="curves", config=dict(charts.CONFIG), alt=f"{metric} of {len(runs)} runs")
     return metric
 
@@ -110,23 +121,30 @@ def show_costs(runs: Sequence[Run], metric: str) -> None:
 
 def show_settings(runs: Sequence[Run]) -> None:
     """List only the settings in which the runs differ."""
-    differing = differing_settings(runs)
-    if not differing:
-        st.caption("These runs were trained with the same settings.")
-        return
-    head = "| Setting | " + " | ".join(run.name for run in runs) + " |"
-    rule = "|:--|" + ":--|" * len(runs)
-    body = [
-        f"| `{name}` | " + " | ".join(value or formatting.NOTHING for value in values) + " |"
-        for name, values in differing.items()
-    ]
-    st.markdown("\n".join([head, rule, *body]))
-
-
-def show_empty() -> None:
-    """Tell what to do where there is nothing to compare."""
-    with st.container(border=True):
-        st.markdown(
-            "Choose two or more runs above. Their curves appear as soon as a run has reported something."
+    rows = comparing.setting_rows(runs)
+    if not rows:
+        st.caption(
+            "These runs were trained with the same settings." if len(runs) > 1 else "Choose a second run."
         )
-        st.page_link("app_pages/launch.py", label="Launch networks", icon=":material/rocket_launch:")
+        return
+    st.dataframe(
+        rows,
+        hide_index=True,
+        column_config={"Run": st.column_config.TextColumn(pinned=True)},
+        alt="Settings in which the runs differ",
+    )
+
+
+def show_empty(fields: Fields) -> None:
+    """Tell what to do where there is nothing to compare."""
+    keep(fields)
+    with st.container(border=True):
+        if list_runs(open_store()):
+            st.markdown("Choose two or more runs above. A run can be chosen after its first epoch.")
+            st.page_link(RUNS_PAGE, label="See all runs", icon=":material/list_alt:")
+        else:
+            st.markdown(
+                "Nothing to compare yet. Launch two or more networks; their curves appear here, over each "
+                "other, from the first epoch on."
+            )
+            st.page_link("app_pages/launch.py", label="Launch networks", icon=":material/rocket_launch:")

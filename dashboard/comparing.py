@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dashboard import formatting, palette
+from dashboard.address import Field, is_yes, one_of
 from dashboard.charts import Mark
-from dashboard.curves import run_looks
+from dashboard.curves import SPLITS, X_NAMES, run_labels, run_looks
 from dashboard.run_rows import setting_text
-from tracking.comparison import Summary, best_and_last
+from tracking.comparison import Summary, best_and_last, differing_settings
 from tracking.runs import Run
 from tracking.store import Store
 
@@ -35,6 +36,41 @@ def default_choice(runs: Sequence[Run]) -> list[str]:
     return [latest[key].run_id for key in palette.in_order(latest)]
 
 
+def run_field(runs: Sequence[Run]) -> dict[str, Field]:
+    """Name the field of the chosen runs.
+
+    Args:
+        runs: those that can be chosen, newest first.
+    """
+    # In the address even where nobody chose: the default is another one after the next run.
+    known = one_of({run.run_id for run in runs})
+    return {"runs": Field(default_choice(runs), known, many=True, always=True)}
+
+
+def curve_fields(metrics: Sequence[str]) -> dict[str, Field]:
+    """Name the fields above the curves, for the metrics that there are."""
+    return {
+        "metric": Field(next(iter(metrics), None), one_of(metrics)),
+        "across": Field("epoch", one_of(X_NAMES)),
+        "splits": Field(list(SPLITS), one_of(SPLITS), many=True),
+        "log": Field(False, is_yes),
+    }
+
+
+def setting_rows(runs: Sequence[Run]) -> list[dict[str, str]]:
+    """Describe each run by the settings in which the runs differ, nothing where they do not."""
+    differing = differing_settings(runs)
+    labels = run_labels(runs)
+    return [
+        {
+            "Run": labels[run.run_id],
+            **{name: values[place] or formatting.NOTHING for name, values in differing.items()},
+        }
+        for place, run in enumerate(runs)
+        if differing
+    ]
+
+
 def table_rows(store: Store, runs: Sequence[Run]) -> list[dict[str, object]]:
     """Describe each run in one row: best and last errors, size, cost, speed, time.
 
@@ -42,7 +78,8 @@ def table_rows(store: Store, runs: Sequence[Run]) -> list[dict[str, object]]:
         StoreUnavailable: the store cannot be read.
     """
     found = {(one.run.run_id, one.key): one for one in best_and_last(store, runs, list(TABLE_METRICS))}
-    return [_row(run, found) for run in runs]
+    labels = run_labels(runs)
+    return [_row(run, labels[run.run_id], found) for run in runs]
 
 
 def run_marks(store: Store, runs: Sequence[Run], metric: str, cost: str) -> list[Mark]:
@@ -109,8 +146,8 @@ def _value(published: "PublishedError", metric: str) -> float | None:
     return published.top1 if metric == "error_top1" else published.top5
 
 
-def _row(run: Run, found: Mapping[tuple[str, str], Summary]) -> dict[str, object]:
-    row: dict[str, object] = {"Run": run.name, "Network": run.architecture}
+def _row(run: Run, label: str, found: Mapping[tuple[str, str], Summary]) -> dict[str, object]:
+    row: dict[str, object] = {"Run": label, "Network": run.architecture}
     for key, name in TABLE_METRICS.items():
         summary = found.get((run.run_id, key))
         row[f"{name} best"] = None if summary is None else summary.best

@@ -1,6 +1,8 @@
 """From what was tracked to lines on a chart: which metrics there are and how steps become other axes."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,7 +17,8 @@ SPLITS = ("val", "train")
 
 SPLIT_NAMES: Mapping[str, str] = {"val": "Validation (solid)", "train": "Training (dashed)"}
 X_NAMES: Mapping[str, str] = {"epoch": "Epoch", "step": "Step", "seconds": "Time", "images": "Images seen"}
-X_TITLES: Mapping[str, str] = {**X_NAMES, "seconds": "Seconds of training"}
+# A unit of time and from how many seconds on it is read more easily.
+TIME_UNITS = (("Hours", 3600.0, 7200.0), ("Minutes", 60.0, 300.0), ("Seconds", 1.0, 0.0))
 
 
 def y_title(metric: str) -> str:
@@ -69,6 +72,23 @@ def lines(
     return found
 
 
+def in_units(lines: Sequence[Line], x_axis: str) -> tuple[list[Line], str]:
+    """Give the lines a readable unit of time where they run over time, and the axis its title."""
+    if x_axis != "seconds":
+        return list(lines), X_NAMES[x_axis]
+    longest = max((float(line.x[-1]) for line in lines), default=0.0)
+    name, seconds, _ = next(unit for unit in TIME_UNITS if longest >= unit[2] or unit[2] == 0)
+    return [replace(line, x=line.x / seconds) for line in lines], f"{name} of training"
+
+
+def run_labels(runs: Sequence[Run]) -> dict[str, str]:
+    """Give every run a label of its own: its name, with the beginning of its id where names are alike."""
+    count = Counter(run.name for run in runs)
+    return {
+        run.run_id: run.name if count[run.name] == 1 else f"{run.name} ({run.run_id[:6]})" for run in runs
+    }
+
+
 def run_looks(runs: Sequence[Run]) -> dict[str, tuple[str, str, str]]:
     """Give every run a label, a colour and a mark.
 
@@ -76,13 +96,14 @@ def run_looks(runs: Sequence[Run]) -> dict[str, tuple[str, str, str]]:
     the shades and marks differ.
     """
     colours = palette.pick_colours(run.architecture for run in runs)
-    seen: dict[str, int] = {}
-    count = {key: sum(run.architecture == key for run in runs) for key in colours}
+    labels = run_labels(runs)
+    seen: Counter[str] = Counter()
+    count = Counter(run.architecture for run in runs)
     looks = {}
     for run in runs:
-        place = seen.get(run.architecture, 0)
-        seen[run.architecture] = place + 1
-        label = run.name if count[run.architecture] > 1 else run.architecture
+        place = seen[run.architecture]
+        seen[run.architecture] += 1
+        label = labels[run.run_id] if count[run.architecture] > 1 else run.architecture
         colour = palette.shade(colours[run.architecture], place)
         looks[run.run_id] = (label, colour, palette.SYMBOLS[place % len(palette.SYMBOLS)])
     return looks

@@ -12,6 +12,12 @@ from tracking.store import StoreUnavailable
 LOG = logging.getLogger(__name__)
 
 
+def show_problem(problem: str) -> None:
+    """Say at a field why it cannot work, nothing when it can."""
+    if problem:
+        st.markdown(f":red[:material/error: {problem}]")
+
+
 @contextmanager
 def plain_words() -> Iterator[None]:
     """Show what goes wrong inside as one sentence with the way out, never as a traceback."""

@@ -1,18 +1,32 @@
 """The launch form without its widgets: what the fields mean, what is wrong with them, and cloning a run."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import yaml
 
 from dashboard import formatting
+from dashboard.address import Field, between, one_of
+from jobs.machine import Machine
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture
+    from lightning_modules.recipes import Recipe
 
 DEFAULT_NETWORKS = ("alexnet", "vgg16", "googlenet", "resnet18")
+DEFAULT_SOURCE = "digits"
+DEFAULT_RECIPE = "quick"
 DEFAULT_IMAGE_SIZE = 64
 AUTO = "auto"
+
+# Lowest and highest value of each number, for the widget and for the address.
+LIMITS: Mapping[str, tuple[int, int]] = {
+    "epochs": (1, 1000),
+    "image_size": (8, 1024),
+    "batch_size": (1, 8192),
+    "devices": (1, 64),
+    "seed": (0, 2**31 - 1),
+}
 
 RECIPES: Mapping[str, str] = {
     "quick": "Minutes instead of days: few epochs, made to learn fast",
@@ -28,6 +42,42 @@ PRECISIONS: Mapping[str, str] = {
 }
 
 
+def launch_fields(architectures: "Mapping[str, Architecture]", sources: Collection[str]) -> dict[str, Field]:
+    """Name every field of the form, whether it is shown or not, with its default."""
+    fields = {
+        "networks": Field(
+            [key for key in DEFAULT_NETWORKS if key in architectures], one_of(architectures), many=True
+        ),
+        "source": Field(DEFAULT_SOURCE, one_of(sources)),
+        "root": Field(""),
+        "recipe": Field(DEFAULT_RECIPE, one_of(RECIPES)),
+        "epochs": Field(None, between(*LIMITS["epochs"])),
+        "image_size": Field(DEFAULT_IMAGE_SIZE, between(*LIMITS["image_size"])),
+        "batch_size": Field(None, between(*LIMITS["batch_size"])),
+        "precision": Field(AUTO, one_of(PRECISIONS)),
+        "devices": Field(1, between(*LIMITS["devices"])),
+        "seed": Field(0, between(*LIMITS["seed"])),
+    }
+    return fields | option_fields(architectures)
+
+
+def option_fields(architectures: "Mapping[str, Architecture]") -> dict[str, Field]:
+    """Name the fields for what the papers leave open, with the papers' own choice as the default."""
+    return {
+        option_key(key, option): Field(allowed[0], one_of(allowed))
+        for key, architecture in architectures.items()
+        for option, allowed in architecture.options.items()
+    }
+
+
+def recipe_hint(values: Iterable[int]) -> str:
+    """Say what the recipes take where a field is left empty: `6 to 12, the recipe's`."""
+    found = sorted(set(values))
+    if not found:
+        return "the recipe's"
+    return f"{found[0]}{f' to {found[-1]}' if len(found) > 1 else ''}, the recipe's"
+
+
 def network_label(architecture: "Architecture", parameters: int) -> str:
     """Name a network with its year and size: `AlexNet · 2012 · 61.0 M`."""
     return f"{architecture.name} :gray[:small[{architecture.year} · {formatting.short_count(parameters)}]]"
@@ -39,13 +89,53 @@ def networks_problem(networks: Sequence[str]) -> str:
 
 
 def size_problem(image_size: int, chosen: "Iterable[Architecture]") -> str:
-    """Say for which of the chosen networks the images are too small, nothing when they are not."""
-    for architecture in chosen:
-        try:
-            architecture.check_size(image_size)
-        except ValueError as problem:
-            return str(problem)
+    """Say for which of the chosen networks the images are too small, and what works for all of them."""
+    too_large = [one for one in chosen if one.minimum_size > image_size]
+    if not too_large:
+        return ""
+    smallest = max(one.minimum_size for one in too_large)
+    return (
+        f"{image_size} px is too small for {join(one.name for one in too_large)}; "
+        f"{smallest} px is the smallest that works."
+    )
+
+
+def batch_problem(batch_size: int | None, recipes: "Iterable[Recipe]", train_images: int) -> str:
+    """Say when not even one batch fits into the training images, nothing when one does."""
+    wanted = batch_size or max((recipe.batch_size for recipe in recipes), default=1)
+    if not train_images or wanted <= train_images:
+        return ""
+    subject = "A batch" if batch_size else "The recipe's batch"
+    return (
+        f"{subject} of {wanted} does not fit into {train_images} training images; "
+        f"take at most {train_images}."
+    )
+
+
+def devices_problem(devices: int, machine: Machine) -> str:
+    """Say when a job asks for more devices than this machine has, nothing when it does not."""
+    num_gpus = len(machine.gpus)
+    if num_gpus and devices > num_gpus:
+        return f"This machine has {formatting.plural(num_gpus, 'GPU')}; take at most {num_gpus}."
+    if machine.accelerator == "mps" and devices > 1:
+        return "Apple's GPU is one device; take 1."
+    if machine.accelerator == "cpu" and devices > machine.cores:
+        cores = formatting.plural(machine.cores, "processor core")
+        return f"This machine has no GPU and {cores}; take at most {machine.cores}."
     return ""
+
+
+def precision_note(precision: str, machine: Machine) -> str:
+    """Say what a precision comes to here where it is not what was asked for."""
+    if precision == "16-mixed" and machine.accelerator == "cpu":
+        return "float16 needs a GPU; on this processor bfloat16 is used instead."
+    return ""
+
+
+def join(words: Iterable[str]) -> str:
+    """Write a list as in a sentence: `AlexNet, VGG-16 and GoogLeNet`."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def plan(configs: Sequence[Mapping[str, Mapping[str, object]]]) -> list[str]:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import formatting
-from dashboard.launching import launch
+from dashboard.launching import launch_once
 from dashboard.run_rows import RUNS_PAGE, setting_text
 from dashboard.workplace import open_store
 from jobs.machine import Machine, describe_machine
@@ -91,5 +91,5 @@ def _show_quick_arena(*, primary: bool) -> None:
     )
     if wanted:
         with st.spinner("Checking the four networks and putting them in the queue …"):
-            launch(open_store(), QUICK_ARENA)
+            launch_once(open_store(), QUICK_ARENA)
         st.rerun()

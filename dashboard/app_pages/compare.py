@@ -9,11 +9,11 @@ ICON = ":material/stacked_line_chart:"
 ORDER = 4
 
 st.title("Compare", anchor=False)
-runs = choose_runs()
+runs, fields = choose_runs()
 if not runs:
-    show_empty()
+    show_empty(fields)
     st.stop()
-metric = show_curves(runs)
+metric = show_curves(runs, fields)
 st.subheader("Errors in percent, best and last epoch", anchor=False)
 show_table(runs)
 st.subheader("Error against cost", anchor=False)

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from dashboard.launch_form import show_fields, show_order
+from dashboard.launch_form import show_fields
+from dashboard.launch_order import show_order
 
 TITLE = "Launch"
 ICON = ":material/rocket_launch:"

@@ -1,0 +1,56 @@
+"""Beside the launch form: what it comes to, as YAML and as a command, and the button."""
+
+import streamlit as st
+
+from dashboard import formatting, forms, launching
+from dashboard.address import visit
+from dashboard.launch_form import Form
+from dashboard.run_rows import RUNS_PAGE
+from dashboard.workplace import open_store
+from tracking.runs import Run
+
+LAUNCHED = "launched"
+
+
+def show_order(form: Form) -> None:
+    """Show what the form comes to, and launch it.
+
+    Raises:
+        LaunchError: what was launched cannot work.
+        StoreUnavailable: the store cannot be written.
+    """
+    count = len(form.spec.architectures)
+    wanted = st.button(
+        f"Launch {formatting.plural(count, 'job')}" if count else "Launch",
+        type="primary",
+        icon=":material/rocket_launch:",
+        disabled=not form.is_complete,
+        width="stretch",
+        key="launch",
+    )
+    if not form.is_complete:
+        st.caption("Put right what is marked in red first.")
+        return
+    if wanted:
+        with st.spinner("Checking and putting in the queue …"):
+            visit()[LAUNCHED] = launching.launch_once(open_store(), form.spec)
+    _show_launched(visit().get(LAUNCHED, []))
+    configs = form.spec.configs()
+    st.markdown("\n".join(f"- {line}" for line in forms.plan(configs)))
+    command, yaml = st.tabs(["Command", "YAML"])
+    with command:
+        st.code(form.spec.command(), language="bash", wrap_lines=True)
+        st.caption("Does the same from a shell in this repository.")
+    with yaml:
+        st.code(launching.to_yaml(configs), language="yaml", height=380)
+
+
+def _show_launched(runs: list[Run]) -> None:
+    if not runs:
+        return
+    with st.container(border=True, gap=None, key="launched"):
+        st.markdown(f":green[:material/check_circle: **{formatting.plural(len(runs), 'job')} in the queue**]")
+        for run in runs:
+            st.page_link(
+                RUNS_PAGE, label=run.name, icon=":material/monitoring:", query_params={"run": run.run_id}
+            )
