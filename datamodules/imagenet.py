@@ -147,6 +147,8 @@ class ImageNetDataModule(LightningDataModule):
             drop_last=drop_last,
             collate_fn=collate,
             num_workers=num_workers,
+            # Of its own, so that loading uses up none of the randomness that dropout draws from.
+            generator=torch.Generator().manual_seed(self.seed),
             persistent_workers=num_workers > 0,
             prefetch_factor=4 if num_workers else None,
             pin_memory=torch.cuda.is_available(),

@@ -1,0 +1,161 @@
+"""Batches: their order, their pixels, and what happens to images that cannot be read."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms import v2
+
+from datamodules.augmentation import AUGMENTATIONS
+from datamodules.errors import DataError
+from datamodules.imagenet import ImageNetDataModule
+from datamodules.sampling import EpochSampler
+from tests.datamodules.conftest import CLASSES, DAMAGES, Damage
+
+
+def read_all(data: ImageNetDataModule, loader: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """All images, still in uint8, and labels of an epoch; notes what is unreadable, as a trainer would."""
+    batches = [data.on_before_batch_transfer(batch, 0) for batch in loader]
+    return torch.cat([images for images, _ in batches]), torch.cat([labels for _, labels in batches])
+
+
+def epoch_of(data: ImageNetDataModule, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
+    loader = data.train_dataloader()
+    loader.sampler.set_epoch(epoch)
+    return read_all(data, loader)
+
+
+def test_batches_of_digits() -> None:
+    data = ImageNetDataModule(image_size=32, batch_size=100)
+    assert (data.num_classes, data.train_images, data.val_images) == (10, 1433, 364)
+    images, labels = epoch_of(data, 0)
+    assert images.shape == (1400, 3, 32, 32) and images.dtype == torch.uint8 and labels.dtype == torch.int64
+    images, labels = read_all(data, data.val_dataloader())
+    assert len(images) == len(labels) == 364
+
+
+def test_normalised_on_the_device_to_mean_0_and_deviation_1() -> None:
+    data = ImageNetDataModule(image_size=10, batch_size=1433)
+    pixels = torch.stack([data.images.train.read(index) for index in range(data.train_images)])
+    images, _ = data.on_after_batch_transfer((pixels, torch.zeros(0)), 0)
+    assert images.dtype == torch.float32 and images.is_contiguous(memory_format=torch.channels_last)
+    assert abs(images.mean()) < 1e-4 and abs(images.std() - 1) < 1e-3
+
+
+def test_normalised_like_torchvision(folder: Path) -> None:
+    data = ImageNetDataModule(source="folder", root=str(folder), batch_size=2)
+    pixels = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
+    reference = v2.functional.normalize(pixels / 255, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    assert torch.allclose(data.normalise(pixels), reference, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_order_and_pixels_depend_on_seed_and_epoch_alone(num_workers: int, folder: Path) -> None:
+    settings: dict[str, Any] = {
+        "source": "folder",
+        "root": str(folder),
+        "image_size": 32,
+        "batch_size": 3,
+        "augmentation": "googlenet",
+    }
+    first = epoch_of(ImageNetDataModule(**settings, num_workers=0, seed=1), epoch=2)
+    data = ImageNetDataModule(**settings, num_workers=num_workers, seed=1)
+    torch.manual_seed(99)
+    state = torch.get_rng_state()
+    second = epoch_of(data, epoch=2)
+    if num_workers == 0:
+        assert torch.equal(torch.get_rng_state(), state), "augmentation must not use up the run's randomness"
+    assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
+    for seed, epoch in ((1, 3), (2, 2)):
+        other = epoch_of(ImageNetDataModule(**settings, num_workers=0, seed=seed), epoch)
+        assert not torch.equal(first[0], other[0])
+
+
+def test_two_ranks_see_what_one_sees() -> None:
+    def draws(rank: int, world_size: int) -> list[tuple[int, int]]:
+        sampler = EpochSampler(1003, seed=5, rank=rank, world_size=world_size)
+        sampler.set_epoch(4)
+        assert len(list(sampler)) == len(sampler)
+        return list(sampler)
+
+    alone, first, second = draws(0, 1), draws(0, 2), draws(1, 2)
+    assert len(first) == len(second) == 501
+    assert [draw for pair in zip(first, second, strict=True) for draw in pair] == alone[:1002]
+    assert len({image for image, _ in alone}) == 1003
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_damaged_images_are_left_out_and_named(damage: Damage, num_workers: int, folder: Path) -> None:
+    bad_train = folder / "train" / CLASSES[0] / f"{CLASSES[0]}_1.JPEG"
+    bad_val = folder / "val" / CLASSES[1] / f"{CLASSES[1]}_0.JPEG"
+    damage(bad_train)
+    damage(bad_val)
+    data = ImageNetDataModule(
+        source="folder", root=str(folder), image_size=32, batch_size=4, num_workers=num_workers
+    )
+    images, labels = epoch_of(data, 0)
+    assert len(images) == 12, "the next readable one takes its place"
+    assert labels.bincount().tolist() in ([4, 4, 4], [3, 5, 4])
+    assert [name.split(" (")[0] for name in sorted(data.skipped)] == [str(bad_train)]
+    images, labels = read_all(data, data.val_dataloader())
+    assert labels.tolist() == [0, 0, 1, 2, 2]
+    assert [name.split(" (")[0] for name in sorted(data.skipped)] == [str(bad_train), str(bad_val)]
+
+
+def test_a_batch_without_a_readable_image_is_empty(folder: Path) -> None:
+    for file in (folder / "val" / CLASSES[0]).iterdir():
+        file.write_bytes(b"")
+    data = ImageNetDataModule(source="folder", root=str(folder), image_size=32, batch_size=2, num_workers=0)
+    sizes = [
+        len(labels) for _, labels in (data.on_before_batch_transfer(b, 0) for b in data.val_dataloader())
+    ]
+    assert sizes == [0, 2, 2] and len(data.skipped) == 2
+
+
+def test_a_folder_of_rubbish_stops_with_a_name(folder: Path) -> None:
+    for file in (folder / "train").rglob("*.JPEG"):
+        file.write_bytes(b"rubbish")
+    data = ImageNetDataModule(source="folder", root=str(folder), batch_size=2, num_workers=0)
+    with pytest.raises(DataError, match=r"in a row cannot be read; the first is .*\.JPEG"):
+        epoch_of(data, 0)
+
+
+def test_grey_cmyk_and_misnamed_images_are_trained_on(folder: Path) -> None:
+    files = sorted((folder / "train" / CLASSES[2]).iterdir())
+    for file, (mode, kind) in zip(files, (("L", "JPEG"), ("CMYK", "JPEG"), ("RGB", "PNG")), strict=False):
+        with Image.open(file) as image:
+            converted = image.convert(mode)
+        converted.save(file, kind)
+    data = ImageNetDataModule(source="folder", root=str(folder), image_size=32, batch_size=12, num_workers=0)
+    _, labels = epoch_of(data, 0)
+    assert labels.bincount().tolist() == [4, 4, 4] and not data.skipped
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"batch_size": 0}, "batch_size is 0; it must be 1 or more"),
+        ({"image_size": -1}, "image_size is -1"),
+        ({"num_workers": -1}, "num_workers is -1"),
+        ({"source": "imagnet"}, "choose one of: digits"),
+        ({"augmentation": "dark"}, "choose one of: light"),
+    ],
+)
+def test_wrong_numbers_and_words(settings: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        ImageNetDataModule(**settings)
+
+
+def test_a_batch_larger_than_the_images() -> None:
+    with pytest.raises(DataError, match="there are only 1433 images to train on"):
+        ImageNetDataModule(batch_size=2000)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_every_augmentation_trains(name: str) -> None:
+    data = ImageNetDataModule(image_size=32, batch_size=64, augmentation=name)
+    batch = next(iter(data.train_dataloader()))
+    assert batch.images.shape == (64, 3, 32, 32)

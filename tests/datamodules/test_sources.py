@@ -1,0 +1,133 @@
+"""What each source holds, and what is said when a folder is not as it must be."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from datamodules import sources
+from datamodules.errors import DataError
+from datamodules.imagenet import ImageNetDataModule
+from tests.datamodules.conftest import CLASSES
+
+EMBEDDED = [key for key, source in sources.available().items() if not source.needs_root]
+
+
+def test_sources_are_found_from_small_to_large() -> None:
+    assert list(sources.available()) == ["digits", "folder", "synthetic"]
+    with pytest.raises(ValueError, match=r"no data source 'imagnet'.*digits, folder, synthetic"):
+        sources.get("imagnet")
+
+
+def test_listing_sources_needs_no_torch() -> None:
+    code = (
+        "import sys; from datamodules import sources; sources.available(); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("key", EMBEDDED)
+def test_embedded_sources_give_what_they_promise(key: str) -> None:
+    images = sources.get(key).open(None)
+    for split in (images.train, images.val):
+        for index in (0, len(split) // 2, len(split) - 1):
+            pixels = split.read(index)
+            assert pixels.dtype == torch.uint8 and pixels.shape[0] == 3 and pixels.ndim == 3
+            assert 0 <= split.label(index) < len(images.class_names)
+    assert all(0 < deviation < 1 for deviation in images.std)
+
+
+def test_digits_are_all_there_and_split_by_class() -> None:
+    images = sources.get("digits").open(None)
+    assert (len(images.train), len(images.val)) == (1433, 364)
+    for split, share in ((images.train, 0.8), (images.val, 0.2)):
+        counts = torch.bincount(torch.tensor([split.label(index) for index in range(len(split))]))
+        # scikit-learn's description of the set gives 174 to 183 images a class.
+        assert all(174 * share - 1 <= count <= 183 * share + 1 for count in counts.tolist())
+    seen = {tuple(images.train.read(index).flatten().tolist()) for index in range(len(images.train))}
+    val = [tuple(images.val.read(index).flatten().tolist()) for index in range(len(images.val))]
+    assert not seen.intersection(val)
+    assert not images.can_mirror
+
+
+def test_a_folder_is_listed_by_sorted_class(folder: Path) -> None:
+    (folder / "train" / CLASSES[0] / ".hidden").write_text("no image")
+    (folder / "train" / ".DS_Store").write_text("no class")
+    images = sources.get("folder").open(folder)
+    assert images.class_names == CLASSES
+    assert (len(images.train), len(images.val)) == (12, 6)
+    assert [images.train.label(index) for index in range(12)] == [0] * 4 + [1] * 4 + [2] * 4
+    for index in range(12):
+        means = images.train.read(index).float().mean((1, 2))
+        assert means.argmax() == images.train.label(index)
+
+
+def remove_train(folder: Path) -> str:
+    shutil.rmtree(folder / "train")
+    return r"no folder .*train; images belong into train/<class>/ and val/<class>/\."
+
+
+def remove_everything(folder: Path) -> str:
+    shutil.rmtree(folder)
+    return r"no folder .*images; name one that holds train/ and val/\."
+
+
+def empty_a_class(folder: Path) -> str:
+    for file in (folder / "val" / CLASSES[1]).iterdir():
+        file.unlink()
+    return rf"{CLASSES[1]} has no images; fill or remove it\."
+
+
+def drop_a_class_of_val(folder: Path) -> str:
+    shutil.rmtree(folder / "val" / CLASSES[2])
+    return rf"1 class in train/ but not in val/ \({CLASSES[2]}\); both need the same classes\."
+
+
+def add_classes_to_val(folder: Path) -> str:
+    for number in range(5):
+        shutil.copytree(folder / "val" / CLASSES[0], folder / "val" / f"n9{number}")
+    return r"5 classes in val/ but not in train/ \(n90, n91, n92 \.\.\.\)"
+
+
+def flatten(folder: Path) -> str:
+    for name in CLASSES:
+        shutil.rmtree(folder / "train" / name)
+    (folder / "train" / "a.JPEG").write_bytes(b"")
+    return r"train has no class folders; images belong into train/<class>/\."
+
+
+def keep_one_class(folder: Path) -> str:
+    for name in CLASSES[1:]:
+        shutil.rmtree(folder / "train" / name)
+        shutil.rmtree(folder / "val" / name)
+    return rf"only the class {CLASSES[0]}; a classifier needs two or more\."
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        remove_train,
+        remove_everything,
+        empty_a_class,
+        drop_a_class_of_val,
+        add_classes_to_val,
+        flatten,
+        keep_one_class,
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_one_sentence(break_it: Callable[[Path], str], folder: Path) -> None:
+    expected = break_it(folder)
+    with pytest.raises(DataError, match=expected) as error:
+        ImageNetDataModule(source="folder", root=str(folder), batch_size=2)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_has_to_be_named() -> None:
+    with pytest.raises(DataError, match="Name the folder"):
+        ImageNetDataModule(source="folder")
+    with pytest.raises(ValueError, match="leave root out"):
+        ImageNetDataModule(source="digits", root="/tmp")
