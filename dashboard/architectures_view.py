@@ -128,7 +128,7 @@ def show_layers(architecture: "Architecture", ledger: "Ledger") -> None:
         layer_rows(ledger),
         hide_index=True,
         column_config=LAYER_COLUMNS,
-        height=520,
+        height=520 if len(ledger.layers) > 13 else "content",
         alt="Parameters by layer",
     )
 
@@ -143,12 +143,16 @@ LAYER_COLUMNS = {
 def show_published(architecture: "Architecture") -> None:
     """List the errors published for the network, each with protocol and source."""
     rows = [
-        f"| {formatting.percent(one.top1)} | {formatting.percent(one.top5)} | {one.split} | {one.protocol} "
+        f"| {_unbroken(one.top1)} | {_unbroken(one.top5)} | {one.split} | {one.protocol} "
         f"| {one.models} | {one.source} |"
         for one in architecture.published
     ]
-    head = "| Top-1 error | Top-5 error | Images | Protocol | Networks | Source |\n|--:|--:|:--|:--|--:|:--|"
+    head = "| Top-1 | Top-5 | Images | Protocol | Networks | Source |\n|--:|--:|:--|:--|--:|:--|"
     st.markdown("\n".join([head, *rows]))
+
+
+def _unbroken(error: float | None) -> str:
+    return formatting.percent(error).replace(" ", "\u00a0")
 
 
 def measured(best: Sequence[Summary]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dashboard.formatting import plural
 from tracking.runs import Run, list_runs
 from tracking.store import Store
 
@@ -43,9 +42,10 @@ class Board:
 
     @property
     def totals(self) -> str:
-        """One line over all runs: `12 runs done, 1 failed`."""
+        """One line over all runs: `2 running · 1 queued · 12 done, 1 of them failed`."""
         failed = sum(run.status == "FAILED" for run in self.done)
-        return plural(len(self.done), "run") + " done" + (f", {failed} failed" if failed else "")
+        done = f"{len(self.done)} done" + (f", {failed} of them failed" if failed else "")
+        return " · ".join([f"{len(self.running)} running", f"{len(self.queued)} queued", done])
 
 
 def read_board(store: Store) -> Board:

@@ -1,16 +1,20 @@
-"""What Home says: how to start, what came out best, what this machine has."""
+"""What Home says: how to start, what came out best, what ended last, what this machine has."""
+
+from collections.abc import Sequence
 
 import streamlit as st
 
 from dashboard import formatting
 from dashboard.launching import launch_once
-from dashboard.run_rows import RUNS_PAGE, setting_text
+from dashboard.run_rows import DONE_COLUMNS, RUNS_PAGE, setting_text, show_rows
 from dashboard.workplace import open_store
 from jobs.machine import Machine, describe_machine
 from jobs.spec import JobSpec
-from tracking.comparison import best_per_architecture
+from tracking.comparison import Summary, best_per_architecture
+from tracking.runs import Run
 
 LAUNCH_PAGE = "app_pages/launch.py"
+LATEST = 5
 QUICK_ARENA = JobSpec(
     architectures=("alexnet", "vgg16", "googlenet", "resnet18"), source="digits", recipe="quick"
 )
@@ -18,21 +22,20 @@ QUICK_ARENA = JobSpec(
 
 def show_start(*, empty: bool) -> None:
     """Say what this is and offer the one way to start."""
-    if empty:
-        with st.container(border=True, key="start", gap="medium"):
-            st.markdown(
-                "Four networks that won or changed ImageNet wait to learn 1,797 real handwritten digits "
-                "on this machine. Launch them together, watch their errors fall, then compare them side by "
-                "side."
-            )
-            with st.container(horizontal=True, gap="small"):
-                _show_quick_arena(primary=True)
-                st.page_link(LAUNCH_PAGE, label="Choose networks and data myself", icon=":material/tune:")
+    if not empty:
+        with st.container(key="start", horizontal=True, gap="small", vertical_alignment="center"):
+            if st.button("Launch networks", type="primary", icon=":material/rocket_launch:"):
+                st.switch_page(LAUNCH_PAGE)
+            _show_quick_arena(primary=False)
         return
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        if st.button("Launch networks", type="primary", icon=":material/rocket_launch:"):
-            st.switch_page(LAUNCH_PAGE)
-        _show_quick_arena(primary=False)
+    with st.container(border=True, key="start", gap="medium"):
+        st.markdown(
+            "Four networks that won or changed ImageNet wait to learn 1,797 real handwritten digits "
+            "on this machine. Launch them together, watch their errors fall, then compare them side by side."
+        )
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            _show_quick_arena(primary=True)
+            st.page_link(LAUNCH_PAGE, label="Choose networks and data myself", icon=":material/tune:")
 
 
 def show_best() -> None:
@@ -40,25 +43,41 @@ def show_best() -> None:
     best = best_per_architecture(open_store())
     if not best:
         st.caption("The best top-1 error of each network appears here after its first epoch.")
-    for one in best:
-        run = one.run
-        with st.container(
-            key=f"row-best-{run.run_id}", horizontal=True, vertical_alignment="center", gap="small"
-        ):
-            st.markdown(f"**{run.architecture}**", width=120)
-            st.markdown(formatting.percent(one.best), width=80)
-            st.markdown(f":gray[{setting_text(run)}]", width=220)
-            st.page_link(
-                RUNS_PAGE, label=f":primary[{run.name}]", query_params={"run": run.run_id}, width=220
-            )
+    with st.container(key="rows-best", gap=None):
+        for one in best:
+            _show_best_of(one)
+
+
+def show_latest(runs: Sequence[Run]) -> None:
+    """List what ended last.
+
+    Args:
+        runs: those that have ended, newest first.
+    """
+    if not runs:
+        st.caption("What has finished, failed or been stopped appears here.")
+        return
+    show_rows(runs[:LATEST], DONE_COLUMNS)
+    if len(runs) > LATEST:
+        st.page_link(RUNS_PAGE, label=f"All {len(runs)} runs", icon=":material/list_alt:")
 
 
 def show_machine() -> None:
     """Say what there is to train on."""
-    machine = describe_machine()
-    with st.container(border=True, key="machine", gap="small"):
-        for icon, text in machine_lines(machine):
-            st.markdown(f":material/{icon}: {text}")
+    with st.container(key="machine", horizontal=True, gap="medium"):
+        for icon, text in machine_lines(describe_machine()):
+            st.markdown(f":material/{icon}: {text}", width="content")
+
+
+def _show_best_of(one: Summary) -> None:
+    run = one.run
+    with st.container(
+        key=f"row-best-{run.run_id}", horizontal=True, vertical_alignment="center", gap="small"
+    ):
+        st.markdown(f"**{run.architecture}**", width=120)
+        st.markdown(formatting.percent(one.best), width=80)
+        st.markdown(f":gray[{setting_text(run)}]", width=220)
+        st.page_link(RUNS_PAGE, label=f":primary[{run.name}]", query_params={"run": run.run_id}, width=220)
 
 
 def machine_lines(machine: Machine) -> list[tuple[str, str]]:

@@ -165,16 +165,16 @@ def _show_options(chosen: Chosen) -> dict[str, dict[str, str]]:
 
 def _show_hardware() -> tuple[str | None, int, int, str]:
     machine = describe_machine()
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, gap="small"):
         precision = st.selectbox(
             "Precision",
             list(forms.PRECISIONS),
             format_func=lambda key: forms.PRECISIONS[key],
-            width=250,
+            width=230,
             key="precision",
         )
-        devices = st.number_input("Devices a job", *forms.LIMITS["devices"], width=140, key="devices")
-        seed = st.number_input("Seed", *forms.LIMITS["seed"], width=140, key="seed")
+        devices = st.number_input("Devices a job", *forms.LIMITS["devices"], width=120, key="devices")
+        seed = st.number_input("Seed", *forms.LIMITS["seed"], width=120, key="seed")
     if note := forms.precision_note(precision, machine):
         st.caption(note)
     problem = forms.devices_problem(devices, machine)

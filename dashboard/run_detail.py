@@ -12,6 +12,8 @@ from jobs.logs import read_log
 from tracking.runs import Run, get_run, read_config
 
 LOG_LINES = 200
+LOG_HEIGHT = 300
+LOG_LINES_IN_HEIGHT = 10
 CHARTS = ("error_top1", "loss")
 
 
@@ -44,8 +46,10 @@ def show_progress(run_id: str) -> bool:
             _show_curve(run, metric)
     st.subheader("Log", anchor=False)
     st.caption(f"The last {LOG_LINES} lines of what the training process printed.")
-    with st.container(height=300, border=False, key="log", autoscroll=run.is_active):
-        st.code(read_log(store, run_id, LOG_LINES) or "Nothing printed yet.", language=None, wrap_lines=True)
+    log = read_log(store, run_id, LOG_LINES)
+    height = LOG_HEIGHT if log.count("\n") > LOG_LINES_IN_HEIGHT else "content"
+    with st.container(height=height, border=False, key="log", autoscroll=run.is_active):
+        st.code(log, language=None, wrap_lines=True)
     return run.is_active
 
 

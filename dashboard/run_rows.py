@@ -11,14 +11,16 @@ from dashboard.workplace import open_store
 from tracking.runs import Run
 
 RUNS_PAGE = "app_pages/runs.py"
-NAME_WIDTH = 200
+NAME_WIDTH = 184
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a list of runs: its heading, its width in pixels and what it says of a run."""
+    """One column of a list of runs: its width in pixels and what it says of a run.
 
-    heading: str
+    There are no headings: on a narrow screen a row becomes a few lines, so each text says what it is.
+    """
+
     width: int
     text: Callable[[Run], str]
 
@@ -48,18 +50,22 @@ def setting_text(run: Run) -> str:
     return " · ".join(part for part in (run.source, run.recipe, size) if part)
 
 
-STATUS = Column("Status", 100, status_text)
-TOP1 = Column("Top-1 error", 84, lambda run: formatting.percent(run.metrics.get("val/error_top1")))
-TOP5 = Column("Top-5 error", 84, lambda run: formatting.percent(run.metrics.get("val/error_top5")))
-SETTINGS = Column("Trained on", 190, lambda run: f":gray[{setting_text(run)}]")
-DURATION = Column("Took", 92, lambda run: formatting.duration(run.duration_s))
-ENDED = Column("Ended", 84, lambda run: f":gray[{formatting.ago(run.ended_at)}]")
-SPEED = Column("Speed", 104, lambda run: formatting.rate(run.images_per_s))
-REMAINING = Column("Remaining", 112, remaining_text)
+def labelled(word: str, value: str) -> str:
+    """Write a value with its name before it."""
+    return f":gray[{word}] {value}"
 
-PROGRESS = Column("Progress", 140, progress_text)
 
-ACTIVE_COLUMNS = (STATUS, TOP1, SPEED, PROGRESS, REMAINING)
+STATUS = Column(92, status_text)
+TOP1 = Column(100, lambda run: labelled("top-1", formatting.percent(run.metrics.get("val/error_top1"))))
+TOP5 = Column(96, lambda run: labelled("top-5", formatting.percent(run.metrics.get("val/error_top5"))))
+SETTINGS = Column(176, lambda run: f":gray[{setting_text(run)}]")
+DURATION = Column(118, lambda run: labelled("took", formatting.duration(run.duration_s)))
+ENDED = Column(90, lambda run: f":gray[{formatting.ago(run.ended_at)}]")
+SPEED = Column(110, lambda run: formatting.rate(run.images_per_s))
+PROGRESS = Column(112, progress_text)
+REMAINING = Column(124, remaining_text)
+
+ACTIVE_COLUMNS = (STATUS, PROGRESS, TOP1, TOP5, SPEED, REMAINING)
 QUEUED_COLUMNS = (STATUS, SETTINGS)
 DONE_COLUMNS = (STATUS, TOP1, TOP5, SETTINGS, DURATION, ENDED)
 
@@ -67,18 +73,19 @@ DONE_COLUMNS = (STATUS, TOP1, TOP5, SETTINGS, DURATION, ENDED)
 def show_done(runs: Sequence[Run], page_size: int = 25) -> None:
     """List runs that have ended, some at first and more on demand."""
     shown = st.session_state.setdefault("runs_shown", page_size)
-    with st.container(key="rows-done", gap=None):
-        with st.container(key="row-head", horizontal=True, gap="small"):
-            st.caption("Run", width=NAME_WIDTH)
-            for column in DONE_COLUMNS:
-                st.caption(column.heading, width=column.width)
-        for run in runs[:shown]:
-            show_row(run, DONE_COLUMNS)
+    show_rows(runs[:shown], DONE_COLUMNS)
     if len(runs) > shown and st.button(
         f"Show {min(page_size, len(runs) - shown)} more", icon=":material/expand_more:"
     ):
         st.session_state["runs_shown"] = shown + page_size
         st.rerun()
+
+
+def show_rows(runs: Sequence[Run], columns: Sequence[Column]) -> None:
+    """Show runs under each other, one line each."""
+    with st.container(key="rows-done", gap=None):
+        for run in runs:
+            show_row(run, columns)
 
 
 def show_row(run: Run, columns: Sequence[Column]) -> None:

@@ -1,9 +1,9 @@
-"""Home: what is running, what came out best, what this machine has, and one way to start."""
+"""Home: one way to start, what is running, what came out best, what is done, what this machine has."""
 
 import streamlit as st
 
 from dashboard.board import read_board
-from dashboard.home import show_best, show_machine, show_start
+from dashboard.home import show_best, show_latest, show_machine, show_start
 from dashboard.live import live
 from dashboard.run_rows import show_active
 from dashboard.workplace import open_store
@@ -17,13 +17,12 @@ st.title("Convnet arena", anchor=False)
 st.caption("Train, watch and compare the networks that won ImageNet.")
 show_start(empty=board.is_empty)
 
-left, right = st.columns([3, 1], gap="large")
-with left:
-    st.subheader("Now", anchor=False)
-    live(show_active, board.is_active, limit=6)
-    st.subheader("Best top-1 error per architecture", anchor=False)
-    show_best()
-with right:
-    st.subheader("This machine", anchor=False)
-    show_machine()
-    st.caption(board.totals)
+st.subheader("Now", anchor=False)
+live(show_active, board.is_active, limit=6)
+st.subheader("Best top-1 error per architecture", anchor=False)
+show_best()
+st.subheader("Done lately", anchor=False)
+show_latest(board.done)
+st.caption(board.totals)
+st.subheader("This machine", anchor=False)
+show_machine()
