@@ -114,6 +114,11 @@ def keep(fields: Mapping[str, Field]) -> None:
         st.query_params.from_dict(wanted)
 
 
+def show_address(**params: str) -> None:
+    """Put an address into the browser that a link within the page led to: Streamlit itself does not."""
+    st.query_params.from_dict(params)
+
+
 def read(field: Field, texts: list[str] | None) -> Any:
     """Read a field's value from the address."""
     if texts is None:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import Page
 
 from dashboard import catalogue
 from dashboard.address import arrive
@@ -34,20 +35,28 @@ def show_summary() -> bool:
     return board.is_active
 
 
+def choose_page() -> Page:
+    """Show the navigation and find out which page was asked for."""
+    files = discover_pages()
+    pages = [
+        st.Page(file.path, title=file.title, icon=file.icon, url_path=file.url_path, default=file is files[0])
+        for file in files
+    ]
+    chosen = st.navigation(pages, position="hidden")
+    # Links of our own: Streamlit's leave the address as it is, so `Runs` would not lead away from one run.
+    with st.sidebar, st.container(key="navigation", gap="xxsmall"):
+        for page in pages:
+            st.page_link(page)
+        st.divider()
+    return chosen
+
+
 def main() -> None:
     """Lay out the frame and run the chosen page in it."""
     freeze_imports()
     st.set_page_config("Convnet arena", HERE / "icon.svg", layout="wide", initial_sidebar_state=220)
     st.html(HERE / "style.css")
-    pages = discover_pages()
-    page = st.navigation(
-        [
-            st.Page(
-                page.path, title=page.title, icon=page.icon, url_path=page.url_path, default=page is pages[0]
-            )
-            for page in pages
-        ]
-    )
+    page = choose_page()
     arrive(page.url_path)
     catalogue.warm_up()
     with plain_words():

@@ -1,6 +1,7 @@
 """One run: how it is, its curves, its log and its settings."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import streamlit as st
 
@@ -47,7 +48,7 @@ def show_progress(run_id: str) -> bool:
     st.subheader("Log", anchor=False)
     st.caption(f"The last {LOG_LINES} lines of what the training process printed.")
     log = read_log(store, run_id, LOG_LINES)
-    height = LOG_HEIGHT if log.count("\n") > LOG_LINES_IN_HEIGHT else "content"
+    height: int | Literal["content"] = LOG_HEIGHT if log.count("\n") > LOG_LINES_IN_HEIGHT else "content"
     with st.container(height=height, border=False, key="log", autoscroll=run.is_active):
         st.code(log, language=None, wrap_lines=True)
     return run.is_active

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard.address import show_address
 from dashboard.board import read_board
 from dashboard.live import live
 from dashboard.run_detail import show_head, show_progress, show_settings
@@ -13,11 +14,13 @@ ICON = ":material/list_alt:"
 ORDER = 3
 
 if run_id := st.query_params.get("run"):
+    show_address(run=run_id)
     run = show_head(run_id)
     live(show_progress, run.is_active, run_id)
     show_settings(run)
     st.stop()
 
+show_address()
 board = read_board(open_store())
 st.title("Runs", anchor=False)
 if board.is_empty:
