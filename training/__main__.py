@@ -23,6 +23,7 @@ _HINTS = (
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*smaller than the logging interval.*",
     ".*isinstance.treespec, LeafSpec.*",
+    ".*sync_dist=True.*when logging on epoch level.*",  # torchmetrics has synchronised already
 )
 _ADVERTISEMENTS = ("litlogger", "LitLogger", "litmodels", "weights_only", "TPU available")
 

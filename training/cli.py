@@ -36,7 +36,13 @@ class ArenaCLI(LightningCLI):
             seed_everything_default=0,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
-            trainer_defaults={"max_epochs": 1, "enable_model_summary": False, "num_sanity_val_steps": 0},
+            trainer_defaults={
+                "max_epochs": 1,
+                "enable_model_summary": False,
+                "num_sanity_val_steps": 0,
+                # The datamodule deals the images out to the processes itself.
+                "use_distributed_sampler": False,
+            },
             args=args,
         )
 
@@ -76,7 +82,8 @@ class ArenaCLI(LightningCLI):
         } | kwargs
         if config["precision"] is None:
             kwargs["precision"] = choose_precision(config["accelerator"])
-        config["callbacks"] = [*(config["callbacks"] or []), *self._callbacks()]
+        given = config["callbacks"] or []
+        config["callbacks"] = [*(given if isinstance(given, list) else [given]), *self._callbacks()]
         return super().instantiate_trainer(**kwargs)
 
     def _callbacks(self) -> list[Callback]:

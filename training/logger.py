@@ -32,8 +32,8 @@ class RunLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Writes metrics at an optimiser step."""
-        records.log_metrics(self._session.store, self._session.run_id, dict(metrics), step or 0)
+        """Writes metrics at the session's step: Lightning's own is one behind when it validates."""
+        records.log_metrics(self._session.store, self._session.run_id, dict(metrics), self._session.step)
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """Does nothing: submitting recorded the complete configuration already."""

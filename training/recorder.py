@@ -64,6 +64,7 @@ class RunRecorder(Callback):
                 "world_size": trainer.world_size,
             }
         )
+        self._session.step = trainer.global_step
         self._last_flush_s = self._epoch_start_s = time.monotonic()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -74,6 +75,7 @@ class RunRecorder(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Adds up the loss and the images, and writes them when it is time."""
+        self._session.step = trainer.global_step
         loss = outputs["loss"].detach()
         self._loss_sum = loss.clone() if self._loss_sum is None else self._loss_sum.add_(loss)
         self._num_steps += 1
@@ -94,7 +96,7 @@ class RunRecorder(Callback):
         learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
         metrics = {"train/loss": loss, "train/images_per_s": speed, "train/learning_rate": learning_rate}
         if trainer.logger is not None:
-            trainer.logger.log_metrics(metrics, step=trainer.global_step)
+            trainer.logger.log_metrics(metrics)
         self._loss_sum, self._num_steps, self._num_images, self._last_flush_s = None, 0, 0, now_s
         if not math.isfinite(loss):
             raise ValueError(

@@ -22,11 +22,16 @@ class Session:
 
     Args:
         store: Where the run is kept.
+
+    Attributes:
+        run_id: The run, once `begin` was called.
+        step: Optimiser steps done; every metric is logged at it.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.run_id = ""
+        self.step = 0
         self._ended = False
 
     @property

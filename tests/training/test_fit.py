@@ -1,0 +1,172 @@
+"""`python -m training fit` from start to end, and everything that can go wrong on the way."""
+
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from jobs.requests import request_stop
+from jobs.spec import JobSpec
+from tests.training.conftest import TIMEOUT_S, Arena
+from tracking import records, runs
+from tracking.series import read_series
+
+SMALL = (
+    *("--model.architecture", "resnet18", "--data.image_size", "32", "--trainer.limit_train_batches", "4"),
+    *("--trainer.limit_val_batches", "2", "--data.batch_size", "16"),
+)
+ENDLESS = ("--model.architecture", "resnet18", "--data.image_size", "32", "--trainer.max_epochs", "1000")
+
+
+def wait_for(condition, seconds: float = TIMEOUT_S) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def has_trained(arena: Arena) -> bool:
+    found = runs.list_runs(arena.store)
+    return bool(found) and "train/loss" in found[0].metrics
+
+
+def test_a_whole_run_is_in_mlflow(arena: Arena) -> None:
+    done = arena.fit(*SMALL, "--trainer.max_epochs", "2", "--seed_everything", "3")
+    assert done.returncode == 0, done.stderr
+    run = arena.run
+    assert run.status == "FINISHED" and run.progress == 1.0 and run.ended_at is not None
+    assert run.name.startswith("resnet18-digits-")
+    for metric in ("loss", "error_top1", "error_top5"):
+        for split in ("train", "val"):
+            assert f"{split}/{metric}" in run.metrics
+    assert 0 <= run.metrics["val/error_top5"] <= run.metrics["val/error_top1"] <= 100
+    assert run.metrics["train/images_per_s"] > 0
+    # Parameters with 10 classes: those of the paper's network less 990 classes of 512 weights and a bias.
+    expected = {
+        "network.parameters": str(11_689_512 - 990 * 513),
+        "steps_total": "8",
+        "steps_per_epoch": "4",
+        "images_per_step": "16",
+        "train_images": "1433",
+        "val_images": "364",
+        "recipe.augmentation": "light",
+        "seed_everything": "3",
+        "trainer.max_epochs": "2",
+    }
+    assert {key: run.params[key] for key in expected} == expected
+    val = read_series(arena.store, [run.run_id], ["val/error_top1"])[run.run_id, "val/error_top1"]
+    assert val.steps.tolist() == [4, 8]
+    assert done.stdout.count("top-1 error") == 2
+    assert not [line for line in done.stderr.splitlines() if "Warning" in line or "litlogger" in line.lower()]
+    last = arena.store.checkpoint_folder(run.run_id) / "last.ckpt"
+    assert torch.load(last, weights_only=True)["global_step"] == 8
+
+
+def test_a_submitted_run_is_continued_not_copied(arena: Arena, tmp_path: Path) -> None:
+    (config,) = JobSpec(("resnet18",), epochs=1, batch_size=64, image_size=32).configs()
+    run_id = records.create_run(arena.store, config)
+    file = tmp_path / "run.yaml"
+    file.write_text(yaml.safe_dump(config))
+    done = arena.fit("--config", str(file), "--run_id", run_id, "--trainer.limit_train_batches", "2")
+    assert done.returncode == 0, done.stderr
+    assert arena.run.run_id == run_id and arena.run.status == "FINISHED"
+    assert arena.run.started_at is not None
+
+
+def test_the_same_seed_gives_the_same_run(arena: Arena) -> None:
+    settings = (*SMALL, "--trainer.max_epochs", "1", "--trainer.precision", "32-true")
+    values = []
+    for seed in ("7", "7", "8"):
+        assert arena.fit(*settings, "--seed_everything", seed).returncode == 0
+        (latest, *_) = runs.list_runs(arena.store)
+        values.append((latest.metrics["train/loss"], latest.metrics["val/loss"]))
+    assert values[0] == values[1] != values[2]
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
+def test_precision_is_a_flag_away(precision: str, arena: Arena) -> None:
+    done = arena.fit(*SMALL, "--trainer.precision", precision, "--trainer.accumulate_grad_batches", "2")
+    assert done.returncode == 0, done.stderr
+    assert arena.run.params["precision"] == precision
+    assert arena.run.params["images_per_step"] == "32" and arena.run.params["steps_total"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--model.architecture", "resnet19"], "no architecture 'resnet19'; choose one of: alexnet"),
+        (["--data.image_size", "16"], "image_size is 16, too small for ResNet-18: 32 is the smallest"),
+        (["--data.source", "folder", "--data.root", "/nowhere"], "There is no folder /nowhere"),
+    ],
+)
+def test_wrong_settings_are_one_sentence(arguments: list[str], sentence: str, arena: Arena) -> None:
+    done = arena.fit("--data.image_size", "64", *arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert arena.run.status == "FAILED" and sentence in arena.run.error
+
+
+def test_a_loss_that_is_no_number_fails(arena: Arena) -> None:
+    done = arena.fit(*SMALL, "--model.learning_rate", "1e20", "--trainer.max_epochs", "3")
+    assert done.returncode == 2
+    assert arena.run.status == "FAILED"
+    assert "Training diverged: the loss is" in arena.run.error and "learning rate below" in arena.run.error
+
+
+def test_unreadable_images_are_counted_and_named(arena: Arena, tmp_path: Path) -> None:
+    from tests.datamodules.conftest import cut_off, picture
+
+    for split in ("train", "val"):
+        for label, name in enumerate(("n01440764", "n02102040")):
+            (tmp_path / "images" / split / name).mkdir(parents=True)
+            for number in range(8):
+                picture(label, number).save(tmp_path / "images" / split / name / f"{number}.JPEG")
+    bad = [tmp_path / "images" / split / "n01440764" / "3.JPEG" for split in ("train", "val")]
+    for file in bad:
+        cut_off(file)
+    done = arena.fit(
+        *("--data.source", "folder", "--data.root", str(tmp_path / "images"), "--data.batch_size", "8"),
+        *("--model.architecture", "resnet18", "--data.image_size", "32", "--trainer.max_epochs", "2"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert arena.run.status == "FINISHED" and arena.run.tags["data.skipped"] == "2"
+    for file in bad:
+        assert str(file) in arena.run.tags["data.skipped_files"] and f"left out: {file}" in done.stdout
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "request"])
+def test_a_stop_saves_what_was_learned(how: str, arena: Arena) -> None:
+    process = arena.start(*ENDLESS)
+    wait_for(lambda: has_trained(arena))
+    if how == "request":
+        request_stop(arena.store, arena.run.run_id)
+    else:
+        process.send_signal(signal.Signals[how])
+    _, complained = process.communicate(timeout=60)
+    assert process.returncode == 130, complained
+    assert "stopped on request" in complained.splitlines()[-1]
+    run = arena.run
+    assert run.status == "KILLED" and run.ended_at is not None
+    saved = torch.load(arena.store.checkpoint_folder(run.run_id) / "last.ckpt", weights_only=True)
+    assert saved["global_step"] >= run.step > 0
+
+
+def test_a_kill_leaves_the_metrics_that_were_logged(arena: Arena) -> None:
+    process = arena.start(*ENDLESS)
+    wait_for(lambda: has_trained(arena))
+    process.kill()
+    process.communicate(timeout=60)
+    assert arena.run.status == "RUNNING" and arena.run.metrics["train/loss"] > 0
+
+
+def test_a_store_that_vanishes_is_one_sentence(arena: Arena) -> None:
+    shutil.rmtree(arena.store.root)
+    arena.store.root.write_text("not a folder")
+    done = arena.fit(*SMALL)
+    assert done.returncode == 2 and "is not a folder" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
