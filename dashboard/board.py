@@ -1,10 +1,15 @@
 """The runs of a store, sorted by what a person wants to know: what is running, waiting, done."""
 
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tracking.runs import Run, list_runs
 from tracking.store import Store
+
+# A file's time has the grain of the kernel's clock: what was written this lately may be written again unseen.
+SETTLED_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -49,14 +54,43 @@ class Board:
 
 
 def read_board(store: Store) -> Board:
-    """Read every run of the store once.
+    """Sort the runs of the store.
 
     Raises:
         StoreUnavailable: the store cannot be read.
     """
-    runs = list_runs(store)
+    runs = read_runs(store)
     return Board(
         running=[run for run in reversed(runs) if run.status == "RUNNING"],
         queued=[run for run in reversed(runs) if run.status == "SCHEDULED"],
         done=[run for run in runs if run.is_terminal],
     )
+
+
+def read_runs(store: Store) -> Sequence[Run]:
+    """Read every run of the store, newest first; again only when the database was written since.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+    """
+    before = _stamps(store)
+    known = _READ.get(store)
+    if known is not None and known[0] == before:
+        return known[1]
+    runs = list_runs(store)
+    if before and time.time() - max(written_at for written_at, _ in before) / 1e9 > SETTLED_S:
+        _READ[store] = (before, runs)
+    return runs
+
+
+_READ: dict[Store, tuple[tuple[tuple[int, int], ...], Sequence[Run]]] = {}
+
+
+def _stamps(store: Store) -> tuple[tuple[int, int], ...]:
+    """When the database and its write-ahead log were written last, and how long they are."""
+    stamps = []
+    for name in (store.database, store.database.with_name(f"{store.database.name}-wal")):
+        with suppress(OSError):
+            stat = name.stat()
+            stamps.append((stat.st_mtime_ns, stat.st_size))
+    return tuple(stamps)

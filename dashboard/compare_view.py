@@ -6,10 +6,11 @@ import streamlit as st
 
 from dashboard import catalogue, charts, comparing, curves, formatting
 from dashboard.address import Field, keep, restore
+from dashboard.board import read_runs
 from dashboard.run_rows import RUNS_PAGE
 from dashboard.workplace import open_store
-from tracking.comparison import series_csv
-from tracking.runs import Run, list_runs
+from tracking.comparison import best_and_last, series_csv
+from tracking.runs import Run
 from tracking.series import metric_keys
 
 Fields = Mapping[str, Field]
@@ -19,7 +20,7 @@ ERRORS = ("error_top1", "error_top5")
 
 def choose_runs() -> tuple[list[Run], Fields]:
     """Ask which runs to compare; the answer is part of the address."""
-    runs = {run.run_id: run for run in comparing.comparable(list_runs(open_store()))}
+    runs = {run.run_id: run for run in comparing.comparable(read_runs(open_store()))}
     labels = curves.run_labels(list(runs.values()))
     fields = comparing.run_field(list(runs.values()))
     restore(fields)
@@ -104,8 +105,9 @@ def show_costs(runs: Sequence[Run], metric: str) -> None:
     """Set errors against parameters and MACs, with what the papers published for reference."""
     error = metric if metric in ERRORS else ERRORS[0]
     keys = [run.architecture for run in runs]
+    best = best_and_last(open_store(), runs, [f"val/{error}"])
     for column, (cost, title) in zip(st.columns(2, gap="medium"), comparing.COSTS.items(), strict=True):
-        marks = comparing.run_marks(open_store(), runs, error, cost)
+        marks = comparing.run_marks(runs, best, cost)
         marks += comparing.published_marks(catalogue.architectures(), keys, error, catalogue.costs(cost))
         with column:
             figure = charts.scatter(marks, f"{title} (logarithmic)", curves.y_title(error))
@@ -139,7 +141,7 @@ def show_empty(fields: Fields) -> None:
     """Tell what to do where there is nothing to compare."""
     keep(fields)
     with st.container(border=True):
-        if list_runs(open_store()):
+        if read_runs(open_store()):
             st.markdown("Choose two or more runs above. A run can be chosen after its first epoch.")
             st.page_link(RUNS_PAGE, label="See all runs", icon=":material/list_alt:")
         else:

@@ -1,6 +1,7 @@
 """What the Compare page shows of the chosen runs: table, marks for the scatter, settings that differ."""
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING
 
 from dashboard import formatting, palette
@@ -82,27 +83,24 @@ def table_rows(store: Store, runs: Sequence[Run]) -> list[dict[str, object]]:
     return [_row(run, labels[run.run_id], found) for run in runs]
 
 
-def run_marks(store: Store, runs: Sequence[Run], metric: str, cost: str) -> list[Mark]:
+def run_marks(runs: Sequence[Run], best: Sequence[Summary], cost: str) -> list[Mark]:
     """Place each run by its best error on val and its cost.
 
     Args:
-        store: where the runs are.
-        runs: those to show; a run without the figure or the error is left out.
-        metric: `error_top1` or `error_top5`.
+        runs: all that are shown, which decides on their colours.
+        best: the error of each run; one that does not know its cost yet is left out.
         cost: `parameters` or `macs`.
-
-    Raises:
-        StoreUnavailable: the store cannot be read.
     """
     looks = run_looks(runs)
     marks = []
-    for one in best_and_last(store, runs, [f"val/{metric}"]):
+    for one in best:
         amount = getattr(one.run, cost)
         if not amount:
             continue
         label, colour, symbol = looks[one.run.run_id]
+        name = formatting.metric_name(one.key.removeprefix("val/"))
         detail = (
-            f"<b>{label}</b>: {formatting.percent(one.best)} {formatting.metric_name(metric)}<br>"
+            f"<b>{escape(label)}</b>: {formatting.percent(one.best)} {name}<br>"
             f"{formatting.exact_count(amount)} {COSTS[cost].lower()}<br>"
             f"measured here on {setting_text(one.run)}, best epoch"
         )
