@@ -77,7 +77,13 @@ def curves(
     for line in sorted(lines, key=lambda line: line.split != "val"):
         traces.append(_curve(line, legend=legend and line.label not in named))
         named.add(line.label)
-    x_axis = {"rangemode": "tozero", "range": x_range}
+    x_axis: dict[str, Any] = {"rangemode": "tozero", "range": x_range}
+    if not traces:
+        # As large as it will be, so that nothing jumps when the first point comes.
+        note = {"text": "The curve begins with the first epoch.", "showarrow": False}
+        place = {"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
+        hidden = {"showticklabels": False}
+        return _figure([], x_title, y_title, height, x_axis, hidden, annotations=[note | place])
     y_axis = {"type": "log" if log_y else "linear", "rangemode": "normal" if log_y else "tozero"}
     return _figure(traces, x_title, y_title, height, x_axis, y_axis)
 

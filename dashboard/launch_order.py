@@ -34,6 +34,8 @@ def show_order(form: Form) -> None:
     if wanted:
         with st.spinner("Checking and putting in the queue …"):
             visit()[LAUNCHED] = launching.launch_once(open_store(), form.spec)
+        # Once more from the top: the line on what is running was drawn before.
+        st.rerun()
     _show_launched(visit().get(LAUNCHED, []))
     configs = form.spec.configs()
     st.markdown("\n".join(f"- {line}" for line in forms.plan(configs)))

@@ -99,8 +99,8 @@ def _show_curve(run: Run, metric: str) -> None:
     name = formatting.metric_name(metric)
     lines = curves.read_lines(open_store(), [run], metric)
     st.markdown(f"**{name.capitalize()}** :gray[:small[validation solid, training dashed]]")
-    if not lines:
-        st.caption("The curve begins with the first epoch.")
+    if not lines and not run.is_active:
+        st.caption("It ended before it had measured this.")
         return
     x_range = (0.0, float(run.max_epochs)) if run.max_epochs and run.is_active else None
     figure = charts.curves(lines, "Epoch", curves.y_title(metric), height=300, legend=False, x_range=x_range)
