@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from dashboard.formatting import plain
 from jobs.errors import LaunchError
 from tracking.store import StoreUnavailable
 
@@ -15,7 +16,7 @@ LOG = logging.getLogger(__name__)
 def show_problem(problem: str) -> None:
     """Say at a field why it cannot work, nothing when it can."""
     if problem:
-        st.markdown(f":red[:material/error: {problem}]")
+        st.markdown(f":red[:material/error: {plain(problem)}]")
 
 
 @contextmanager
@@ -25,11 +26,11 @@ def plain_words() -> Iterator[None]:
         yield
     except StoreUnavailable as problem:
         st.error(
-            f"{problem}  \nRunning jobs are not affected. Put it right, then reload this page.",
+            f"{plain(str(problem))}  \nRunning jobs are not affected. Put it right, then reload this page.",
             icon=":material/database_off:",
         )
     except (LaunchError, ValueError) as problem:
-        st.error(str(problem), icon=":material/error:")
+        st.error(plain(str(problem)), icon=":material/error:")
     except Exception:
         LOG.exception("A page failed")
         st.error(

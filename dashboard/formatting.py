@@ -1,8 +1,11 @@
 """Numbers, times and words as people read them."""
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+MARKUP = re.compile(r"[\\`*_{}\[\]<>#|$~:]")
 
 NOTHING = "–"  # noqa: RUF001 - an en dash stands for "no value yet"
 
@@ -121,6 +124,11 @@ def plural(count: int, word: str) -> str:
 def metric_name(name: str) -> str:
     """Write a metric's name without its split: `error_top1` becomes `top-1 error`."""
     return METRIC_NAMES.get(name, name.replace("_", " "))
+
+
+def plain(text: str) -> str:
+    """Write what a person or a program named so that none of its characters is taken for markup."""
+    return MARKUP.sub(r"\\\g<0>", text).replace("\n", " ")
 
 
 def _decimals(value: float) -> int:

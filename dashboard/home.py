@@ -77,7 +77,12 @@ def _show_best_of(one: Summary) -> None:
         st.markdown(f"**{run.architecture}**", width=120)
         st.markdown(formatting.percent(one.best), width=80)
         st.markdown(f":gray[{setting_text(run)}]", width=220)
-        st.page_link(RUNS_PAGE, label=f":primary[{run.name}]", query_params={"run": run.run_id}, width=220)
+        st.page_link(
+            RUNS_PAGE,
+            label=f":primary[{formatting.plain(run.name)}]",
+            query_params={"run": run.run_id},
+            width=220,
+        )
 
 
 def machine_lines(machine: Machine) -> list[tuple[str, str]]:

@@ -54,5 +54,8 @@ def _show_launched(runs: list[Run]) -> None:
         st.markdown(f":green[:material/check_circle: **{formatting.plural(len(runs), 'job')} in the queue**]")
         for run in runs:
             st.page_link(
-                RUNS_PAGE, label=run.name, icon=":material/monitoring:", query_params={"run": run.run_id}
+                RUNS_PAGE,
+                label=formatting.plain(run.name),
+                icon=":material/monitoring:",
+                query_params={"run": run.run_id},
             )

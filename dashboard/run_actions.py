@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard.formatting import plain
 from dashboard.forms import clone_params
 from dashboard.workplace import open_store
 from jobs.mlflow_ui import ensure_mlflow_ui, find_mlflow_ui, run_url
@@ -40,7 +41,7 @@ def _show_stop(run: Run) -> None:
 
 def _show_delete(run: Run) -> None:
     with st.popover("Delete", icon=":material/delete:"):
-        st.markdown(f"Delete **{run.name}** with its log and checkpoints? This cannot be undone.")
+        st.markdown(f"Delete **{plain(run.name)}** with its log and checkpoints? This cannot be undone.")
         if st.button("Delete this run", type="primary", icon=":material/delete_forever:"):
             delete_run(open_store(), run.run_id)
             st.query_params.clear()

@@ -28,7 +28,7 @@ def show_head(run_id: str) -> Run:
     st.page_link(RUNS_PAGE, label="All runs", icon=":material/arrow_back:")
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         with st.container(gap=None, width="content"):
-            st.header(run.name, anchor=False)
+            st.header(formatting.plain(run.name), anchor=False)
             st.caption(
                 f"{run.architecture} on {setting_text(run)} · submitted {formatting.clock(run.created_at)}"
             )
@@ -74,11 +74,10 @@ def _show_status(run: Run) -> None:
     else:
         st.markdown(f"{status_text(run)} {formatting.ago(run.ended_at)}")
     if run.error:
-        st.error(run.error, icon=":material/error:")
+        st.error(formatting.plain(run.error), icon=":material/error:")
     if skipped := run.tags.get("data.skipped"):
-        st.warning(
-            f"{skipped} images could not be read and were left out: {run.tags.get('data.skipped_files', '')}"
-        )
+        files = formatting.plain(run.tags.get("data.skipped_files", ""))
+        st.warning(f"{skipped} images could not be read and were left out: {files}")
 
 
 def _show_figures(run: Run) -> None:
@@ -113,5 +112,5 @@ def _show_pairs(pairs: Mapping[str, str]) -> None:
     if not pairs:
         st.caption("Nothing yet.")
         return
-    rows = "\n".join(f"| `{key}` | {value} |" for key, value in sorted(pairs.items()))
+    rows = "\n".join(f"| `{key}` | {formatting.plain(value)} |" for key, value in sorted(pairs.items()))
     st.markdown(f"| Setting | Value |\n|:--|:--|\n{rows}")

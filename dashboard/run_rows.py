@@ -92,7 +92,10 @@ def show_row(run: Run, columns: Sequence[Column]) -> None:
     """Show one run on one line."""
     with st.container(key=f"row-{run.run_id}", horizontal=True, vertical_alignment="center", gap="small"):
         st.page_link(
-            RUNS_PAGE, label=f":primary[{run.name}]", query_params={"run": run.run_id}, width=NAME_WIDTH
+            RUNS_PAGE,
+            label=f":primary[{formatting.plain(run.name)}]",
+            query_params={"run": run.run_id},
+            width=NAME_WIDTH,
         )
         for column in columns:
             st.markdown(column.text(run), width=column.width)

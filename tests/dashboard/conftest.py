@@ -2,15 +2,18 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from jobs.processes import Background
 from jobs.supervisor import state_file
 from tracking import records
 from tracking.store import Store
 
+APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 STEPS_PER_EPOCH = 40
 NETWORKS = {"alexnet": 58_322_314, "vgg16": 134_301_514, "googlenet": 5_983_802, "resnet18": 11_181_642}
 
@@ -92,3 +95,19 @@ def empty_store(empty_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.fixture
 def filled_store(filled_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     return _use(filled_root, tmp_path / "mlruns", monkeypatch)
+
+
+@pytest.fixture
+def open_page() -> Callable[..., AppTest]:
+    """Open a page as a new browser would, at an address; with `app`, follow a link in the same browser."""
+
+    def open_page(page: str, app: AppTest | None = None, **query: str | list[str]) -> AppTest:
+        app = app or AppTest.from_file(str(APP), default_timeout=120)
+        app.query_params.clear()
+        app.query_params.update(query)
+        app.switch_page(f"app_pages/{page}.py")
+        app.run()
+        assert not app.exception
+        return app
+
+    return open_page

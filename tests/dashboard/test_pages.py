@@ -1,25 +1,19 @@
 """Every page, on an empty store and on one with runs, renders without an error."""
 
 import re
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.navigation import discover_pages, read_page
+from dashboard.navigation import discover_pages
+from tracking.records import delete_run
 from tracking.runs import list_runs
 from tracking.store import Store
 
-APP = Path(__file__).parents[2] / "dashboard" / "app.py"
-PAGES = [page.path for page in discover_pages()]
+PAGES = [page.path.stem for page in discover_pages()]
 
-
-def open_page(page: Path | str, **query: str) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=120)
-    app.query_params.update(query)
-    app.switch_page(f"app_pages/{Path(page).stem}.py")
-    app.run()
-    return app
+OpenPage = Callable[..., AppTest]
 
 
 def texts(app: AppTest) -> str:
@@ -33,22 +27,22 @@ def check_sound(app: AppTest) -> None:
     assert [error.value for error in app.error] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_page_of_an_empty_store(page: Path, empty_store: Store) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_page_of_an_empty_store(page: str, empty_store: Store, open_page: OpenPage) -> None:
     app = open_page(page)
     check_sound(app)
     assert app.title
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_page_of_a_store_with_runs(page: Path, filled_store: Store) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_page_of_a_store_with_runs(page: str, filled_store: Store, open_page: OpenPage) -> None:
     app = open_page(page)
     check_sound(app)
     assert app.title
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "SCHEDULED", "FINISHED", "FAILED"])
-def test_one_run_in_every_state(status: str, filled_store: Store) -> None:
+def test_one_run_in_every_state(status: str, filled_store: Store, open_page: OpenPage) -> None:
     run = list_runs(filled_store, [status])[0]
     app = open_page("runs", run=run.run_id)
     unexpected = [error.value for error in app.error if error.value != run.error]
@@ -58,22 +52,13 @@ def test_one_run_in_every_state(status: str, filled_store: Store) -> None:
     assert (run.error in [error.value for error in app.error]) == bool(run.error)
 
 
-def test_unknown_run_is_one_sentence(filled_store: Store) -> None:
+def test_unknown_run_is_one_sentence(filled_store: Store, open_page: OpenPage) -> None:
     app = open_page("runs", run="0" * 32)
     assert not app.exception
     assert len(app.error) == 1 and "no run" in app.error[0].value
 
 
-def test_damaged_store_is_one_sentence(filled_store: Store) -> None:
-    for file in filled_store.root.glob("mlflow.db*"):
-        file.write_bytes(b"this is not a database" * 100)
-    app = open_page("home")
-    assert not app.exception
-    assert len(app.error) == 1 and "not a readable database" in app.error[0].value
-    assert "Traceback" not in app.error[0].value
-
-
-def test_stop_is_a_request(filled_store: Store) -> None:
+def test_stop_is_a_request(filled_store: Store, open_page: OpenPage) -> None:
     run = list_runs(filled_store, ["RUNNING"])[0]
     app = open_page("runs", run=run.run_id)
     next(button for button in app.button if button.label == "Stop").click().run()
@@ -82,7 +67,7 @@ def test_stop_is_a_request(filled_store: Store) -> None:
     assert any(button.label == "Stopping …" and button.disabled for button in app.button)
 
 
-def test_delete_removes_the_run(filled_store: Store) -> None:
+def test_delete_removes_the_run(filled_store: Store, open_page: OpenPage) -> None:
     run = list_runs(filled_store, ["FAILED"])[0]
     app = open_page("runs", run=run.run_id)
     next(button for button in app.button if button.label == "Delete this run").click().run()
@@ -91,14 +76,14 @@ def test_delete_removes_the_run(filled_store: Store) -> None:
     assert not filled_store.log_file(run.run_id).exists()
 
 
-def test_compare_starts_with_the_latest_finished_of_each(filled_store: Store) -> None:
+def test_compare_starts_with_the_latest_finished_of_each(filled_store: Store, open_page: OpenPage) -> None:
     app = open_page("compare")
     chosen = {run.run_id: run for run in list_runs(filled_store)}
     found = [chosen[run_id].architecture for run_id in app.multiselect(key="runs").value]
     assert found == ["alexnet", "vgg16", "googlenet", "resnet18"]
 
 
-def test_compare_takes_its_runs_from_the_address(filled_store: Store) -> None:
+def test_compare_takes_its_runs_from_the_address(filled_store: Store, open_page: OpenPage) -> None:
     run = list_runs(filled_store, ["FAILED"])[0]
     app = open_page("compare", runs=run.run_id, metric="loss")
     check_sound(app)
@@ -106,20 +91,63 @@ def test_compare_takes_its_runs_from_the_address(filled_store: Store) -> None:
     assert app.selectbox(key="metric").value == "loss"
 
 
-def test_status_has_word_and_icon(filled_store: Store) -> None:
+def test_status_has_word_and_icon(filled_store: Store, open_page: OpenPage) -> None:
     page = texts(open_page("runs"))
     for word in ("Running", "Queued", "Finished", "Failed"):
         assert re.search(rf":material/\w+: {word}\]", page)
 
 
-def test_a_new_page_is_found(tmp_path: Path) -> None:
-    for name, order in (("second", 2), ("first", 1)):
-        text = f'TITLE = "{name}"\nICON = ":material/home:"\nORDER = {order}\nraise SystemExit\n'
-        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
-    assert [page.title for page in discover_pages(tmp_path)] == ["first", "second"]
+@pytest.mark.parametrize("page", PAGES)
+def test_a_store_that_cannot_be_read_is_one_sentence(
+    page: str, filled_store: Store, open_page: OpenPage
+) -> None:
+    for file in filled_store.root.glob("mlflow.db*"):
+        file.write_bytes(b"this is not a database" * 100)
+    app = open_page(page)
+    assert len(app.error) == 1 and "not a readable database" in app.error[0].value
+    assert "Traceback" not in app.error[0].value
 
 
-def test_a_page_without_title_says_so(tmp_path: Path) -> None:
-    (tmp_path / "odd.py").write_text('ICON = ":material/home:"\n', encoding="utf-8")
-    with pytest.raises(ValueError, match=r"odd\.py has no TITLE"):
-        read_page(tmp_path / "odd.py")
+def test_home_counts_what_is_running_queued_and_done(filled_store: Store, open_page: OpenPage) -> None:
+    app = open_page("home")
+    assert "1 running · 1 queued · 3 done, 1 of them failed" in texts(app)
+    assert "1 running · 1 queued" in app.sidebar.caption[0].value
+
+
+def test_home_starts_with_one_click(empty_store: Store, open_page: OpenPage) -> None:
+    app = open_page("home")
+    next(button for button in app.button if button.label == "Launch the quick arena").click().run()
+    check_sound(app)
+    queued = [run.architecture for run in list_runs(empty_store, ["SCHEDULED"])]
+    assert sorted(queued) == ["alexnet", "googlenet", "resnet18", "vgg16"]
+
+
+def test_architectures_tell_measured_from_published(filled_store: Store, open_page: OpenPage) -> None:
+    table = open_page("architectures").dataframe[0].value.set_index("Network")
+    # The best of val, not of train, and not an error of ImageNet.
+    assert table.loc["AlexNet", "Measured here, top-1"] == "11.0 % on digits · quick · 64 px"
+    assert table.loc["ResNet-50", "Measured here, top-1"] == "not measured here yet"
+    assert table.loc["AlexNet", "Published top-1"] == 40.7
+
+
+def test_compare_has_best_and_last_and_only_settings_that_differ(
+    filled_store: Store, open_page: OpenPage
+) -> None:
+    app = open_page("compare")
+    values, settings = (frame.value for frame in app.dataframe)
+    assert {"Top-1 best", "Top-1 last", "Loss best", "Loss last", "Parameters", "MACs"} <= set(values.columns)
+    assert list(settings.columns) == ["Run", "model.architecture"]
+
+
+def test_an_empty_compare_tells_what_to_do(empty_store: Store, open_page: OpenPage) -> None:
+    assert "Launch two or more networks" in texts(open_page("compare"))
+
+
+def test_a_run_that_was_deleted_is_no_longer_compared(filled_store: Store, open_page: OpenPage) -> None:
+    first, second = list_runs(filled_store, ["FINISHED"])
+    app = open_page("compare", runs=[first.run_id, second.run_id])
+    delete_run(filled_store, first.run_id)
+    app.run()
+    check_sound(app)
+    assert app.multiselect(key="runs").value == [second.run_id]
+    assert first.run_id not in app.query_params["runs"] and second.run_id in app.query_params["runs"]

@@ -1,0 +1,194 @@
+"""The launch form: what cannot work is said at its field, what can becomes queued runs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from dashboard import catalogue, forms
+from jobs.machine import Gpu, Machine
+from jobs.spec import JobSpec
+from jobs.submit import check_config
+from tracking.runs import list_runs, read_config
+from tracking.store import Store
+
+OpenPage = Callable[..., AppTest]
+Query = dict[str, str | list[str]]
+ARCHITECTURES = catalogue.architectures()
+
+
+def button(app: AppTest) -> AppTest:
+    return next(one for one in app.button if one.label.startswith("Launch"))
+
+
+def problems(app: AppTest) -> list[str]:
+    marker = ":red[:material/error: "
+    return [one.value.removeprefix(marker)[:-1] for one in app.markdown if one.value.startswith(marker)]
+
+
+def make_folder(root: Path, splits: dict[str, list[str]]) -> Path:
+    """Class folders with two images each; a name that ends in `-` stays empty."""
+    for split, names in splits.items():
+        for name in names:
+            (root / split / name).mkdir(parents=True)
+            for number in range(0 if name.endswith("-") else 2):
+                Image.new("RGB", (8, 8)).save(root / split / name / f"{number}.png")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ({"networks": ""}, "Choose at least one network."),
+        (
+            {"networks": "alexnet", "image_size": "16"},
+            "16 px is too small for AlexNet; 64 px is the smallest",
+        ),
+        ({"networks": ["vgg16", "resnet18"], "image_size": "8"}, "too small for VGG-16 and ResNet-18; 32 px"),
+        (
+            {"batch_size": "2000"},
+            "A batch of 2000 does not fit into 1433 training images; take at most 1433.",
+        ),
+        ({"source": "folder"}, "Name the folder that holds train/ and val/."),
+        (
+            {"source": "folder", "root": "/no/such/folder"},
+            "There is no folder /no/such/folder; name one that",
+        ),
+        ({"source": "folder", "root": "a\0b"}, "There is no folder"),
+        ({"source": "folder", "root": "[a](b)"}, r"There is no folder \[a\](b);"),
+        ({"devices": "64"}, "take at most"),
+    ],
+)
+def test_a_form_that_cannot_work_says_so_at_the_field(
+    query: Query, problem: str, empty_store: Store, open_page: OpenPage
+) -> None:
+    app = open_page("launch", **query)
+    assert len(problems(app)) == 1 and problem in problems(app)[0]
+    assert button(app).disabled
+    assert "Put right what is marked in red first." in [one.value for one in app.caption]
+    assert not app.error
+
+
+@pytest.mark.parametrize(
+    ("splits", "problem"),
+    [
+        ({"train": ["cat", "dog"]}, "There is no folder"),
+        ({"train": ["cat", "dog"], "val": ["cat", "cow"]}, "but not in"),
+        ({"train": ["cat", "dog-"], "val": ["cat", "dog-"]}, "has no images; fill or remove it."),
+        ({"train": ["cat"], "val": ["cat"]}, "needs two or more"),
+    ],
+)
+def test_a_folder_that_cannot_work_says_why(
+    splits: dict[str, list[str]], problem: str, tmp_path: Path, empty_store: Store, open_page: OpenPage
+) -> None:
+    root = make_folder(tmp_path / "images", splits)
+    app = open_page("launch", source="folder", root=str(root))
+    assert len(problems(app)) == 1 and problem in problems(app)[0]
+    assert button(app).disabled
+
+
+def test_a_folder_that_works_is_counted(tmp_path: Path, empty_store: Store, open_page: OpenPage) -> None:
+    root = make_folder(tmp_path / "images", {"train": ["cat", "dog"], "val": ["cat", "dog"]})
+    app = open_page("launch", source="folder", root=str(root), batch_size="2")
+    assert problems(app) == [] and not button(app).disabled
+    assert "4 images to train on, 4 to validate, 2 classes" in [one.value for one in app.caption]
+
+
+def test_the_batch_of_a_recipe_must_fit_too(tmp_path: Path, empty_store: Store, open_page: OpenPage) -> None:
+    root = make_folder(tmp_path / "images", {"train": ["cat", "dog"], "val": ["cat", "dog"]})
+    app = open_page("launch", source="folder", root=str(root))
+    assert problems(app) == ["The recipe's batch of 32 does not fit into 4 training images; take at most 4."]
+
+
+def test_a_double_click_launches_once(empty_store: Store, open_page: OpenPage) -> None:
+    app = open_page("launch", networks=["alexnet", "resnet18"], epochs="2")
+    assert button(app).label == "Launch 2 jobs"
+    button(app).click().run()
+    button(app).click().run()
+    assert not app.error
+    runs = list_runs(empty_store, ["SCHEDULED"])
+    assert sorted(run.architecture for run in runs) == ["alexnet", "resnet18"]
+    assert any("2 jobs in the queue" in one.value for one in app.markdown)
+    assert app.sidebar.caption[0].value.endswith("2 queued")
+
+
+def test_yaml_and_command_are_shown_before_launching(empty_store: Store, open_page: OpenPage) -> None:
+    query: Query = {"networks": ["resnet50", "vgg16"], "seed": "3", "resnet50.stride_on": "3x3"}
+    app = open_page("launch", **query)
+    command, text = (code.value for code in app.code)
+    assert command.startswith("python -m jobs submit resnet50 vgg16 ")
+    assert command.endswith("--seed 3 --option resnet50.stride_on=3x3")
+    configs = list(yaml.safe_load_all(text))
+    assert [config["model"]["architecture"] for config in configs] == ["resnet50", "vgg16"]
+    assert configs[0]["model"]["options"] == {"stride_on": "3x3"}
+    assert list_runs(empty_store) == []
+
+
+def test_what_is_launched_is_what_was_shown(empty_store: Store, open_page: OpenPage) -> None:
+    app = open_page("launch", networks="googlenet", epochs="2", precision="32-true")
+    shown = yaml.safe_load(app.code[1].value)
+    button(app).click().run()
+    (run,) = list_runs(empty_store)
+    assert yaml.safe_load(read_config(empty_store, run.run_id)) == shown
+
+
+@pytest.mark.parametrize("key", ARCHITECTURES)
+@pytest.mark.parametrize("recipe", forms.RECIPES)
+def test_every_network_can_be_launched_as_the_form_comes(key: str, recipe: str) -> None:
+    for config in JobSpec(architectures=(key,), recipe=recipe, image_size=forms.DEFAULT_IMAGE_SIZE).configs():
+        check_config(config)
+    assert forms.size_problem(forms.DEFAULT_IMAGE_SIZE, [ARCHITECTURES[key]]) == ""
+
+
+@pytest.mark.parametrize("key", ARCHITECTURES)
+def test_a_clone_asks_for_the_same(key: str) -> None:
+    options = {key: {name: allowed[-1] for name, allowed in ARCHITECTURES[key].options.items()}}
+    spec = JobSpec(
+        architectures=(key,),
+        source="folder",
+        root="/data/image net",
+        recipe="modern",
+        epochs=4,
+        image_size=96,
+        batch_size=7,
+        precision="bf16-mixed",
+        devices=2,
+        seed=5,
+        options=options,
+    )
+    fields = forms.launch_fields(ARCHITECTURES, catalogue.sources())
+    params = forms.clone_params(yaml.safe_dump(spec.configs()[0]))
+    assert set(params) <= set(fields)
+    for name, value in params.items():
+        for one in value if isinstance(value, list) else [value]:
+            assert str(fields[name].parse(one)) == one
+    assert params["networks"] == [key] and params["root"] == "/data/image net" and params["devices"] == "2"
+
+
+def machine(gpus: int, accelerator: str) -> Machine:
+    cards = tuple(Gpu(str(number), "card", 0) for number in range(gpus))
+    return Machine("here", "cpu", 4, 2**30, cards, accelerator, ("one",))
+
+
+@pytest.mark.parametrize(
+    ("devices", "where", "problem"),
+    [
+        (2, machine(2, "cuda"), ""),
+        (3, machine(2, "cuda"), "This machine has 2 GPUs; take at most 2."),
+        (2, machine(0, "mps"), "Apple's GPU is one device; take 1."),
+        (4, machine(0, "cpu"), ""),
+        (5, machine(0, "cpu"), "This machine has no GPU and 4 processor cores; take at most 4."),
+    ],
+)
+def test_devices(devices: int, where: Machine, problem: str) -> None:
+    assert forms.devices_problem(devices, where) == problem
+
+
+@pytest.mark.parametrize(
+    ("values", "text"), [([], "the recipe's"), ([5, 5], "5, the recipe's"), ([9, 5], "5 to 9, the recipe's")]
+)
+def test_what_a_recipe_takes(values: list[int], text: str) -> None:
+    assert forms.recipe_hint(values) == text
