@@ -26,6 +26,11 @@ class Board:
         return bool(self.running or self.queued)
 
     @property
+    def state(self) -> Sequence[tuple[str, str]]:
+        """What is active and how, nothing when nothing is; a page that lists runs changes with it."""
+        return tuple((run.run_id, run.status) for run in self.active)
+
+    @property
     def is_empty(self) -> bool:
         """Whether there is no run at all."""
         return not (self.running or self.queued or self.done)

@@ -93,7 +93,9 @@ def scatter(marks: Sequence[Mark], x_title: str, y_title: str, *, height: int = 
     groups = ([mark for mark in marks if mark.published == published] for published in (True, False))
     traces = [_points(group, height) for group in groups if group]
     x_axis = {"type": "log", "dtick": 1, "exponentformat": "SI"}
-    return _figure(traces, x_title, y_title, height, x_axis, {"rangemode": "tozero"})
+    # Room for the label of the topmost mark.
+    tallest = max((mark.y for mark in marks), default=1.0)
+    return _figure(traces, x_title, y_title, height, x_axis, {"range": (0, tallest * 1.12 or 1.0)})
 
 
 def layer_bars(names: Sequence[str], counts: Sequence[int], colour: str, x_title: str) -> go.Figure:

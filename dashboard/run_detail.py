@@ -1,6 +1,6 @@
 """One run: how it is, its curves, its log and its settings."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Literal
 
 import streamlit as st
@@ -36,8 +36,13 @@ def show_head(run_id: str) -> Run:
     return run
 
 
-def show_progress(run_id: str) -> bool:
-    """Show what changes while the run trains: status, figures, curves, log; say whether it is active."""
+def state_of(run: Run) -> Hashable:
+    """Give what the rest of the page depends on while the run is active, nothing once it has ended."""
+    return run.is_active and (run.status, run.is_stopping, len(run.params))
+
+
+def show_progress(run_id: str) -> Hashable:
+    """Show what changes while the run trains: status, figures, curves, log; give its state."""
     store = open_store()
     run = get_run(store, run_id)
     _show_status(run)
@@ -51,7 +56,7 @@ def show_progress(run_id: str) -> bool:
     height: int | Literal["content"] = LOG_HEIGHT if log.count("\n") > LOG_LINES_IN_HEIGHT else "content"
     with st.container(height=height, border=False, key="log", autoscroll=run.is_active):
         st.code(log, language=None, wrap_lines=True)
-    return run.is_active
+    return state_of(run)
 
 
 def show_settings(run: Run) -> None:

@@ -101,8 +101,8 @@ def show_row(run: Run, columns: Sequence[Column]) -> None:
             st.markdown(column.text(run), width=column.width)
 
 
-def show_active(limit: int | None = None) -> bool:
-    """List what is running and queued, with progress; say whether there is anything."""
+def show_active(limit: int | None = None) -> Sequence[tuple[str, str]]:
+    """List what is running and queued, with progress, and give its state."""
     board = read_board(open_store())
     if not board.is_active:
         st.caption("Nothing is running or waiting.")
@@ -115,7 +115,7 @@ def show_active(limit: int | None = None) -> bool:
         st.page_link(
             RUNS_PAGE, label=f"{len(board.active) - limit} more in the queue", icon=":material/more_horiz:"
         )
-    return board.is_active
+    return board.state
 
 
 def show_empty() -> None:

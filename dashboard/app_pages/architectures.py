@@ -15,7 +15,10 @@ ICON = ":material/account_tree:"
 ORDER = 5
 
 st.title("Architectures", anchor=False)
-st.caption("Counted here at 1,000 classes and the paper's image size; errors as published, on ImageNet.")
+st.caption(
+    "Counted here at 1,000 classes and the paper's image size. Published errors are those of ImageNet; "
+    "what was measured here names its own images."
+)
 show_networks()
 st.subheader("Layer by layer", anchor=False)
 architecture, ledger = choose_network()

@@ -18,7 +18,7 @@ st.caption("Train, watch and compare the networks that won ImageNet.")
 show_start(empty=board.is_empty)
 
 st.subheader("Now", anchor=False)
-live(show_active, board.is_active, limit=6)
+live(show_active, board.state, limit=6)
 st.subheader("Best top-1 error per architecture", anchor=False)
 show_best()
 st.subheader("Done lately", anchor=False)

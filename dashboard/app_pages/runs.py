@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard.address import show_address
 from dashboard.board import read_board
 from dashboard.live import live
-from dashboard.run_detail import show_head, show_progress, show_settings
+from dashboard.run_detail import show_head, show_progress, show_settings, state_of
 from dashboard.run_rows import show_active, show_done, show_empty
 from dashboard.workplace import open_store
 
@@ -16,7 +16,7 @@ ORDER = 3
 if run_id := st.query_params.get("run"):
     show_address(run=run_id)
     run = show_head(run_id)
-    live(show_progress, run.is_active, run_id)
+    live(show_progress, state_of(run), run_id)
     show_settings(run)
     st.stop()
 
@@ -27,6 +27,6 @@ if board.is_empty:
     show_empty()
     st.stop()
 st.subheader("Now", anchor=False)
-live(show_active, board.is_active)
+live(show_active, board.state)
 st.subheader("Done", anchor=False)
 show_done(board.done)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.board import read_board
 from dashboard.navigation import discover_pages
-from tracking.records import delete_run
+from tracking.records import delete_run, set_status
 from tracking.runs import list_runs
 from tracking.store import Store
 
@@ -151,3 +152,13 @@ def test_a_run_that_was_deleted_is_no_longer_compared(filled_store: Store, open_
     check_sound(app)
     assert app.multiselect(key="runs").value == [second.run_id]
     assert first.run_id not in app.query_params["runs"] and second.run_id in app.query_params["runs"]
+
+
+def test_a_run_that_ends_while_others_go_on_moves_to_done(filled_store: Store, open_page: OpenPage) -> None:
+    before = read_board(filled_store).state
+    run = list_runs(filled_store, ["RUNNING"])[0]
+    set_status(filled_store, run.run_id, "FINISHED")
+    after = read_board(filled_store).state
+    assert before != after and len(after) == 1, "a live part that finds another state draws the page anew"
+    app = open_page("runs")
+    assert [one.value for one in app.subheader] == ["Now", "Done"]
