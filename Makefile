@@ -33,7 +33,7 @@ bench: $(VENV)/installed ## Measure speed side by side with plain loops (minutes
 
 pictures: $(VENV)/installed-dev ## Take the README's pictures from the running program
 	@sh tests/browser/require_chromium.sh
-	$(BIN)/python docs/take_pictures.py
+	$(BIN)/python -m docs.take_pictures
 
 clean: ## Remove the virtual environment and caches; runs stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

@@ -30,7 +30,7 @@ def plain_step(network: nn.Module, batch_size: int, image_size: int) -> Step:
         loss = total_loss(network, outputs, labels, criterion)
         count_hits(outputs[0] if isinstance(outputs, tuple) else outputs, labels)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return loss.item()
 
@@ -51,7 +51,7 @@ def bare_step(network: nn.Module, batch_size: int, image_size: int) -> Step:
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
             loss = total_loss(network, network(pixels), labels, criterion)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return loss.item()
 

@@ -13,6 +13,9 @@ import tempfile
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tracking import runs, series
 from tracking.store import Store
 
@@ -57,7 +60,7 @@ def run_fit(architecture: str, batch_size: int, num_steps: int) -> float:
         return speed_after_first(points.steps, points.values, batch_size)
 
 
-def speed_after_first(steps: "series.Array", values: "series.Array", batch_size: int) -> float:
+def speed_after_first(steps: NDArray[np.int64], values: NDArray[np.float64], batch_size: int) -> float:
     """Total images over total seconds of all recorded intervals but the first.
 
     Args:

@@ -1,0 +1,57 @@
+"""A browser for the session, a dashboard on a store of its own for every test that wants one."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from jobs.shutdown import shutdown
+from tests.browser.chromium import chromium, dashboard
+from tracking.store import Store
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # MLflow's own mapping of its tables, with SQLAlchemy 2.1.
+    config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy:DeprecationWarning")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of a fresh visitor; whatever it complains about in its console fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="session")
+def prepared_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Store(tmp_path_factory.mktemp("prepared") / "mlruns").open().root
+
+
+@pytest.fixture
+def store(prepared_root: Path, tmp_path: Path) -> Iterator[Store]:
+    root = tmp_path / "mlruns"
+    shutil.copytree(prepared_root, root)
+    store = Store(root).open()
+    yield store
+    list(shutdown(store))
+
+
+@pytest.fixture
+def address(store: Store) -> Iterator[str]:
+    with dashboard(store.root) as address:
+        yield address
