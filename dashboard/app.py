@@ -14,7 +14,7 @@ from dashboard import catalogue
 from dashboard.address import arrive
 from dashboard.board import Board, read_board
 from dashboard.errors import plain_words
-from dashboard.live import live
+from dashboard.live import watch
 from dashboard.navigation import discover_pages
 from dashboard.workplace import keep_supervised, open_store
 
@@ -65,7 +65,7 @@ def main() -> None:
         with plain_words():
             keep_supervised(store)
         with st.sidebar:
-            live(show_summary, read_board(store).is_active)
+            watch(show_summary, read_board(store).is_active)
         page.run()
 
 

@@ -1,4 +1,4 @@
-"""Parts of a page that refresh by themselves while something is running."""
+"""Parts of a page that refresh by themselves."""
 
 from collections.abc import Callable, Hashable
 from typing import ParamSpec
@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard.errors import plain_words
 
 EVERY_S = 2.0
+IDLE_EVERY_S = 5.0
 
 P = ParamSpec("P")
 
@@ -17,17 +18,25 @@ def live(part: Callable[P, Hashable], state: Hashable, *args: P.args, **kwargs: 
 
     Args:
         part: draws itself and gives the state it found; another one than before draws the whole page anew.
-        state: what is active now, such as the runs that are; an idle page (a false value) costs nothing.
+        state: what is active now, such as the runs that are; an idle part (a false value) costs nothing.
         *args: what `part` is called with.
         **kwargs: what `part` is called with.
     """
+    _refresh(lambda: part(*args, **kwargs), state, EVERY_S if state else None)
 
-    @st.fragment(run_every=EVERY_S if state else None)
+
+def watch(part: Callable[[], Hashable], state: Hashable) -> None:
+    """Show a part as `live` does, and look when idle too: jobs also come from other windows and shells."""
+    _refresh(part, state, EVERY_S if state else IDLE_EVERY_S)
+
+
+def _refresh(part: Callable[[], Hashable], state: Hashable, every_s: float | None) -> None:
+    @st.fragment(run_every=every_s)
     def refreshing() -> None:
         found = state
         with plain_words():
-            found = part(*args, **kwargs)
-        if state and found != state:
+            found = part()
+        if every_s and found != state:
             st.rerun()
 
     with st.container():
