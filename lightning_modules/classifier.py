@@ -1,6 +1,7 @@
 """The LightningModule that trains every architecture of the registry."""
 
-from typing import Any
+import math
+from typing import Any, cast
 
 import torch
 from pytorch_lightning import LightningModule
@@ -62,7 +63,8 @@ class ImageClassifier(LightningModule):
         outputs = self.network(images)
         logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
         loss: Tensor = self.criterion(logits, labels)
-        for weight, auxiliary_logits in zip(self.network.auxiliary_weights, auxiliary, strict=True):
+        weights = cast(tuple[float, ...], self.network.auxiliary_weights)
+        for weight, auxiliary_logits in zip(weights, auxiliary, strict=True):
             loss = loss + weight * self.criterion(auxiliary_logits, labels)
         self.train_errors.update(logits.detach(), labels)
         return loss
@@ -90,11 +92,10 @@ class ImageClassifier(LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Builds the optimiser and the learning-rate schedule of the recipe."""
         optimizer = build_optimizer(self.recipe, self.network)
+        self.trainer.fit_loop.setup_data()  # or the number of batches may not be known yet
         total_steps = int(self.trainer.estimated_stepping_batches)
-        steps_per_epoch = max(1, total_steps // max(1, self.trainer.max_epochs or 1))
-        built = build_scheduler(self.recipe, optimizer, total_steps, steps_per_epoch)
-        if built is None:
-            return optimizer
-        scheduler, interval, monitor = built
+        batches = self.trainer.num_training_batches
+        steps_per_epoch = max(1, math.ceil(min(batches / self.trainer.accumulate_grad_batches, total_steps)))
+        scheduler, interval, monitor = build_scheduler(self.recipe, optimizer, total_steps, steps_per_epoch)
         schedule: dict[str, Any] = {"scheduler": scheduler, "interval": interval, "frequency": 1}
         return {"optimizer": optimizer, "lr_scheduler": schedule | ({"monitor": monitor} if monitor else {})}  # type: ignore[return-value]

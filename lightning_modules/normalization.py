@@ -31,7 +31,7 @@ class LocalResponseNorm(nn.Module):
         self.groups = groups
         index = torch.arange(channels // groups)
         near = (index[:, None] - index).abs() <= size // 2
-        # A 1x1 convolution with this matrix sums over the window: convolutions are what every device does best.
+        # A 1x1 convolution with this matrix sums over the window: convolutions are what devices do best.
         band = near.float().mul(alpha / size).repeat(groups, 1)[:, :, None, None]
         self.register_buffer("band", band, persistent=False)
 
@@ -44,7 +44,7 @@ class LocalResponseNorm(nn.Module):
 
     def normalise(self, x: Tensor) -> Tensor:
         """Normalises in the precision of ``x``."""
-        output: Tensor = _Normalise.apply(x, self.band.to(x.dtype), self.k, self.groups)  # type: ignore[no-untyped-call]
+        output: Tensor = _Normalise.apply(x, self.band.to(x.dtype), self.k, self.groups)
         return output
 
 
@@ -64,7 +64,7 @@ class _Normalise(torch.autograd.Function):
         return r.sqrt().mul_(r).mul_(x)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         x, r, band = ctx.saved_tensors
         direct = r.sqrt().mul_(r).mul_(gradient)

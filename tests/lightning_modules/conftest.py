@@ -1,0 +1,68 @@
+"""Every architecture of the registry in turn, what was published about it, and a small one of each."""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from lightning_modules import registry
+from lightning_modules.architecture import Architecture
+
+THIRD_PARTY = (
+    # Lightning 2.6 looks at torch's trees the old way.
+    "ignore:`isinstance.treespec, LeafSpec.` is deprecated:FutureWarning",
+    # Its advice about speed, which four images do not need.
+    "ignore:The '(train|val)_dataloader' does not have many workers",
+    "ignore:The number of training batches .* is smaller than the logging interval",
+)
+
+FACTS = tomllib.loads(Path(__file__).with_name("facts.toml").read_text())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for line in THIRD_PARTY:
+        config.addinivalue_line("filterwarnings", line)
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Maps this small gain little from two threads, which wait for each other where others work too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session", params=registry.architectures().values(), ids=lambda one: one.key)
+def architecture(request: pytest.FixtureRequest) -> Architecture:
+    return request.param
+
+
+@pytest.fixture
+def facts(architecture: Architecture) -> dict[str, Any]:
+    if architecture.key not in FACTS:
+        pytest.skip(f"nothing published about {architecture.key} is noted in facts.toml")
+    return FACTS[architecture.key]
+
+
+@pytest.fixture(scope="session")
+def network(architecture: Architecture) -> nn.Module:
+    """A real one for 10 classes at 64 pixels. Shared: set its mode, leave its weights alone."""
+    torch.manual_seed(0)
+    return architecture.build(10, 64)
+
+
+@pytest.fixture(scope="session")
+def full_size(architecture: Architecture) -> nn.Module:
+    """One for 1000 classes at the paper's size, without numbers in it."""
+    with torch.device("meta"):
+        return architecture.build()

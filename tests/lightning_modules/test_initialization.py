@@ -1,0 +1,92 @@
+"""Fresh weights follow the distribution that each paper, or its authors' files, give."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from lightning_modules import registry
+
+
+def family(name):
+    members = [one for one in registry.architectures().values() if one.family == name]
+    assert members
+    return pytest.mark.parametrize("architecture", members, indirect=True, ids=lambda one: one.key)
+
+
+@pytest.fixture
+def layers(network):
+    named = network.named_modules()
+    return {name: layer for name, layer in named if isinstance(layer, nn.Conv2d | nn.Linear)}
+
+
+def fans(layer):
+    width, channels, *kernel = layer.weight.shape
+    return channels * math.prod(kernel), width * math.prod(kernel)
+
+
+@torch.no_grad()
+def assert_normal(weight, std):
+    count = weight.numel()
+    assert abs(float(weight.mean())) < 5 * std / math.sqrt(count)
+    assert float(weight.std()) == pytest.approx(std, rel=5 / math.sqrt(2 * count))
+    assert float(weight.abs().max()) > 2.5 * std  # a uniform distribution ends at 1.73
+
+
+@torch.no_grad()
+def assert_uniform(weight, variance):
+    count, limit = weight.numel(), math.sqrt(3 * variance)
+    assert abs(float(weight.mean())) < 5 * math.sqrt(variance / count)
+    assert float(weight.var()) == pytest.approx(variance, rel=5 / math.sqrt(count))
+    assert 0.98 * limit < float(weight.abs().max()) <= limit * (1 + 1e-6)
+
+
+@family("AlexNet")
+def test_alexnet(layers):
+    for layer in layers.values():
+        assert_normal(layer.weight, 0.01)
+    biases = {name.split(".")[0]: layer.bias.unique().tolist() for name, layer in layers.items()}
+    ones = {"conv2", "conv4", "conv5", "fc6", "fc7"}
+    assert biases == {
+        name: [1.0] if name in ones else [0.0]
+        for name in ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
+    }
+
+
+@family("VGG")
+def test_glorot(layers):
+    for layer in layers.values():
+        assert_uniform(layer.weight, 2 / sum(fans(layer)))
+        assert not layer.bias.any()
+
+
+@family("GoogLeNet")
+def test_googlenet(layers):
+    for layer in layers.values():
+        assert_uniform(layer.weight, 1 / fans(layer)[0])
+    classifiers = [layer for layer in layers.values() if layer.weight.shape[0] == 10]
+    assert len(classifiers) == 3
+    for layer in layers.values():
+        expected = 0.0 if layer in classifiers else 0.2
+        assert layer.bias.unique().tolist() == pytest.approx([expected])
+
+
+@family("ResNet")
+def test_he(layers, network):
+    *convolutions, classifier = layers.values()
+    for layer in convolutions:
+        assert layer.bias is None
+        assert_normal(layer.weight, math.sqrt(2 / fans(layer)[1]))
+    assert_normal(classifier.weight, 0.01)
+    assert not classifier.bias.any()
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert len(norms) == len(convolutions)
+    assert all((norm.weight == 1).all() and not norm.bias.any() for norm in norms)
+
+
+def test_every_network_starts_undecided(network):
+    """No weight is left as allocated: all finite, none of a matrix all equal."""
+    for parameter in network.parameters():
+        assert parameter.isfinite().all()
+        assert parameter.ndim == 1 or float(parameter.detach().std()) > 0
