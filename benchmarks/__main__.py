@@ -1,8 +1,9 @@
-"""``python -m benchmarks [throughput|arena|folder|startup]``: all of them without a name."""
+"""``python -m benchmarks [startup|arena|throughput]``: all of them without a name."""
 
 import argparse
+from pathlib import Path
 
-from benchmarks import arena, folder, startup, throughput
+from benchmarks import arena, startup, throughput
 
 REPORTS = {"startup": startup.report, "arena": arena.report, "throughput": throughput.report}
 
@@ -10,10 +11,15 @@ REPORTS = {"startup": startup.report, "arena": arena.report, "throughput": throu
 def main() -> None:
     """Runs what is asked for and prints Markdown tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*REPORTS, []], help="all by default")
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(REPORTS)}; all by default")
+    parser.add_argument("--folder", type=Path, help="train ResNet-18 on this folder of small photographs")
     options = parser.parse_args()
-    for name in options.names or REPORTS:
+    if unknown := set(options.names) - set(REPORTS):
+        parser.error(f"there is no benchmark {', '.join(unknown)}")
+    for name in options.names or ([] if options.folder else REPORTS):
         REPORTS[name]()
+    if options.folder:
+        arena.report_folder(options.folder)
 
 
 if __name__ == "__main__":

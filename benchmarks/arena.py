@@ -1,7 +1,8 @@
-"""The quick arena: four families on the embedded digits at 64 px, launched together.
+"""Whole trainings, the way of the Launch page: submit, supervisor, training processes, MLflow.
 
-Target on two CPU cores: five minutes in all, each at 8 % top-1 error or better on val. It goes the way of
-the Launch page: submit, supervisor, training processes, MLflow.
+The quick arena: four families on the embedded digits at 64 px, launched together. Target on two CPU cores:
+five minutes in all, each at 8 % top-1 error or better on val. With a folder of small photographs (20
+classes of Tiny ImageNet), ResNet-18 at 64 px is to beat 75 % within ten minutes; chance is 95 %.
 """
 
 import tempfile
@@ -13,18 +14,30 @@ from jobs.spec import JobSpec
 from jobs.submit import submit
 from jobs.supervisor import ensure_supervisor
 from tracking import runs
+from tracking.runs import Run
 from tracking.store import Store
 
-ARCHITECTURES = ("alexnet", "googlenet", "resnet18", "vgg16")
+QUICK_ARENA = JobSpec(("alexnet", "googlenet", "resnet18", "vgg16"))
 LIMIT_S = 3600
 
 
-def report(architectures: tuple[str, ...] = ARCHITECTURES) -> None:
-    """Prints each run's error and duration, and the time from launch to the last one's end."""
+def report() -> None:
+    """Trains the quick arena and prints each run's error and duration, and the time in all."""
+    print_runs(*train(QUICK_ARENA), error_target=8, seconds_target=300)
+
+
+def report_folder(root: Path) -> None:
+    """Trains ResNet-18 on a folder."""
+    spec = JobSpec(("resnet18",), source="folder", root=str(root))
+    print_runs(*train(spec), error_target=75, seconds_target=600)
+
+
+def train(spec: JobSpec) -> tuple[list[Run], float]:
+    """Returns the runs as they ended, and the seconds from launch to the end of the last."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder)).open()
         start_s = time.monotonic()
-        for config in JobSpec(architectures=architectures).configs():
+        for config in spec.configs():
             submit(store, config)
         ensure_supervisor(store)
         try:
@@ -33,13 +46,15 @@ def report(architectures: tuple[str, ...] = ARCHITECTURES) -> None:
             seconds = time.monotonic() - start_s
         finally:
             list(shutdown(store))
-        print("| network | status | epochs | val top-1 error % (target 8) | training s |")
-        print("|---|---|---|---|---|")
-        for run in reversed(runs.list_runs(store)):
-            error = run.metrics.get("val/error_top1", float("nan"))
-            seconds_of_run = run.duration_s or 0
-            print(
-                f"| {run.architecture} | {run.status} | {run.max_epochs} | {error:.2f} "
-                f"| {seconds_of_run:.0f} |"
-            )
-        print(f"\nall four: {seconds:.0f} s (target 300)")
+        return runs.list_runs(store), seconds
+
+
+def print_runs(ended: list[Run], seconds: float, error_target: int, seconds_target: int) -> None:
+    """Prints a table, the first run first."""
+    print(f"| network | status | epochs | val top-1 error % (target {error_target}) | training s |")
+    print("|---|---|---|---|---|")
+    for run in reversed(ended):
+        error = run.metrics.get("val/error_top1", float("nan"))
+        took_s = run.duration_s or 0
+        print(f"| {run.architecture} | {run.status} | {run.max_epochs} | {error:.2f} | {took_s:.0f} |")
+    print(f"\nin all: {seconds:.0f} s (target {seconds_target})")

@@ -8,6 +8,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -63,8 +64,9 @@ def total_loss(
 ) -> Tensor:
     """Adds the weighted losses of auxiliary heads, if the network has any."""
     logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
-    loss = criterion(logits, labels)
-    for weight, extra in zip(network.auxiliary_weights, auxiliary, strict=True):
+    loss: Tensor = criterion(logits, labels)
+    weights = cast(tuple[float, ...], network.auxiliary_weights)
+    for weight, extra in zip(weights, auxiliary, strict=True):
         loss = loss + weight * criterion(extra, labels)
     return loss
 

@@ -73,14 +73,14 @@ def speed_after_first(steps: NDArray[np.int64], values: NDArray[np.float64], bat
     return sum(images) / sum(seconds)
 
 
-def report(architectures: list[str], num_steps: int, num_rounds: int) -> None:
+def report(num_steps: int = 6, num_rounds: int = 3) -> None:
     """Prints one line per architecture."""
     print(
         "| network | batch | plain img/s | fit img/s | bare img/s | fit / plain (target) "
         "| fit / bare (target) |"
     )
     print("|---|---|---|---|---|---|---|")
-    for key in architectures:
+    for key in BATCH_SIZES:
         row = measure(key, num_steps, num_rounds)
         print(
             f"| {key} | {BATCH_SIZES[key]} | {row['plain']:.1f} | {row['fit']:.1f} | {row['bare']:.1f} "

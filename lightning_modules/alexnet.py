@@ -123,7 +123,7 @@ ARCHITECTURES = (
         input_size=224,
         minimum_size=64,
         published=PUBLISHED,
-        recipes={"paper": PAPER_RECIPE, "modern": modern(0.01), "quick": quick(0.01, epochs=12)},
+        recipes={"paper": PAPER_RECIPE, "modern": modern(0.01), "quick": quick(5e-4, epochs=4)},
         note="Two streams that meet at conv3; 96 % of the weights are in the fully connected layers.",
     ),
 )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from lightning_modules import registry
+from lightning_modules.initialisation import draw_he
 from lightning_modules.metrics import TopKError
 from lightning_modules.recipes import build_optimizer, build_scheduler
 
@@ -46,6 +47,8 @@ class ImageClassifier(LightningModule):
         self.architecture = registry.get(architecture)
         self.recipe = self.architecture.get_recipe(recipe, learning_rate=learning_rate)
         network = self.architecture.build(num_classes, image_size, **(options or {}))
+        if self.recipe.initialisation == "he":
+            draw_he(network)
         self.network: nn.Module = network.to(memory_format=torch.channels_last)
         self.criterion = nn.CrossEntropyLoss(label_smoothing=self.recipe.label_smoothing)
         errors = MetricCollection({f"error_top{k}": TopKError(num_classes, k) for k in (1, 5)})

@@ -195,7 +195,7 @@ ARCHITECTURES = (
         input_size=224,
         minimum_size=47,
         published=PUBLISHED,
-        recipes={"paper": PAPER_RECIPE, "modern": modern(0.01), "quick": quick(0.01, epochs=10)},
+        recipes={"paper": PAPER_RECIPE, "modern": modern(0.01), "quick": quick(1e-3, epochs=5)},
         note="Nine inception modules; two auxiliary classifiers train with it and are dropped afterwards.",
     ),
 )

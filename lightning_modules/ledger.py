@@ -3,11 +3,9 @@
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from lightning_modules import registry
 from lightning_modules.normalization import LocalResponseNorm
@@ -99,7 +97,7 @@ def measure(key: str, num_classes: int = 1000, image_size: int | None = None, **
     """
     architecture = registry.get(key)
     size = architecture.input_size if image_size is None else image_size
-    with torch.device("meta"), _Unfilled():
+    with torch.device("meta"):
         network = architecture.build(num_classes, size, **options)
         # Two images, because batch normalisation refuses to train on a single value a channel.
         images = torch.empty(2, 3, size, size)
@@ -117,15 +115,6 @@ def measure(key: str, num_classes: int = 1000, image_size: int | None = None, **
     )
     auxiliary = tuple(layer for layer in every_layer if layer.name not in main)
     return Ledger(tuple(layers), tuple(stages), auxiliary)
-
-
-class _Unfilled(TorchFunctionMode):
-    """Leaves normally distributed weights undrawn: on the meta device that would import torch's compiler."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        return args[0] if func is Tensor.normal_ else func(*args, **(kwargs or {}))
 
 
 @torch.no_grad()

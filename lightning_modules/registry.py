@@ -9,7 +9,17 @@ from lightning_modules.architecture import Architecture
 
 # Known to hold no family: not imported, since the classifier brings Lightning and its seconds along.
 SUPPORT = frozenset(
-    {"architecture", "classifier", "ledger", "metrics", "normalization", "recipes", "registry", "schedules"}
+    {
+        "architecture",
+        "classifier",
+        "initialisation",
+        "ledger",
+        "metrics",
+        "normalization",
+        "recipes",
+        "registry",
+        "schedules",
+    }
 )
 
 

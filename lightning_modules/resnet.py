@@ -182,7 +182,7 @@ ARCHITECTURES = (
         input_size=224,
         minimum_size=32,
         published=RESNET18_PUBLISHED,
-        recipes={"paper": PAPER_RECIPE, "modern": modern(0.1), "quick": quick(0.05, epochs=6)},
+        recipes={"paper": PAPER_RECIPE, "modern": modern(0.1), "quick": quick(1e-3, epochs=3)},
         note="Eight basic blocks; projections only where the shape changes.",
     ),
     Architecture(
@@ -194,7 +194,7 @@ ARCHITECTURES = (
         input_size=224,
         minimum_size=32,
         published=RESNET50_PUBLISHED,
-        recipes={"paper": PAPER_RECIPE, "modern": modern(0.1), "quick": quick(0.05, epochs=6)},
+        recipes={"paper": PAPER_RECIPE, "modern": modern(0.1), "quick": quick(1e-3, epochs=3)},
         options={"stride_on": ("1x1", "3x3")},
         note="Sixteen bottlenecks; their stride is on the first 1x1 convolution (paper) or the 3x3 (v1.5).",
     ),

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from lightning_modules import registry
+from lightning_modules.classifier import ImageClassifier
 
 
 def family(name):
@@ -90,3 +91,13 @@ def test_every_network_starts_undecided(network):
     for parameter in network.parameters():
         assert parameter.isfinite().all()
         assert parameter.ndim == 1 or float(parameter.detach().std()) > 0
+
+
+@pytest.mark.parametrize("recipe", ["quick", "modern", "paper"])
+def test_our_own_recipes_start_from_he(recipe):
+    torch.manual_seed(0)
+    model = ImageClassifier("alexnet", num_classes=10, image_size=64, recipe=recipe)
+    weight = model.network.fc7[0].weight
+    assert_normal(weight, 0.01 if recipe == "paper" else math.sqrt(2 / fans(model.network.fc7[0])[0]))
+    biases = {float(layer.bias.abs().max()) for layer in (model.network.conv2[0], model.network.fc7[0])}
+    assert biases == ({1.0} if recipe == "paper" else {0.0})
