@@ -14,13 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules import registry
+from lightning_modules.normalization import LocalResponseNorm
 from training.hardware import choose_precision, keep_freed_memory
 
 Step = Callable[[], float]
 
 
 def plain_step(network: nn.Module, batch_size: int, image_size: int) -> Step:
-    """The step of pytorch/examples' ImageNet script: float32, NCHW, eager SGD, top-1 and top-5 each step."""
+    """The step of pytorch/examples' ImageNet script: float32, NCHW, eager SGD, top-1 and top-5 each step.
+
+    The layers are torch's own throughout.
+    """
+    use_torch_norm(network)
     images = torch.randn(batch_size, 3, image_size, image_size)
     labels = torch.randint(0, 1000, (batch_size,))
     criterion = nn.CrossEntropyLoss()
@@ -41,6 +46,8 @@ def plain_step(network: nn.Module, batch_size: int, image_size: int) -> Step:
 def bare_step(network: nn.Module, batch_size: int, image_size: int) -> Step:
     """The very settings of our defaults (layout, precision, allocator, fused SGD) and nothing else."""
     images = torch.randint(0, 256, (batch_size, 3, image_size, image_size), dtype=torch.uint8)
+    images = images.to(memory_format=torch.channels_last)
+    shift, scale = torch.full((3, 1, 1), -2.0), torch.full((3, 1, 1), 1 / 58)
     labels = torch.randint(0, 1000, (batch_size,))
     criterion = nn.CrossEntropyLoss()
     network = network.to(memory_format=torch.channels_last)
@@ -48,7 +55,7 @@ def bare_step(network: nn.Module, batch_size: int, image_size: int) -> Step:
     half = choose_precision("cpu") == "bf16-mixed"
 
     def step() -> float:
-        pixels = images.to(torch.float32, memory_format=torch.channels_last).sub_(116.0).div_(58.0)
+        pixels = torch.addcmul(shift, images.float(), scale)
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
             loss = total_loss(network, network(pixels), labels, criterion)
         optimizer.zero_grad()
@@ -57,6 +64,14 @@ def bare_step(network: nn.Module, batch_size: int, image_size: int) -> Step:
         return loss.item()
 
     return step
+
+
+def use_torch_norm(network: nn.Module) -> None:
+    """Puts torch's local response normalisation in the place of ours: a script would not have ours."""
+    for parent in network.modules():
+        for name, child in parent.named_children():
+            if isinstance(child, LocalResponseNorm):
+                setattr(parent, name, nn.LocalResponseNorm(5, k=child.k))
 
 
 def total_loss(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from tracking import runs, series
 from tracking.store import Store
+from training import OPENMP_SETTINGS
 
 BATCH_SIZES = {"alexnet": 128, "resnet50": 32, "googlenet": 32, "vgg16": 16}
 TARGETS = {"alexnet": 3.0, "resnet50": 3.0, "googlenet": 2.5, "vgg16": 2.5}
@@ -41,7 +42,11 @@ def run_loop(loop: str, architecture: str, batch_size: int, num_steps: int) -> f
     """Returns images per second of one of `benchmarks.loops`."""
     command = [sys.executable, "-m", "benchmarks.loops", loop, architecture]
     command += ["--batch-size", str(batch_size), "--num-steps", str(num_steps)]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    # Read when OpenMP is loaded; whoever trains through us has it.
+    settings = OPENMP_SETTINGS if loop == "bare" else {}
+    printed = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=os.environ | settings
+    ).stdout
     return float(json.loads(printed.splitlines()[-1])["images_per_s"])
 
 

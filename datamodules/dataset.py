@@ -1,6 +1,7 @@
 """From a split and a transform to the samples of a DataLoader; unreadable images are left out and named."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -52,8 +53,7 @@ class TrainingImages(Dataset[Sample]):
             except UnreadableImage as error:
                 unreadable.append(str(error))
                 continue
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(draw.seed)
+            with _seeded(draw.seed):
                 return Sample(self.transform(pixels), self.split.label(index), tuple(unreadable))
         raise DataError(f"{len(unreadable)} images in a row cannot be read; the first is {unreadable[0]}.")
 
@@ -76,9 +76,23 @@ class ValidationImages(Dataset[Sample]):
         return Sample(self.transform(pixels), self.split.label(index), ())
 
 
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Draws from a seed and leaves the process's randomness as it was (`fork_rng`, without its cost)."""
+    generator = torch.default_generator
+    state = generator.get_state()
+    generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        generator.set_state(state)
+
+
 def collate(samples: Sequence[Sample]) -> Batch:
     """Stacks the samples that have pixels; a batch without any has length 0."""
     readable = [(sample.pixels, sample.label) for sample in samples if sample.pixels is not None]
-    images = torch.stack([pixels for pixels, _ in readable]) if readable else torch.empty(0, 3, 1, 1)
+    # Height, width, channel is how decoders lay images out, and what convolutions like best.
+    rows = [pixels.permute(1, 2, 0) for pixels, _ in readable] or [torch.empty(1, 1, 3)]
+    images = torch.stack(rows).permute(0, 3, 1, 2)[: len(readable)]
     labels = torch.tensor([label for _, label in readable], dtype=torch.int64)
     return Batch(images, labels, tuple(name for sample in samples for name in sample.unreadable))

@@ -130,7 +130,7 @@ class ImageNetDataModule(LightningDataModule):
             for values in (self.images.mean, self.images.std)
         )
         pixels = images.to(torch.float32, memory_format=torch.channels_last)
-        return pixels.sub_(mean).div_(std)
+        return torch.addcmul(-mean / std, pixels, 1 / std)  # in one pass
 
     def _place(self) -> tuple[int, int]:
         """Rank and number of the processes that share the images."""

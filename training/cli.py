@@ -1,5 +1,6 @@
 """The LightningCLI of the arena: its parser, its defaults and what it adds to Lightning's Trainer."""
 
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -40,6 +41,8 @@ class ArenaCLI(LightningCLI):
                 "max_epochs": 1,
                 "enable_model_summary": False,
                 "num_sanity_val_steps": 0,
+                # Into a file it would write over itself; the recorder prints lines there.
+                "enable_progress_bar": sys.stderr.isatty(),
                 # The datamodule deals the images out to the processes itself.
                 "use_distributed_sampler": False,
             },

@@ -13,7 +13,8 @@ from lightning_modules.classifier import ImageClassifier
 from training.session import Session
 from training.stopping import agrees_at
 
-FLUSH_INTERVAL_S = 2.0
+FLUSH_INTERVAL_S = 5.0
+LINE_INTERVAL_S = 30.0
 # Unreadable images that a run names; all of them are in its log, and all are counted.
 MAX_NAMED = 50
 
@@ -21,7 +22,8 @@ MAX_NAMED = 50
 class RunRecorder(Callback):
     """Records settings, losses and speed; stops a run whose loss is no longer a number.
 
-    Losses are added up on the device and read every two seconds: each reading waits for the device.
+    Losses are added up on the device and read every few seconds: each reading waits for the device, and
+    each writing for the disk.
     Under DDP all ranks must read at the same step, so there Lightning's ``log_every_n_steps`` counts.
     """
 
@@ -32,6 +34,7 @@ class RunRecorder(Callback):
         self._num_images = 0
         self._last_flush_s = 0.0
         self._epoch_start_s = 0.0
+        self._last_line_s = 0.0
         self._num_skipped = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -65,7 +68,7 @@ class RunRecorder(Callback):
             }
         )
         self._session.step = trainer.global_step
-        self._last_flush_s = self._epoch_start_s = time.monotonic()
+        self._last_flush_s = self._epoch_start_s = self._last_line_s = time.monotonic()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leaves what happened between epochs (validation, checkpoints) out of the speed."""
@@ -98,11 +101,20 @@ class RunRecorder(Callback):
         if trainer.logger is not None:
             trainer.logger.log_metrics(metrics)
         self._loss_sum, self._num_steps, self._num_images, self._last_flush_s = None, 0, 0, now_s
+        if trainer.is_global_zero and now_s - self._last_line_s >= LINE_INTERVAL_S:
+            self._last_line_s = now_s
+            total = int(trainer.estimated_stepping_batches)
+            print(f"step {trainer.global_step}/{total}: loss {loss:.4f}, {speed:.1f} images/s", flush=True)
         if not math.isfinite(loss):
             raise ValueError(
                 f"Training diverged: the loss is {loss} at step {trainer.global_step}; "
                 f"try a learning rate below {learning_rate:g}."
             )
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes what a last epoch cut short has left."""
+        if self._num_steps:
+            self._flush(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Names the images that could not be read and prints the epoch's figures to the job's log."""

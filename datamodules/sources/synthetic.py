@@ -42,7 +42,8 @@ def open_synthetic(root: Path | None) -> "Images":
     from datamodules.images import Images
 
     generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, (NUM_DISTINCT, 3, SIDE, SIDE), dtype=torch.uint8, generator=generator)
+    pixels = torch.randint(0, 256, (NUM_DISTINCT, SIDE, SIDE, 3), dtype=torch.uint8, generator=generator)
+    pixels = pixels.permute(0, 3, 1, 2)
     return Images(
         class_names=tuple(f"class {number}" for number in range(NUM_CLASSES)),
         train=NoiseSplit(pixels, 12_800),
