@@ -121,7 +121,9 @@ class ImageNetDataModule(LightningDataModule):
     ) -> tuple[Tensor, Tensor]:
         """Normalises on the device: bytes are what travels fastest."""
         images, labels = batch
-        return self.normalise(images), labels
+        # float32 but for the precisions that hold the whole network in another type.
+        dtype = self.trainer.lightning_module.dtype if self.trainer else torch.float32
+        return self.normalise(images).to(dtype), labels
 
     def normalise(self, images: Tensor) -> Tensor:
         """Maps uint8 pixels to float32 of mean 0 and standard deviation 1 over the training images."""

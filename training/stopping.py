@@ -27,10 +27,17 @@ class GracefulStop(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Starts to listen."""
-        signal.signal(signal.SIGTERM, self._on_signal)
-        signal.signal(signal.SIGINT, self._on_signal)
+        self._take_signals()
         if trainer.is_global_zero:
             threading.Thread(target=self._watch_request, name="stop-request", daemon=True).start()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Takes the signals back from Lightning, which by now listens too and would leave without saving."""
+        self._take_signals()
+
+    def _take_signals(self) -> None:
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGINT, self._on_signal)
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
         if signum == signal.SIGINT and self._asked.is_set():

@@ -99,5 +99,6 @@ def test_our_own_recipes_start_from_he(recipe):
     model = ImageClassifier("alexnet", num_classes=10, image_size=64, recipe=recipe)
     weight = model.network.fc7[0].weight
     assert_normal(weight, 0.01 if recipe == "paper" else math.sqrt(2 / fans(model.network.fc7[0])[0]))
-    biases = {float(layer.bias.abs().max()) for layer in (model.network.conv2[0], model.network.fc7[0])}
+    biased = (model.network.conv2[0], model.network.fc7[0])
+    biases = {float(layer.bias.detach().abs().max()) for layer in biased}
     assert biases == ({1.0} if recipe == "paper" else {0.0})

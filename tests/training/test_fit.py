@@ -87,7 +87,7 @@ def test_the_same_seed_gives_the_same_run(arena: Arena) -> None:
     assert values[0] == values[1] != values[2]
 
 
-@pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
+@pytest.mark.parametrize("precision", ["bf16-mixed", "32-true", "bf16-true"])
 def test_precision_is_a_flag_away(precision: str, arena: Arena) -> None:
     done = arena.fit(*SMALL, "--trainer.precision", precision, "--trainer.accumulate_grad_batches", "2")
     assert done.returncode == 0, done.stderr
