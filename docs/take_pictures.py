@@ -34,7 +34,10 @@ def main() -> int:
             wait_until_half_done(store)
             take(page, f"{address}/runs", "runs")
             running = runs.list_runs(store, ["RUNNING"])[0]
+            # Without the log below, which names the folders of whoever takes the pictures.
+            page.set_viewport_size({"width": WIDTH, "height": 620})
             take(page, f"{address}/runs?run={running.run_id}", "run")
+            page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
             while active := runs.list_runs(store, runs.ACTIVE_STATUSES):
                 print(f"waiting for {', '.join(run.name for run in active)}", flush=True)
                 time.sleep(10)
