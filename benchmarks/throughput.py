@@ -78,7 +78,7 @@ def speed_after_first(steps: NDArray[np.int64], values: NDArray[np.float64], bat
     return sum(images) / sum(seconds)
 
 
-def report(num_steps: int = 6, num_rounds: int = 3) -> None:
+def report(num_steps: int = 6, num_rounds: int = 2) -> None:
     """Prints one line per architecture."""
     print(
         "| network | batch | plain img/s | fit img/s | bare img/s | fit / plain (target) "

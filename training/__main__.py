@@ -33,7 +33,8 @@ def main() -> int:
     keep_freed_memory()
     for hint in _HINTS:
         warnings.filterwarnings("ignore", message=hint)
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_is_for_users)
+    for handler in logging.getLogger("pytorch_lightning").handlers:
+        handler.addFilter(_is_for_users)
     session = Session(Store.default())
     try:
         ArenaCLI(session)

@@ -83,7 +83,7 @@ class RunRecorder(Callback):
         self._loss_sum = loss.clone() if self._loss_sum is None else self._loss_sum.add_(loss)
         self._num_steps += 1
         self._num_images += len(batch[1])
-        if trainer.is_last_batch or self._is_due(trainer):
+        if trainer.is_last_batch or trainer.global_step == trainer.max_steps or self._is_due(trainer):
             self._flush(trainer, pl_module)
 
     def _is_due(self, trainer: Trainer) -> bool:
@@ -112,7 +112,7 @@ class RunRecorder(Callback):
             )
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes what a last epoch cut short has left."""
+        """Writes what is left of an epoch that something cut short."""
         if self._num_steps:
             self._flush(trainer, pl_module)
 
