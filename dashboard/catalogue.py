@@ -41,7 +41,7 @@ def sources() -> "Mapping[str, Source]":
     return sources.available()
 
 
-def ledger(key: str, num_classes: int, image_size: int | None, options: Mapping[str, str]) -> "Ledger":
+def ledger(key: str, num_classes: int | None, image_size: int | None, options: Mapping[str, str]) -> "Ledger":
     """Count a network's parameters and MACs layer by layer.
 
     Raises:
@@ -54,8 +54,8 @@ def ledger(key: str, num_classes: int, image_size: int | None, options: Mapping[
 
 
 def costs(cost: str) -> dict[str, int]:
-    """Give every network's `parameters` or `macs` as in its paper: 1000 classes, the paper's image size."""
-    return {key: getattr(ledger(key, 1000, None, {}), cost) for key in architectures()}
+    """Give every network's `parameters` or `macs` as in its paper: the paper's classes and image size."""
+    return {key: getattr(ledger(key, None, None, {}), cost) for key in architectures()}
 
 
 def _wait() -> None:
@@ -81,7 +81,7 @@ def _load() -> None:
     from lightning_modules import registry
 
     for key in registry.architectures():
-        lightning_modules.ledger.measure(key, num_classes=1000, image_size=None)
+        lightning_modules.ledger.measure(key, num_classes=None, image_size=None)
     # What was just imported lives as long as the process: no need to look through it after every rerun.
     gc.freeze()
     _loaded.set()

@@ -124,6 +124,7 @@ ARCHITECTURES = (
         minimum_size=64,
         published=PUBLISHED,
         recipes={"paper": PAPER_RECIPE, "modern": modern(0.01), "quick": quick(5e-4, epochs=4)},
+        depth=8,
         note="Two streams that meet at conv3; 96 % of the weights are in the fully connected layers.",
     ),
 )

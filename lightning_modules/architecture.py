@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from torch import nn
 
@@ -44,6 +45,23 @@ class PublishedError:
 
 
 @dataclass(frozen=True)
+class Twin:
+    """The very same network in another library: its layers, in the order they are listed, are ours.
+
+    Args:
+        library: Where it is.
+        name: What builds it there.
+        options: Under which of our options it is the same, where not all are at their default.
+        heads: What the names of its auxiliary heads start with; they may be listed elsewhere than ours.
+    """
+
+    library: Literal["torchvision", "timm"]
+    name: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    heads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Architecture:
     """A network one can train, by key.
 
@@ -57,8 +75,13 @@ class Architecture:
         minimum_size: The smallest image, in pixels, that leaves something to classify.
         published: Results; the first is the reference mark of charts, see ``reference``.
         recipes: How to train it: ``paper``, ``modern`` and ``quick``.
+        depth: Layers with weights on the longest path, as the paper counts them.
+        num_classes: Of the images the paper is about.
         options: Choices by name; the first value of each is the default.
         note: One sentence about what is special.
+        twin: The same network in another library, whose weights fit.
+        keras_depth: What Keras's table of applications counts as its depth, for networks Keras has.
+        differences: How the versions in torchvision and Keras differ from this one, a sentence each.
     """
 
     key: str
@@ -70,8 +93,13 @@ class Architecture:
     minimum_size: int
     published: tuple[PublishedError, ...]
     recipes: Mapping[str, Recipe]
+    depth: int
+    num_classes: int = 1000
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     note: str = ""
+    twin: Twin | None = None
+    keras_depth: int | None = None
+    differences: tuple[str, ...] = ()
 
     @property
     def year(self) -> int:
@@ -83,11 +111,13 @@ class Architecture:
         """What the paper itself reports for one such network on ILSVRC2012 val, by its simplest protocol."""
         return self.published[0]
 
-    def build(self, num_classes: int = 1000, image_size: int | None = None, **options: str) -> nn.Module:
+    def build(
+        self, num_classes: int | None = None, image_size: int | None = None, **options: str
+    ) -> nn.Module:
         """Builds the network with fresh weights.
 
         Args:
-            num_classes: Width of the classifier.
+            num_classes: Width of the classifier; the paper's if ``None``.
             image_size: Height and width of the square input in pixels; the paper's if ``None``.
             **options: Choices by name, such as ``stride_on="3x3"``.
 
@@ -99,9 +129,10 @@ class Architecture:
         """
         size = self.input_size if image_size is None else image_size
         self.check_size(size)
-        if num_classes < 2:
-            raise ValueError(f"num_classes is {num_classes}; a classifier needs 2 or more.")
-        return self.network(num_classes, size, **self.check_options(options))
+        classes = self.num_classes if num_classes is None else num_classes
+        if classes < 2:
+            raise ValueError(f"num_classes is {classes}; a classifier needs 2 or more.")
+        return self.network(classes, size, **self.check_options(options))
 
     def check_size(self, image_size: int) -> None:
         """Makes sure that an image survives all the strides.

@@ -196,6 +196,7 @@ ARCHITECTURES = (
         minimum_size=47,
         published=PUBLISHED,
         recipes={"paper": PAPER_RECIPE, "modern": modern(0.01), "quick": quick(1e-3, epochs=5)},
+        depth=22,
         note="Nine inception modules; two auxiliary classifiers train with it and are dropped afterwards.",
     ),
 )

@@ -83,12 +83,14 @@ class Ledger:
 
 
 @lru_cache(maxsize=256)
-def measure(key: str, num_classes: int = 1000, image_size: int | None = None, **options: str) -> Ledger:
+def measure(
+    key: str, num_classes: int | None = None, image_size: int | None = None, **options: str
+) -> Ledger:
     """Counts an architecture on torch's meta device, which holds shapes but no numbers.
 
     Args:
         key: A key of the registry.
-        num_classes: Width of the classifier.
+        num_classes: Width of the classifier; the paper's if ``None``.
         image_size: Height and width of the square input in pixels; the paper's if ``None``.
         **options: Choices the architecture leaves open.
 

@@ -183,6 +183,7 @@ ARCHITECTURES = (
         minimum_size=32,
         published=RESNET18_PUBLISHED,
         recipes={"paper": PAPER_RECIPE, "modern": modern(0.1), "quick": quick(1e-3, epochs=3)},
+        depth=18,
         note="Eight basic blocks; projections only where the shape changes.",
     ),
     Architecture(
@@ -196,6 +197,8 @@ ARCHITECTURES = (
         published=RESNET50_PUBLISHED,
         recipes={"paper": PAPER_RECIPE, "modern": modern(0.1), "quick": quick(1e-3, epochs=3)},
         options={"stride_on": ("1x1", "3x3")},
+        depth=50,
         note="Sixteen bottlenecks; their stride is on the first 1x1 convolution (paper) or the 3x3 (v1.5).",
+        keras_depth=107,
     ),
 )

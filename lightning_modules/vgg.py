@@ -115,6 +115,8 @@ ARCHITECTURES = (
         minimum_size=32,
         published=VGG16_PUBLISHED,
         recipes={"paper": PAPER_RECIPE, "modern": modern(0.01), "quick": quick(4e-4, epochs=3)},
+        depth=16,
         note="Configuration D: only 3x3 convolutions; 89 % of the weights are in the fully connected layers.",
+        keras_depth=16,
     ),
 )

@@ -20,7 +20,9 @@ THIRD_PARTY = (
     "ignore:The number of training batches .* is smaller than the logging interval",
 )
 
-FACTS = tomllib.loads(Path(__file__).with_name("facts.toml").read_text())
+FACTS: dict[str, Any] = {}
+for path in sorted(Path(__file__).with_name("facts").glob("*.toml")):
+    FACTS |= tomllib.loads(path.read_text())
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,7 +52,7 @@ def architecture(request: pytest.FixtureRequest) -> Architecture:
 @pytest.fixture
 def facts(architecture: Architecture) -> dict[str, Any]:
     if architecture.key not in FACTS:
-        pytest.skip(f"nothing published about {architecture.key} is noted in facts.toml")
+        pytest.skip(f"nothing published about {architecture.key} is noted in facts/")
     return FACTS[architecture.key]
 
 

@@ -37,6 +37,7 @@ ARCHITECTURES = (
         minimum_size=1,
         published=(),
         recipes={"paper": quick(0.1, 1), "modern": modern(0.1), "quick": quick(0.1, 1)},
+        depth=1,
     ),
 )
 '''
