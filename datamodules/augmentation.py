@@ -70,14 +70,28 @@ def modern(image_size: int) -> list[nn.Module]:
     return [v2.RandomResizedCrop(image_size, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3), antialias=True)]
 
 
+def cifar(image_size: int) -> list[nn.Module]:
+    """He 2015, section 4.2: 4 pixels of padding for each 32 on all sides, random 32 x 32."""
+    margins = round(image_size / 8)
+    return [
+        v2.Resize(image_size, antialias=True),
+        v2.CenterCrop(image_size),
+        v2.Pad(margins),
+        v2.RandomCrop(image_size),
+    ]
+
+
 def _scale_jitter(image_size: int, largest: int) -> list[nn.Module]:
     sides = list(range(margin(image_size, 256), margin(image_size, largest) + 1))
     return [v2.RandomShortestSize(sides, antialias=True), v2.RandomCrop(image_size)]
 
 
 AUGMENTATIONS: dict[str, Builder] = {
-    builder.__name__: builder for builder in (light, alexnet, vgg, resnet, googlenet, modern)
+    builder.__name__: builder for builder in (light, alexnet, vgg, resnet, googlenet, modern, cifar)
 }
+
+# Small images fill the view already; they are tested whole (He 2015, section 4.2).
+WHOLE = frozenset({"cifar"})
 
 
 def build_training(name: str, image_size: int, can_mirror: bool) -> v2.Compose:
@@ -97,6 +111,12 @@ def build_training(name: str, image_size: int, can_mirror: bool) -> v2.Compose:
     return v2.Compose([*steps, v2.RandomHorizontalFlip()] if can_mirror else steps)
 
 
-def build_validation(image_size: int) -> v2.Compose:
-    """Returns what a validation image goes through: short side 256, center 224 x 224."""
-    return v2.Compose([v2.Resize(margin(image_size, 256), antialias=True), v2.CenterCrop(image_size)])
+def build_validation(image_size: int, name: str = "light") -> v2.Compose:
+    """Returns what a validation image goes through: short side 256, center 224 x 224.
+
+    Args:
+        image_size: Side of the result in pixels.
+        name: What happens to training images; after those of ``WHOLE`` nothing is cut off.
+    """
+    side = image_size if name in WHOLE else margin(image_size, 256)
+    return v2.Compose([v2.Resize(side, antialias=True), v2.CenterCrop(image_size)])

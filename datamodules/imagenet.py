@@ -107,7 +107,7 @@ class ImageNetDataModule(LightningDataModule):
     def val_dataloader(self) -> DataLoader[Any]:
         """Returns every validation image once, over all processes together."""
         rank, world_size = self._place()
-        transform = build_validation(self.image_size)
+        transform = build_validation(self.image_size, self.augmentation or "light")
         mine = range(rank, self.val_images, world_size)
         return self._load(ValidationImages(self.images.val, transform), mine, drop_last=False)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import SGD, AdamW, Optimizer, RMSprop
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
 from lightning_modules.schedules import Cosine, OneCycle, Plateau, Schedule
@@ -23,14 +23,18 @@ class Recipe:
         source: Where it is written down.
         optimizer: The rule of the update.
         learning_rate: The highest, before the schedule; for ``batch_size`` images a step.
-        momentum: Of SGD; AdamW keeps its usual two.
+        momentum: Of SGD and RMSProp; AdamW keeps its usual two.
         nesterov: Whether SGD looks ahead.
-        weight_decay: L2 penalty of SGD, decoupled with AdamW.
+        rms_decay: How much of RMSProp's mean square gradient stays from step to step.
+        rms_eps: What RMSProp adds to its root. torch adds it after the root, TensorFlow before.
+        gradient_clip: Longest gradient, by its Euclidean norm over all parameters; longer ones are scaled.
+        weight_decay: L2 penalty of SGD and RMSProp, decoupled with AdamW.
         decay_all: Whether biases and normalisation weights decay too.
         batch_size: Images a step.
         epochs: Passes over the training images.
         schedule: How the learning rate moves.
-        warmup_epochs: Epochs of linear rise before the schedule counts in full.
+        warmup_epochs: Epochs before the schedule counts in full.
+        warmup_factor: Share of the learning rate during them; ``None`` is a linear rise.
         label_smoothing: Share of the target spread over all classes.
         initialisation: The network's own, or He's for all its layers.
         augmentation: Name of what the datamodule does to training images.
@@ -44,11 +48,15 @@ class Recipe:
     epochs: int
     schedule: Schedule
     augmentation: str
-    optimizer: Literal["sgd", "adamw"] = "sgd"
+    optimizer: Literal["sgd", "adamw", "rmsprop"] = "sgd"
     momentum: float = 0.9
     nesterov: bool = False
+    rms_decay: float = 0.9
+    rms_eps: float = 1.0
+    gradient_clip: float | None = None
     decay_all: bool = True
     warmup_epochs: int = 0
+    warmup_factor: float | None = None
     label_smoothing: float = 0.0
     initialisation: Literal["paper", "he"] = "paper"
     open_choices: tuple[str, ...] = ()
@@ -110,6 +118,14 @@ def build_optimizer(recipe: Recipe, module: nn.Module) -> Optimizer:
     fused = all(parameter.device.type in FUSED_DEVICES for parameter in parameters)
     if recipe.optimizer == "adamw":
         return AdamW(groups, lr=recipe.learning_rate, fused=fused)
+    if recipe.optimizer == "rmsprop":
+        return RMSprop(
+            groups,
+            lr=recipe.learning_rate,
+            alpha=recipe.rms_decay,
+            eps=recipe.rms_eps,
+            momentum=recipe.momentum,
+        )
     return SGD(
         groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=fused
     )
@@ -137,7 +153,8 @@ def build_scheduler(
 
     def factor(step: int) -> float:
         if step < warmup_steps:
-            return (step + 1) / (warmup_steps + 1)
+            rise = (step + 1) / (warmup_steps + 1)
+            return rise if recipe.warmup_factor is None else recipe.warmup_factor
         progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
         return schedule.factor(progress, step / steps_per_epoch)
 

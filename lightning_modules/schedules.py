@@ -26,6 +26,23 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Milestones:
+    """Multiplies the learning rate by ``multiplier`` at some points of the training.
+
+    Args:
+        at: The points, as shares of the whole training, such as 0.5 for its middle.
+        multiplier: What the learning rate is multiplied by at each.
+    """
+
+    at: tuple[float, ...]
+    multiplier: float
+
+    def factor(self, progress: float, epoch: float) -> float:
+        """Returns what the points that lie behind amount to."""
+        return self.multiplier ** sum(progress >= point for point in self.at)
+
+
+@dataclass(frozen=True)
 class Cosine:
     """Falls to zero along half a cosine."""
 
@@ -72,7 +89,7 @@ class Plateau:
     monitor: str = "val/error_top1"
 
 
-Schedule = Constant | Step | Cosine | OneCycle | Plateau
+Schedule = Constant | Step | Milestones | Cosine | OneCycle | Plateau
 
 
 def _fall(progress: float) -> float:

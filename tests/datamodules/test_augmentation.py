@@ -55,6 +55,21 @@ def test_validation_is_resize_256_and_crop_224(size: tuple[int, int]) -> None:
     assert torch.equal(build_validation(224)(image), expected)
 
 
+def test_small_images_are_seen_whole() -> None:
+    image = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(build_validation(32, "cifar")(image), image)
+    assert not torch.equal(build_validation(32)(image), image)
+
+
+def test_cifar_moves_images_by_four_pixels_at_most() -> None:
+    image = torch.randint(1, 256, (3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    padded = torch.nn.functional.pad(image, (4, 4, 4, 4))
+    views = {padded[:, y : y + 32, x : x + 32].numpy().tobytes() for y in range(9) for x in range(9)}
+    crop = build_training("cifar", 32, can_mirror=False)
+    found = {crop(image).numpy().tobytes() for _ in range(300)}
+    assert found <= views and len(found) > 60
+
+
 def test_margins_follow_the_paper_in_proportion() -> None:
     assert [margin(224, 256), margin(224, 480), margin(224, 512), margin(64, 256)] == [256, 480, 512, 73]
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
-from torch.optim import SGD, AdamW
+from torch.optim import SGD, AdamW, RMSprop
 
 from lightning_modules.recipes import Recipe, build_optimizer, build_scheduler, modern, quick
-from lightning_modules.schedules import Constant, Cosine, OneCycle, Plateau, Step
+from lightning_modules.schedules import Constant, Cosine, Milestones, OneCycle, Plateau, Step
 
 
 def recipe(schedule, **changes):
@@ -52,6 +52,12 @@ def test_steps_fall_on_the_first_step_of_an_epoch(steps_per_epoch):
     assert rates == pytest.approx(expected)
 
 
+def test_milestones():
+    """He 2015, section 4.2: a tenth from half of the training on, a hundredth from three quarters on."""
+    rates = learning_rates(recipe(Milestones(at=(0.5, 0.75), multiplier=0.1)), 64, 3)
+    assert rates == pytest.approx([0.4] * 32 + [0.04] * 16 + [0.004] * 16)
+
+
 def test_cosine():
     rates = learning_rates(recipe(Cosine()), 10, 5)
     assert rates == pytest.approx([0.4 * half_cosine(step / 10) for step in range(10)])
@@ -78,6 +84,12 @@ def test_warm_up_takes_a_tenth_at_most():
     assert rates[:2] == pytest.approx([0.4 / 3, 0.8 / 3])
     assert rates[2:] == pytest.approx([0.4 * half_cosine(step / 18) for step in range(18)])
     assert learning_rates(recipe(Cosine(), warmup_epochs=5), 5, 5)[0] == 0.4
+
+
+def test_warm_up_at_a_constant_rate():
+    """As ResNet-110 starts on CIFAR-10."""
+    rates = learning_rates(recipe(Constant(), warmup_epochs=1, warmup_factor=0.1), 100, 4)
+    assert rates == pytest.approx([0.04] * 4 + [0.4] * 96)
 
 
 def test_the_modern_recipe_from_start_to_end():
@@ -192,6 +204,23 @@ def test_two_steps_by_hand(nesterov):
         slope = gradient + 0.01 * weight
         velocity = 0.9 * velocity + slope
         weight = weight - 0.1 * (slope + 0.9 * velocity if nesterov else velocity)
+    torch.testing.assert_close(layer.weight.detach(), weight)
+
+
+def test_rmsprop_by_hand():
+    layer = nn.Linear(3, 1, bias=False)
+    one = recipe(Constant(), optimizer="rmsprop", learning_rate=0.1, weight_decay=0.01, rms_decay=0.8)
+    optimizer = build_optimizer(one, layer)
+    assert isinstance(optimizer, RMSprop)
+    weight, square, velocity = layer.weight.detach().clone(), torch.zeros(1, 3), torch.zeros(1, 3)
+    for _ in range(3):
+        gradient = torch.randn(1, 3)
+        layer.weight.grad = gradient.clone()
+        optimizer.step()
+        slope = gradient + 0.01 * weight
+        square = 0.8 * square + 0.2 * slope**2
+        velocity = 0.9 * velocity + slope / (square.sqrt() + 1.0)
+        weight = weight - 0.1 * velocity
     torch.testing.assert_close(layer.weight.detach(), weight)
 
 
