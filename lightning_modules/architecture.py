@@ -107,9 +107,9 @@ class Architecture:
         return self.paper.year
 
     @property
-    def reference(self) -> PublishedError:
-        """What the paper itself reports for one such network on ILSVRC2012 val, by its simplest protocol."""
-        return self.published[0]
+    def reference(self) -> PublishedError | None:
+        """What the paper itself reports for one such network by its simplest protocol, if anything."""
+        return self.published[0] if self.published else None
 
     def build(
         self, num_classes: int | None = None, image_size: int | None = None, **options: str
