@@ -6,6 +6,13 @@ Input N x 3 x 224 x 224 (any size from 47 on works), output N x classes; in trai
 two auxiliary classifiers. 6,998,552 parameters (13,378,280 with both heads) and 1,582,671,872
 multiply-accumulates with 1000 classes.
 
+GoogLeNet-BN is the network that torchvision calls ``googlenet``, a port of TensorFlow's Inception-v1: any
+size from 15 on, 6,624,904 parameters (13,004,888 with both heads) and 1,498,376,192 multiply-accumulates.
+Against the paper's it has batch normalisation (epsilon 1e-3, not torch's 1e-5) after every convolution in
+place of biases, no local response normalisation, 3x3 convolutions where the paper has 5x5, a last pool
+between stages of 2x2 instead of 3x3, dropout of 0.2 instead of 0.4, and heads whose first pool always
+puts out 4x4.
+
 Deviations:
     - The parameter and operation columns of table 1 do not agree with its own widths in places (the first
       convolution above all); the widths are followed, as by everybody else.
@@ -15,12 +22,19 @@ Deviations:
       0.2 (0 in the classifiers); sizes rounded up.
     - At sizes other than 224 the last pool averages the whole map and the heads take the map they get.
     - No average of the weights along the training (Polyak).
+    - GoogLeNet-BN starts from the same distribution. torchvision draws all weights from N(0, 0.01), which
+      shrinks the signal layer by layer and leaves it to batch normalisation to bring it back.
+    - In training both variants put out the logits of the head after 4a before those of the head after 4d;
+      torchvision has them the other way round.
 """
+
+from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.architecture import Architecture, Paper, PublishedError
+from lightning_modules.architecture import Architecture, Paper, PublishedError, Twin
 from lightning_modules.normalization import LocalResponseNorm
 from lightning_modules.recipes import Recipe, modern, quick
 from lightning_modules.schedules import Step
@@ -39,29 +53,42 @@ WIDTHS = {
 }
 
 
+def convolve(
+    channels: int, width: int, kernel: int, stride: int = 1, *, batch_norm: bool = False
+) -> nn.Module:
+    """Returns a convolution, padded to keep the size at stride 1: with bias, or else normalised."""
+    padding = kernel // 2
+    if not batch_norm:
+        return nn.Conv2d(channels, width, kernel, stride, padding)
+    convolution = nn.Conv2d(channels, width, kernel, stride, padding, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(width, eps=1e-3))
+
+
 class Inception(nn.Module):
     """Four branches over one input, concatenated; figure 2(b).
 
     Args:
         channels: Channels of the input.
         widths: A row of ``WIDTHS``; the output has the 1x1, 3x3, 5x5 and pool projection's channels.
+        batch_norm: Whether this is torchvision's, normalised and with 3x3 in place of 5x5.
     """
 
-    def __init__(self, channels: int, widths: tuple[int, int, int, int, int, int]) -> None:
+    def __init__(
+        self, channels: int, widths: tuple[int, int, int, int, int, int], batch_norm: bool = False
+    ) -> None:
         super().__init__()
         one, three_reduce, three, five_reduce, five, projection = widths
-        self.branch1 = nn.Conv2d(channels, one, 1)
+        conv = partial(convolve, batch_norm=batch_norm)
+        self.branch1 = conv(channels, one, 1)
         self.branch2 = nn.Sequential(
-            nn.Conv2d(channels, three_reduce, 1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(three_reduce, three, 3, padding=1),
+            conv(channels, three_reduce, 1), nn.ReLU(inplace=True), conv(three_reduce, three, 3)
         )
         self.branch3 = nn.Sequential(
-            nn.Conv2d(channels, five_reduce, 1),
+            conv(channels, five_reduce, 1),
             nn.ReLU(inplace=True),
-            nn.Conv2d(five_reduce, five, 5, padding=2),
+            conv(five_reduce, five, 3 if batch_norm else 5),
         )
-        self.branch4 = nn.Sequential(nn.MaxPool2d(3, 1, padding=1), nn.Conv2d(channels, projection, 1))
+        self.branch4 = nn.Sequential(nn.MaxPool2d(3, 1, padding=1), conv(channels, projection, 1))
         # Once over the concatenation instead of once a branch: autograd then keeps one copy, not two.
         self.relu = nn.ReLU(inplace=True)
 
@@ -75,11 +102,11 @@ class Inception(nn.Module):
 class AuxiliaryHead(nn.Sequential):
     """A classifier on an inner map, there to send gradients into the middle; section 5."""
 
-    def __init__(self, channels: int, side: int, num_classes: int) -> None:
-        pooled = -(-(side - 5) // 3) + 1
+    def __init__(self, channels: int, side: int, num_classes: int, batch_norm: bool = False) -> None:
+        pooled = 4 if batch_norm else -(-(side - 5) // 3) + 1
         super().__init__(
-            nn.AvgPool2d(5, 3, ceil_mode=True),  # N x C x 4 x 4
-            nn.Conv2d(channels, 128, 1),
+            nn.AdaptiveAvgPool2d(4) if batch_norm else nn.AvgPool2d(5, 3, ceil_mode=True),  # N x C x 4 x 4
+            convolve(channels, 128, 1, batch_norm=batch_norm),
             nn.ReLU(inplace=True),
             nn.Flatten(),
             nn.Linear(128 * pooled * pooled, 1024),
@@ -90,39 +117,46 @@ class AuxiliaryHead(nn.Sequential):
 
 
 class GoogLeNet(nn.Module):
-    """The 22-layer network of 2014, with Caffe's initialisation."""
+    """The 22-layer network of 2014, with Caffe's initialisation.
+
+    Args:
+        num_classes: Width of the classifiers.
+        image_size: Height and width of the input, which the heads of the paper depend on.
+        batch_norm: Whether to build torchvision's variant instead.
+    """
 
     auxiliary_weights: tuple[float, ...] = (0.3, 0.3)
 
-    def __init__(self, num_classes: int, image_size: int) -> None:
+    def __init__(self, num_classes: int, image_size: int, batch_norm: bool = False) -> None:
         super().__init__()
         side = map_side(image_size)
-        self.conv1 = nn.Sequential(nn.Conv2d(3, 64, 7, 2, padding=3), nn.ReLU(inplace=True))  # 64 x 112 x 112
-        self.pool1 = nn.Sequential(
-            nn.MaxPool2d(3, 2, ceil_mode=True), LocalResponseNorm(64, k=1.0)
-        )  # 64 x 56 x 56
+        conv = partial(convolve, batch_norm=batch_norm)
+        inception = partial(Inception, batch_norm=batch_norm)
+        head = partial(AuxiliaryHead, side=side, num_classes=num_classes, batch_norm=batch_norm)
+        norm1, norm2 = (
+            nn.Identity() if batch_norm else LocalResponseNorm(width, k=1.0) for width in (64, 192)
+        )
+        self.conv1 = nn.Sequential(conv(3, 64, 7, 2), nn.ReLU(inplace=True))  # 64 x 112 x 112
+        self.pool1 = nn.Sequential(nn.MaxPool2d(3, 2, ceil_mode=True), norm1)  # 64 x 56 x 56
         self.conv2 = nn.Sequential(  # 192 x 56 x 56
-            nn.Conv2d(64, 64, 1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(64, 192, 3, padding=1),
-            nn.ReLU(inplace=True),
-            LocalResponseNorm(192, k=1.0),
+            conv(64, 64, 1), nn.ReLU(inplace=True), conv(64, 192, 3), nn.ReLU(inplace=True), norm2
         )
         self.pool2 = nn.MaxPool2d(3, 2, ceil_mode=True)  # 192 x 28 x 28
-        self.inception3a = Inception(192, WIDTHS["3a"])  # 256 x 28 x 28
-        self.inception3b = Inception(256, WIDTHS["3b"])  # 480 x 28 x 28
+        self.inception3a = inception(192, WIDTHS["3a"])  # 256 x 28 x 28
+        self.inception3b = inception(256, WIDTHS["3b"])  # 480 x 28 x 28
         self.pool3 = nn.MaxPool2d(3, 2, ceil_mode=True)  # 480 x 14 x 14
-        self.inception4a = Inception(480, WIDTHS["4a"])  # 512 x 14 x 14
-        self.auxiliary1 = AuxiliaryHead(512, side, num_classes)
-        self.inception4b = Inception(512, WIDTHS["4b"])  # 512 x 14 x 14
-        self.inception4c = Inception(512, WIDTHS["4c"])  # 512 x 14 x 14
-        self.inception4d = Inception(512, WIDTHS["4d"])  # 528 x 14 x 14
-        self.auxiliary2 = AuxiliaryHead(528, side, num_classes)
-        self.inception4e = Inception(528, WIDTHS["4e"])  # 832 x 14 x 14
-        self.pool4 = nn.MaxPool2d(3, 2, ceil_mode=True)  # 832 x 7 x 7
-        self.inception5a = Inception(832, WIDTHS["5a"])  # 832 x 7 x 7
-        self.inception5b = Inception(832, WIDTHS["5b"])  # 1024 x 7 x 7
-        self.pool5 = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.4))  # 1024
+        self.inception4a = inception(480, WIDTHS["4a"])  # 512 x 14 x 14
+        self.auxiliary1 = head(512)
+        self.inception4b = inception(512, WIDTHS["4b"])  # 512 x 14 x 14
+        self.inception4c = inception(512, WIDTHS["4c"])  # 512 x 14 x 14
+        self.inception4d = inception(512, WIDTHS["4d"])  # 528 x 14 x 14
+        self.auxiliary2 = head(528)
+        self.inception4e = inception(528, WIDTHS["4e"])  # 832 x 14 x 14
+        self.pool4 = nn.MaxPool2d(2 if batch_norm else 3, 2, ceil_mode=True)  # 832 x 7 x 7
+        self.inception5a = inception(832, WIDTHS["5a"])  # 832 x 7 x 7
+        self.inception5b = inception(832, WIDTHS["5b"])  # 1024 x 7 x 7
+        dropout = nn.Dropout(0.2 if batch_norm else 0.4)
+        self.pool5 = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), dropout)  # 1024
         self.fc = nn.Linear(1024, num_classes)
         self.reset_parameters()
 
@@ -142,12 +176,12 @@ class GoogLeNet(nn.Module):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_uniform_(layer.weight, nonlinearity="linear")
-                assert layer.bias is not None
-                nn.init.constant_(layer.bias, 0.0 if layer in classifiers else 0.2)
+                if layer.bias is not None:
+                    nn.init.constant_(layer.bias, 0.0 if layer in classifiers else 0.2)
 
 
 def map_side(image_size: int) -> int:
-    """Returns the side of the maps of the fourth stage: 14 for 224 pixels, 3 for 47."""
+    """Returns the side of the maps of the fourth stage: 14 for 224 pixels, 3 for 47, 1 for 15."""
     side = (image_size + 1) // 2
     for _ in range(3):
         side = side // 2
@@ -175,6 +209,13 @@ PAPER_RECIPE = Recipe(
         "The paper trained asynchronously on many machines and averaged the weights; we do neither.",
     ),
 )
+BN_PAPER_RECIPE = replace(
+    PAPER_RECIPE,
+    open_choices=(
+        *PAPER_RECIPE.open_choices,
+        "This variant has no paper: the recipe was meant for the network without batch normalisation.",
+    ),
+)
 VAL, TEST = "ILSVRC2012 val", "ILSVRC2012 test"
 PUBLISHED = (
     PublishedError(None, 10.07, VAL, "center crop", 1, "Szegedy 2014, Table 3"),
@@ -183,6 +224,15 @@ PUBLISHED = (
     PublishedError(31.3, 11.1, VAL, "center crop", 1, "Caffe bvlc_googlenet, a retraining"),
     PublishedError(None, 6.67, VAL, "144 crops", 7, "Szegedy 2014, Table 3"),
     PublishedError(None, 6.67, TEST, "144 crops", 7, "Szegedy 2014, Table 2"),
+)
+BN_PUBLISHED = (
+    PublishedError(
+        None, 10.07, VAL, "center crop", 1, "Szegedy 2014, Table 3, the network without batch normalisation"
+    ),
+    PublishedError(
+        30.222, 10.47, VAL, "center crop", 1, "torchvision IMAGENET1K_V1, weights ported from TensorFlow"
+    ),
+    PublishedError(30.2, 10.4, VAL, "center crop", 1, "TF-slim inception_v1, a retraining"),
 )
 
 ARCHITECTURES = (
@@ -198,5 +248,29 @@ ARCHITECTURES = (
         recipes={"paper": PAPER_RECIPE, "modern": modern(0.01), "quick": quick(1e-3, epochs=5)},
         depth=22,
         note="Nine inception modules; two auxiliary classifiers train with it and are dropped afterwards.",
+        differences=(
+            "torchvision's googlenet is another network, here GoogLeNet-BN: normalised, with 3x3 for 5x5.",
+            "Keras has no GoogLeNet.",
+        ),
+    ),
+    Architecture(
+        key="googlenet_bn",
+        name="GoogLeNet-BN",
+        family="GoogLeNet",
+        paper=PAPER,
+        network=partial(GoogLeNet, batch_norm=True),
+        input_size=224,
+        minimum_size=15,
+        published=BN_PUBLISHED,
+        recipes={"paper": BN_PAPER_RECIPE, "modern": modern(0.1), "quick": quick(1e-3, epochs=5)},
+        depth=22,
+        note="torchvision's GoogLeNet: batch norm instead of biases and response norm, 3x3 instead of 5x5.",
+        twin=Twin("torchvision", "googlenet", heads=("aux",)),
+        differences=(
+            "torchvision scales the input anew for its ported weights (transform_input); we do not.",
+            "torchvision puts out the second head's logits before the first's.",
+            "torchvision's own count of parameters (6,624,904) leaves the heads out; they train here.",
+            "Keras has no GoogLeNet.",
+        ),
     ),
 )

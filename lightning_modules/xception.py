@@ -1,0 +1,164 @@
+"""Xception, from "Xception: Deep Learning with Depthwise Separable Convolutions".
+
+Chollet (arXiv 1610.02357, CVPR 2017), figure 5.
+
+Input N x 3 x 299 x 299 (any size from 7 on works), output N x classes. 22,855,952 parameters, as in table 3
+of the paper, and 8,357,403,496 multiply-accumulates with 1000 classes.
+
+Deviations:
+    - Nothing between the depthwise 3x3 and the pointwise 1x1 of a separable convolution, neither ReLU nor
+      batch normalisation: the paper finds that a ReLU there costs accuracy. Many later networks have both.
+    - The ReLU that begins a block must not work in place: the shortcut takes the values from before it.
+    - Batch normalisation has torch's epsilon of 1e-5, as timm; Keras has 1e-3, which weights ported from
+      there were trained with.
+    - Pools pad by one on either side, as in timm. TensorFlow pads maps of even size on the far side only:
+      the size is the same, the alignment is off by one pixel.
+    - The paper gives no initialisation. Weights are Glorot's, the default of Keras, in which the author
+      built the network; timm has He's.
+    - No average of the weights along the training (Polyak).
+"""
+
+from torch import Tensor, nn
+
+from lightning_modules.architecture import Architecture, Paper, PublishedError, Twin
+from lightning_modules.recipes import Recipe, modern, quick
+from lightning_modules.schedules import Step
+
+
+def convolve(channels: int, width: int, kernel: int, stride: int = 1) -> tuple[nn.Module, nn.Module]:
+    """Returns a convolution without bias or padding, and its normalisation."""
+    return nn.Conv2d(channels, width, kernel, stride, bias=False), nn.BatchNorm2d(width)
+
+
+def separate(channels: int, width: int) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """Returns a depthwise 3x3 convolution, the pointwise one to ``width`` channels, and normalisation."""
+    depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+    return depthwise, *convolve(channels, width, 1)
+
+
+class XceptionBlock(nn.Module):
+    """Adds what separable convolutions find to the input, or to a projection of it where the shape changes.
+
+    Args:
+        channels: Channels of the input.
+        widths: Channels of each separable convolution, a ReLU before each.
+        stride: 2 to halve the size by a pool at the end.
+        relu_first: Whether the first convolution has its ReLU too.
+    """
+
+    def __init__(
+        self, channels: int, widths: tuple[int, ...], stride: int = 1, relu_first: bool = True
+    ) -> None:
+        super().__init__()
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1:
+            self.shortcut = nn.Sequential(*convolve(channels, widths[-1], 1, stride))
+        layers: list[nn.Module] = []
+        for number, width in enumerate(widths):
+            if number or relu_first:
+                layers.append(nn.ReLU(inplace=number > 0))
+            layers += separate(channels, width)
+            channels = width
+        if stride != 1:
+            layers.append(nn.MaxPool2d(3, stride, padding=1))
+        self.residual = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps N x C x H x W to N x C' x H' x W'."""
+        output: Tensor = self.residual(x)
+        output += self.shortcut(x)
+        return output
+
+
+class Xception(nn.Sequential):
+    """36 convolutions, 34 of them separable, in an entry, a middle and an exit flow, and one linear layer.
+
+    Args:
+        num_classes: Width of the classifier.
+        image_size: Not looked at; the layers do not depend on it.
+    """
+
+    auxiliary_weights: tuple[float, ...] = ()
+
+    def __init__(self, num_classes: int, image_size: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Sequential(*convolve(3, 32, 3, 2), nn.ReLU(inplace=True))  # 32 x 149 x 149
+        self.conv2 = nn.Sequential(*convolve(32, 64, 3), nn.ReLU(inplace=True))  # 64 x 147 x 147
+        self.block2 = XceptionBlock(64, (128, 128), stride=2, relu_first=False)  # 128 x 74 x 74
+        self.block3 = XceptionBlock(128, (256, 256), stride=2)  # 256 x 37 x 37
+        self.block4 = XceptionBlock(256, (728, 728), stride=2)  # 728 x 19 x 19
+        for number in range(5, 13):
+            self.add_module(f"block{number}", XceptionBlock(728, (728, 728, 728)))  # 728 x 19 x 19
+        self.block13 = XceptionBlock(728, (728, 1024), stride=2)  # 1024 x 10 x 10
+        self.conv3 = nn.Sequential(*separate(1024, 1536), nn.ReLU(inplace=True))  # 1536 x 10 x 10
+        self.conv4 = nn.Sequential(*separate(1536, 2048), nn.ReLU(inplace=True))  # 2048 x 10 x 10
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.5))  # 2048
+        self.fc = nn.Linear(2048, num_classes)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws weights uniformly with variance 2/(fan_in + fan_out), as Glorot and Bengio; biases are 0."""
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+
+
+PAPER = Paper(
+    title="Xception: Deep Learning with Depthwise Separable Convolutions",
+    authors="François Chollet",
+    venue="CVPR 2017",
+    year=2016,
+    url="https://arxiv.org/abs/1610.02357",
+)
+PAPER_RECIPE = Recipe(
+    source="Chollet 2016, section 4",
+    learning_rate=0.045,
+    weight_decay=1e-5,
+    batch_size=1600,
+    epochs=100,
+    schedule=Step(every_epochs=2, multiplier=0.94),
+    augmentation="googlenet",
+    open_choices=(
+        "Batch size, length and augmentation are not given; they are Inception-v3's.",
+        "The initialisation is not given; it is Glorot's, Keras's default.",
+        "The paper averages the weights along the training; we do not.",
+    ),
+)
+# As for Inception-v3, 1,762 validation images are left out, which flatters the errors a little.
+KEPT, VAL = "ILSVRC2012 val, 48,238 images", "ILSVRC2012 val"
+PUBLISHED = (
+    PublishedError(21.0, 5.5, KEPT, "single crop", 1, "Chollet 2016, Table 1"),
+    PublishedError(
+        20.942, 5.604, VAL, "single crop", 1, "timm legacy_xception.tf_in1k, weights ported from Keras"
+    ),
+    PublishedError(21.0, 5.5, VAL, "single crop", 1, "Keras's table of applications"),
+)
+
+ARCHITECTURES = (
+    Architecture(
+        key="xception",
+        name="Xception",
+        family="Xception",
+        paper=PAPER,
+        network=Xception,
+        input_size=299,
+        minimum_size=7,
+        published=PUBLISHED,
+        recipes={"paper": PAPER_RECIPE, "modern": modern(0.1), "quick": quick(1e-3, epochs=5)},
+        # The paper's count of convolutional layers: a separable one is one layer, shortcuts and classifier
+        # are left out.
+        depth=36,
+        note="Inception taken to the extreme: separable convolutions throughout, and shortcuts around them.",
+        twin=Twin("timm", "legacy_xception"),
+        keras_depth=81,
+        differences=(
+            "timm's has no dropout unless asked for.",
+            "Keras normalises with epsilon 1e-3.",
+            "Keras also counts 54,528 running statistics: 22,910,480 parameters.",
+            "Keras wants images of 71 pixels or more.",
+            "torchvision has no Xception.",
+        ),
+    ),
+)
