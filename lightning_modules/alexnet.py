@@ -1,9 +1,20 @@
-"""AlexNet, from "ImageNet Classification with Deep Convolutional Neural Networks".
+"""AlexNet and its variants, from "ImageNet Classification with Deep Convolutional Neural Networks".
 
-Krizhevsky, Sutskever and Hinton (NIPS 2012), section 3 and figure 2.
+Krizhevsky, Sutskever and Hinton (NIPS 2012), section 3 and figure 2; CaffeNet is Caffe's
+bvlc_reference_caffenet (Jia et al., arXiv 1408.5093), AlexNet-OWT the network of "One weird trick for
+parallelizing convolutional neural networks" (Krizhevsky, arXiv 1404.5997) as torchvision has it.
 
-Input N x 3 x 224 x 224 (227 gives the same maps; any size from 64 on works), output N x classes.
-60,965,224 parameters and 724,406,816 multiply-accumulates with 1000 classes.
+Input N x 3 x 224 x 224 (CaffeNet 227; 227 gives the same maps; any size from 64 on works, AlexNet-OWT's from
+63 on), output N x classes. Maps of 55, 27, 13 and 6 pixels in all of them. With 1000 classes:
+
+    ==================  ==========  ====================
+    Network             Parameters  Multiply-accumulates
+    ==================  ==========  ====================
+    AlexNet             60,965,224           724,406,816
+    CaffeNet            60,965,224           724,406,816
+    AlexNet one stream  62,378,344         1,135,256,096
+    AlexNet-OWT         61,100,840           714,188,480
+    ==================  ==========  ====================
 
 Deviations:
     - The two streams live on one device, as grouped convolutions; each normalises its own channels, as
@@ -14,45 +25,80 @@ Deviations:
       code of 2012 divides by the window, the formula in the paper does not.
     - ReLU comes before normalisation in the first layer, as the paper says (the code has it after pooling).
     - Dropout scales the kept outputs by 2 in training, where the paper halves all of them in testing.
+    - CaffeNet is often called AlexNet in one stream. It runs on one device, yet its convolutions have two
+      groups: the network without groups is another, with 1.4 M parameters more. What CaffeNet changes is
+      that it pools before it normalises, across all channels and with k = 1, since Caffe's files do not set
+      k. Caffe's own AlexNet starts biases at 0.1, CaffeNet at 1, as the paper does.
+    - AlexNet-OWT has no local response normalisation, pads the first convolution by 2 and starts from
+      torch's default initialisation, as torchvision has it; its dropout stands before fc6 and fc7, not
+      after. The code of 2014 normalises, does not pad and rounds up. torchvision averages the last map to
+      6 x 6, which changes nothing at 224 px; at other sizes fc6 fits the map instead.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
 
 from torch import nn
 
-from lightning_modules.architecture import Architecture, Paper, PublishedError
+from lightning_modules.architecture import Architecture, Paper, PublishedError, Twin
 from lightning_modules.normalization import LocalResponseNorm
 from lightning_modules.recipes import Recipe, modern, quick
-from lightning_modules.schedules import Plateau
+from lightning_modules.schedules import Plateau, Step
 
 BIAS_ONE = ("conv2", "conv4", "conv5", "fc6", "fc7")
+Finish = Callable[[nn.Sequential, int], tuple[nn.Sequential, nn.Module]]
+
+
+def convolve(channels: int, width: int, kernel: int, padding: int, groups: int = 1) -> nn.Sequential:
+    """Returns a convolution of stride 1 and its ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(channels, width, kernel, padding=padding, groups=groups), nn.ReLU(inplace=True)
+    )
+
+
+def normalise_first(stage: nn.Sequential, channels: int, groups: int) -> tuple[nn.Sequential, nn.Module]:
+    """Returns a stage that ends in the paper's local response normalisation, and the pool after it."""
+    return stage.append(LocalResponseNorm(channels, k=2.0, groups=groups)), nn.MaxPool2d(3, 2)
+
+
+def pool_first(stage: nn.Sequential, channels: int) -> tuple[nn.Sequential, nn.Module]:
+    """Returns a stage as it is, and a pool with Caffe's local response normalisation after it."""
+    return stage, nn.Sequential(nn.MaxPool2d(3, 2), LocalResponseNorm(channels, k=1.0))
 
 
 class AlexNet(nn.Sequential):
-    """The two-stream network of 2012, with its initialisation."""
+    """The network of 2012, with its initialisation.
+
+    Args:
+        num_classes: Width of the classifier.
+        image_size: Height and width of the square input, in pixels.
+        groups: Streams that meet only at conv3 and in the fully connected layers.
+        finish: Adds normalisation and pool to each of the first two stages, given its channels.
+        hidden_std: Standard deviation of the first weights of fc6 and fc7; 0.01 in all other layers.
+    """
 
     auxiliary_weights: tuple[float, ...] = ()
 
-    def __init__(self, num_classes: int, image_size: int) -> None:
-        side = map_side(image_size)
+    def __init__(
+        self, num_classes: int, image_size: int, groups: int, finish: Finish, hidden_std: float = 0.01
+    ) -> None:
+        missing = (11 - image_size) % 4
+        conv1 = nn.Sequential(
+            nn.ZeroPad2d((0, missing, 0, missing)), nn.Conv2d(3, 96, 11, stride=4), nn.ReLU(inplace=True)
+        )
+        conv1, pool1 = finish(conv1, 96)
+        conv2, pool2 = finish(convolve(96, 256, 5, padding=2, groups=groups), 256)
+        side = map_side(image_size + missing)
         super().__init__(
             OrderedDict(
-                conv1=nn.Sequential(  # N x 96 x 55 x 55
-                    nn.ZeroPad2d((0, (11 - image_size) % 4, 0, (11 - image_size) % 4)),
-                    nn.Conv2d(3, 96, 11, stride=4),
-                    nn.ReLU(inplace=True),
-                    LocalResponseNorm(96, k=2.0, groups=2),
-                ),
-                pool1=nn.MaxPool2d(3, 2),  # N x 96 x 27 x 27
-                conv2=nn.Sequential(  # N x 256 x 27 x 27
-                    nn.Conv2d(96, 256, 5, padding=2, groups=2),
-                    nn.ReLU(inplace=True),
-                    LocalResponseNorm(256, k=2.0, groups=2),
-                ),
-                pool2=nn.MaxPool2d(3, 2),  # N x 256 x 13 x 13
-                conv3=nn.Sequential(nn.Conv2d(256, 384, 3, padding=1), nn.ReLU(inplace=True)),
-                conv4=nn.Sequential(nn.Conv2d(384, 384, 3, padding=1, groups=2), nn.ReLU(inplace=True)),
-                conv5=nn.Sequential(nn.Conv2d(384, 256, 3, padding=1, groups=2), nn.ReLU(inplace=True)),
+                conv1=conv1,  # N x 96 x 55 x 55
+                pool1=pool1,  # N x 96 x 27 x 27
+                conv2=conv2,  # N x 256 x 27 x 27
+                pool2=pool2,  # N x 256 x 13 x 13
+                conv3=convolve(256, 384, 3, padding=1),
+                conv4=convolve(384, 384, 3, padding=1, groups=groups),
+                conv5=convolve(384, 256, 3, padding=1, groups=groups),
                 pool5=nn.MaxPool2d(3, 2),  # N x 256 x 6 x 6
                 fc6=nn.Sequential(
                     nn.Flatten(), nn.Linear(256 * side * side, 4096), nn.ReLU(inplace=True), nn.Dropout(0.5)
@@ -61,23 +107,68 @@ class AlexNet(nn.Sequential):
                 fc8=nn.Linear(4096, num_classes),
             )
         )
+        self.hidden_std = hidden_std
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws weights from N(0, 0.01); biases are 1 where the paper wants ReLUs fed early, else 0."""
+        """Draws weights from normal distributions; biases are 1 where ReLUs are to be fed early, else 0."""
         for name, layer in self.named_modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
-                nn.init.normal_(layer.weight, std=0.01)
+                is_hidden = name.startswith(("fc6", "fc7"))
+                nn.init.normal_(layer.weight, std=self.hidden_std if is_hidden else 0.01)
                 assert layer.bias is not None
                 nn.init.constant_(layer.bias, 1.0 if name.startswith(BIAS_ONE) else 0.0)
 
 
-def map_side(image_size: int) -> int:
-    """Returns the side of the last feature map: 6 for 224 pixels, 1 for 64."""
-    side = -(-(image_size - 11) // 4) + 1
+class OneWeirdTrick(nn.Sequential):
+    """The network of 2014, without groups or normalisation; torch's own initialisation.
+
+    Args:
+        num_classes: Width of the classifier.
+        image_size: Height and width of the square input, in pixels.
+    """
+
+    auxiliary_weights: tuple[float, ...] = ()
+
+    def __init__(self, num_classes: int, image_size: int) -> None:
+        side = map_side(image_size + 2 * 2)
+        super().__init__(
+            OrderedDict(
+                conv1=nn.Sequential(
+                    nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(inplace=True)
+                ),  # N x 64 x 55 x 55
+                pool1=nn.MaxPool2d(3, 2),  # N x 64 x 27 x 27
+                conv2=convolve(64, 192, 5, padding=2),
+                pool2=nn.MaxPool2d(3, 2),  # N x 192 x 13 x 13
+                conv3=convolve(192, 384, 3, padding=1),
+                conv4=convolve(384, 256, 3, padding=1),
+                conv5=convolve(256, 256, 3, padding=1),
+                pool5=nn.MaxPool2d(3, 2),  # N x 256 x 6 x 6
+                fc6=nn.Sequential(
+                    nn.Flatten(), nn.Dropout(0.5), nn.Linear(256 * side * side, 4096), nn.ReLU(inplace=True)
+                ),
+                fc7=nn.Sequential(nn.Dropout(0.5), nn.Linear(4096, 4096), nn.ReLU(inplace=True)),
+                fc8=nn.Linear(4096, num_classes),
+            )
+        )
+
+
+def map_side(padded_size: int) -> int:
+    """Returns the side of the last map for an image with its padding: 6 for 227 pixels, 1 for 67."""
+    side = (padded_size - 11) // 4 + 1
     for _ in range(3):
         side = (side - 3) // 2 + 1
     return side
+
+
+def build_streams(number: int, num_classes: int, image_size: int) -> AlexNet:
+    """Returns the paper's network with a number of streams, each of which normalises by itself."""
+    return AlexNet(num_classes, image_size, number, partial(normalise_first, groups=number))
+
+
+def build_caffenet(num_classes: int, image_size: int) -> AlexNet:
+    """Returns Caffe's network: two groups of convolutions, but pools before it normalises all channels."""
+    return AlexNet(num_classes, image_size, 2, pool_first, hidden_std=0.005)
 
 
 PAPER = Paper(
@@ -86,6 +177,21 @@ PAPER = Paper(
     venue="NIPS 2012",
     year=2012,
     url="https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks",
+)
+CAFFE = Paper(
+    title="Caffe: Convolutional Architecture for Fast Feature Embedding",
+    authors="Yangqing Jia, Evan Shelhamer, Jeff Donahue, Sergey Karayev, Jonathan Long, Ross Girshick, "
+    "Sergio Guadarrama, Trevor Darrell",
+    venue="ACM Multimedia 2014",
+    year=2014,
+    url="https://arxiv.org/abs/1408.5093",
+)
+ONE_WEIRD_TRICK = Paper(
+    title="One weird trick for parallelizing convolutional neural networks",
+    authors="Alex Krizhevsky",
+    venue="arXiv 2014",
+    year=2014,
+    url="https://arxiv.org/abs/1404.5997",
 )
 VAL, TEST = "ILSVRC2012 val", "ILSVRC2012 test"
 PUBLISHED = (
@@ -98,6 +204,12 @@ PUBLISHED = (
     PublishedError(
         None, 15.3, TEST, "10 crops, two networks pre-trained on 2011 Fall", 7, "Krizhevsky 2012, Table 2"
     ),
+)
+CAFFENET_PUBLISHED = (
+    PublishedError(42.6, 19.6, VAL, "center crop", 1, "README of Caffe's bvlc_reference_caffenet"),
+)
+ONE_WEIRD_TRICK_PUBLISHED = (
+    PublishedError(43.478, 20.934, VAL, "center crop", 1, "torchvision IMAGENET1K_V1, a retraining"),
 )
 PAPER_RECIPE = Recipe(
     source="Krizhevsky 2012, sections 4 and 5",
@@ -112,19 +224,85 @@ PAPER_RECIPE = Recipe(
         "Whether biases decay is not said; here they do.",
     ),
 )
+CAFFENET_RECIPE = Recipe(
+    source="Solver of Caffe's bvlc_reference_caffenet (Jia 2014)",
+    learning_rate=0.01,
+    weight_decay=5e-4,
+    decay_all=False,
+    batch_size=256,
+    epochs=90,
+    schedule=Step(every_epochs=20, multiplier=0.1),
+    augmentation="light",
+    open_choices=(
+        "Caffe counts iterations, 450,000 with a step every 100,000: 89.9 and 20.0 epochs.",
+        "Caffe doubles the learning rate of biases; here all learn at the same.",
+        "Caffe warps whole images to a square; here squares are cut from their middle.",
+    ),
+)
+ONE_WEIRD_TRICK_RECIPE = Recipe(
+    source="torchvision's references, for the network of Krizhevsky 2014",
+    learning_rate=0.01,
+    weight_decay=1e-4,
+    batch_size=256,
+    epochs=90,
+    schedule=Step(every_epochs=30, multiplier=0.1),
+    augmentation="modern",
+    open_choices=("The recipe is that of torchvision's weights, since the network is torchvision's.",),
+)
+OTHER_RECIPES = {"modern": modern(0.01), "quick": quick(5e-4, epochs=4)}
+describe = partial(Architecture, family="AlexNet", depth=8)
 
 ARCHITECTURES = (
-    Architecture(
+    describe(
         key="alexnet",
         name="AlexNet",
-        family="AlexNet",
         paper=PAPER,
-        network=AlexNet,
+        network=partial(build_streams, 2),
         input_size=224,
         minimum_size=64,
         published=PUBLISHED,
-        recipes={"paper": PAPER_RECIPE, "modern": modern(0.01), "quick": quick(5e-4, epochs=4)},
-        depth=8,
+        recipes={"paper": PAPER_RECIPE, **OTHER_RECIPES},
         note="Two streams that meet at conv3; 96 % of the weights are in the fully connected layers.",
+        differences=("torchvision's alexnet is another network, here AlexNet-OWT; Keras has none.",),
+    ),
+    describe(
+        key="alexnet_one_stream",
+        name="AlexNet one stream",
+        paper=PAPER,
+        network=partial(build_streams, 1),
+        input_size=224,
+        minimum_size=64,
+        published=(),
+        recipes={"paper": PAPER_RECIPE, **OTHER_RECIPES},
+        note="AlexNet's widths without groups: 2 % more parameters, 57 % more multiply-accumulates.",
+        differences=(
+            "torchvision's alexnet has one stream too, but other widths and no normalisation: AlexNet-OWT.",
+        ),
+    ),
+    describe(
+        key="caffenet",
+        name="CaffeNet",
+        paper=CAFFE,
+        network=build_caffenet,
+        input_size=227,
+        minimum_size=64,
+        published=CAFFENET_PUBLISHED,
+        recipes={"paper": CAFFENET_RECIPE, **OTHER_RECIPES},
+        note="AlexNet that pools before it normalises; one device, but still two groups of convolutions.",
+    ),
+    describe(
+        key="alexnet_owt",
+        name="AlexNet-OWT",
+        paper=ONE_WEIRD_TRICK,
+        network=OneWeirdTrick,
+        input_size=224,
+        minimum_size=63,
+        published=ONE_WEIRD_TRICK_PUBLISHED,
+        recipes={"paper": ONE_WEIRD_TRICK_RECIPE, **OTHER_RECIPES},
+        note="One stream of 64 to 384 channels, no normalisation: what torchvision calls AlexNet.",
+        twin=Twin("torchvision", "alexnet"),
+        differences=(
+            "torchvision averages the last map to 6 x 6, which changes nothing at 224 px; Keras has none.",
+        ),
     ),
 )

@@ -2,44 +2,84 @@
 
 Simonyan and Zisserman (arXiv 1409.1556, ICLR 2015), table 1.
 
-Input N x 3 x 224 x 224 (any size from 32 on works), output N x classes.
-VGG-16 is configuration D: 138,357,544 parameters and 15,470,264,320 multiply-accumulates with 1000 classes.
+Input N x 3 x 224 x 224 (any size from 32 on works), output N x classes. Five blocks of maps of 224, 112, 56,
+28 and 14 pixels, then three fully connected layers. With 1000 classes:
+
+    ==========  =============  ===========  ====================  ===============================
+    Network     Configuration   Parameters  Multiply-accumulates  Parameters with normalisation
+    ==========  =============  ===========  ====================  ===============================
+    VGG-11      A              132,863,336         7,609,090,048  132,868,840 (VGG-11-BN)
+    VGG-11-LRN  A-LRN          132,863,336         7,609,090,048
+    VGG-13      B              133,047,848        11,308,466,176  133,053,736 (VGG-13-BN)
+    VGG-16-C    C              133,638,952        11,770,888,192
+    VGG-16      D              138,357,544        15,470,264,320  138,365,992 (VGG-16-BN)
+    VGG-19      E              143,667,240        19,632,062,464  143,678,248 (VGG-19-BN)
+    ==========  =============  ===========  ====================  ===============================
 
 Deviations:
-    - Weights start from Glorot's initialisation in one go. The paper trained configuration A first and
-      copied layers from it; it later found Glorot's to make this unnecessary (section 3.1).
-    - Testing looks at one image of the training size; the paper slides the network over larger ones.
+    - Weights start from Glorot's initialisation in one go. The paper trained configuration A first, from
+      N(0, 0.1) as written ("variance 10^-2", which most code reads as a standard deviation), and copied
+      layers from it; it later found Glorot's to make this unnecessary (section 3.1).
+    - Testing looks at one image of the training size; the paper slides the network over larger ones. No
+      figure of the paper's tables 3 to 6 is that of a center crop.
+    - Local response normalisation has AlexNet's constants, as the paper says, and like there alpha counts
+      for the mean of the squares, as in the code of 2012: the formula's sum would be five times as strong.
+    - The networks with batch normalisation are torchvision's; the paper is older than the method. Their
+      convolutions keep a bias, which normalisation cancels: without it parameters would be fewer than
+      those of the published weights. They too start from Glorot's initialisation.
+    - torchvision averages the last map to 7 x 7, which changes nothing at 224 px; here fc6 fits the map.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from torch import nn
 
-from lightning_modules.architecture import Architecture, Paper, PublishedError
+from lightning_modules.architecture import Architecture, Paper, PublishedError, Twin
+from lightning_modules.normalization import LocalResponseNorm
 from lightning_modules.recipes import Recipe, modern, quick
-from lightning_modules.schedules import Plateau
+from lightning_modules.schedules import Plateau, Step
 
 WIDTHS = (64, 128, 256, 512, 512)
+# Columns of table 1: the kernels of each block's convolutions.
+A = ((3,), (3,), (3, 3), (3, 3), (3, 3))
+B = ((3, 3), (3, 3), (3, 3), (3, 3), (3, 3))
+C = ((3, 3), (3, 3), (3, 3, 1), (3, 3, 1), (3, 3, 1))
+D = ((3, 3), (3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3))
+E = ((3, 3), (3, 3), (3, 3, 3, 3), (3, 3, 3, 3), (3, 3, 3, 3))
 
 
 class VGG(nn.Sequential):
-    """Five blocks of 3x3 convolutions and three fully connected layers, without normalisation.
+    """Five blocks of convolutions and three fully connected layers.
 
     Args:
-        depths: Convolutions in each of the five blocks.
+        kernels: Sizes of the convolutions of each of the five blocks.
         num_classes: Width of the classifier.
         image_size: Height and width of the square input, in pixels.
+        batch_norm: Whether batch normalisation follows each convolution, before its ReLU.
+        local_norm: Whether local response normalisation follows the first ReLU: configuration A-LRN.
     """
 
     auxiliary_weights: tuple[float, ...] = ()
 
-    def __init__(self, depths: tuple[int, ...], num_classes: int, image_size: int) -> None:
+    def __init__(
+        self,
+        kernels: Sequence[Sequence[int]],
+        num_classes: int,
+        image_size: int,
+        batch_norm: bool = False,
+        local_norm: bool = False,
+    ) -> None:
         stages: OrderedDict[str, nn.Module] = OrderedDict()
         channels = 3
-        for number, (width, depth) in enumerate(zip(WIDTHS, depths, strict=True), start=1):
-            stages[f"conv{number}"] = build_block(channels, width, depth)  # N x 64 x 224 x 224 at first
-            stages[f"pool{number}"] = nn.MaxPool2d(2, 2)
+        for number, (width, sizes) in enumerate(zip(WIDTHS, kernels, strict=True), start=1):
+            block = build_block(channels, width, sizes, batch_norm)  # N x 64 x 224 x 224 at first
+            if local_norm and number == 1:
+                block.append(LocalResponseNorm(width, k=2.0))
+            stages[f"conv{number}"] = block
+            stages[f"pool{number}"] = nn.MaxPool2d(2, 2)  # N x 64 x 112 x 112 at first
             channels = width
         side = image_size // 32  # N x 512 x 7 x 7
         stages["fc6"] = nn.Sequential(
@@ -59,11 +99,14 @@ class VGG(nn.Sequential):
                 nn.init.zeros_(layer.bias)
 
 
-def build_block(channels: int, width: int, depth: int) -> nn.Sequential:
-    """Returns ``depth`` 3x3 convolutions, each followed by a ReLU, that keep height and width."""
+def build_block(channels: int, width: int, kernels: Sequence[int], batch_norm: bool) -> nn.Sequential:
+    """Returns a convolution of each kernel size, with its ReLU, that keep height and width."""
     layers: list[nn.Module] = []
-    for _ in range(depth):
-        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(inplace=True)]
+    for kernel in kernels:
+        layers.append(nn.Conv2d(channels, width, kernel, padding=kernel // 2))
+        if batch_norm:
+            layers.append(nn.BatchNorm2d(width))
+        layers.append(nn.ReLU(inplace=True))
         channels = width
     return nn.Sequential(*layers)
 
@@ -75,7 +118,7 @@ PAPER = Paper(
     year=2014,
     url="https://arxiv.org/abs/1409.1556",
 )
-PAPER_RECIPE = Recipe(
+JITTERED_RECIPE = Recipe(
     source="Simonyan and Zisserman 2014, section 3.1",
     learning_rate=0.01,
     weight_decay=5e-4,
@@ -89,34 +132,180 @@ PAPER_RECIPE = Recipe(
         "Scales are jittered from the start; the paper fine-tuned from a single-scale network.",
     ),
 )
-VAL, TEST = "ILSVRC2012 val", "ILSVRC2012 test"
-VGG16_PUBLISHED = (
-    PublishedError(25.6, 8.1, VAL, "dense, scale 384", 1, "Simonyan and Zisserman 2014, Table 3"),
-    PublishedError(24.8, 7.5, VAL, "dense, scales 256, 384, 512", 1, "Simonyan and Zisserman 2014, Table 4"),
-    PublishedError(
-        24.4, 7.2, VAL, "150 crops and dense, scales 256, 384, 512", 1, "Simonyan and Zisserman 2014, Table 5"
+# Configurations A and B were trained at scale 256 alone.
+SINGLE_SCALE_RECIPE = replace(
+    JITTERED_RECIPE,
+    augmentation="alexnet",
+    open_choices=(
+        *JITTERED_RECIPE.open_choices[:2],
+        "Crops come from the central square; the paper takes them from the whole of the scaled image.",
     ),
-    PublishedError(28.07, 9.33, VAL, "10 crops", 1, "He 2015, Table 3, a test of the released network"),
-    PublishedError(28.408, 9.618, VAL, "center crop", 1, "torchvision IMAGENET1K_V1, a retraining"),
-    PublishedError(
-        23.7, 6.8, VAL, "150 crops and dense, with VGG-19", 2, "Simonyan and Zisserman 2014, Table 6"
-    ),
-    PublishedError(None, 7.3, TEST, "dense, ILSVRC2014 entry", 7, "Simonyan and Zisserman 2014, Table 6"),
 )
+TORCHVISION_RECIPE = Recipe(
+    source="torchvision's references, for the networks of Simonyan and Zisserman 2014 with batch norm",
+    learning_rate=0.1,
+    weight_decay=1e-4,
+    batch_size=256,
+    epochs=90,
+    schedule=Step(every_epochs=30, multiplier=0.1),
+    augmentation="modern",
+    open_choices=("The recipe is that of torchvision's weights: the paper has no batch normalisation.",),
+)
+OTHER_RECIPES = {"modern": modern(0.01), "quick": quick(4e-4, epochs=3)}
+JITTERED = {"paper": JITTERED_RECIPE, **OTHER_RECIPES}
+SINGLE_SCALE = {"paper": SINGLE_SCALE_RECIPE, **OTHER_RECIPES}
+NORMALISED = {"paper": TORCHVISION_RECIPE, "modern": modern(0.1), "quick": quick(1e-3, epochs=3)}
+
+VAL, TEST = "ILSVRC2012 val", "ILSVRC2012 test"
+CENTER, SCALES = "center crop", "scales 256, 384, 512"
+TABLE = "Simonyan and Zisserman 2014, Table"
+TORCHVISION = "torchvision IMAGENET1K_V1, a retraining"
+MATCONVNET = "MatConvNet's table, a test of the released network"
+
+
+def val(top1: float, top5: float, protocol: str, source: str) -> PublishedError:
+    """Returns a result of one network on validation images."""
+    return PublishedError(top1, top5, VAL, protocol, 1, source)
+
+
+ENTRY = PublishedError(None, 7.3, TEST, "dense, ILSVRC2014 entry", 7, f"{TABLE} 6")
+PUBLISHED = {
+    "vgg11": (
+        val(29.6, 10.4, "dense, scale 256", f"{TABLE} 3"),
+        val(30.98, 11.372, CENTER, TORCHVISION),
+    ),
+    "vgg11_lrn": (val(29.7, 10.5, "dense, scale 256", f"{TABLE} 3"),),
+    "vgg13": (
+        val(28.7, 9.9, "dense, scale 256", f"{TABLE} 3"),
+        val(28.2, 9.6, "dense, scales 224, 256, 288", f"{TABLE} 4"),
+        val(30.072, 10.754, CENTER, TORCHVISION),
+    ),
+    "vgg16_c": (
+        val(27.3, 8.8, "dense, scale 384", f"{TABLE} 3"),
+        val(28.1, 9.4, "dense, scale 256", f"{TABLE} 3, trained at scale 256"),
+        val(28.1, 9.3, "dense, scale 384", f"{TABLE} 3, trained at scale 384"),
+        val(26.3, 8.2, f"dense, {SCALES}", f"{TABLE} 4"),
+        val(27.7, 9.2, "dense, scales 224, 256, 288", f"{TABLE} 4, trained at scale 256"),
+        val(27.8, 9.2, "dense, scales 352, 384, 416", f"{TABLE} 4, trained at scale 384"),
+    ),
+    "vgg16": (
+        val(25.6, 8.1, "dense, scale 384", f"{TABLE} 3"),
+        val(27.0, 8.8, "dense, scale 256", f"{TABLE} 3, trained at scale 256"),
+        val(26.8, 8.7, "dense, scale 384", f"{TABLE} 3, trained at scale 384"),
+        val(24.8, 7.5, f"dense, {SCALES}", f"{TABLE} 4"),
+        val(26.6, 8.6, "dense, scales 224, 256, 288", f"{TABLE} 4, trained at scale 256"),
+        val(26.5, 8.6, "dense, scales 352, 384, 416", f"{TABLE} 4, trained at scale 384"),
+        val(24.6, 7.5, f"150 crops, {SCALES}", f"{TABLE} 5"),
+        val(24.4, 7.2, f"150 crops and dense, {SCALES}", f"{TABLE} 5"),
+        val(28.07, 9.33, "10 crops", "He 2015, Table 3, a test of the released network"),
+        val(28.5, 9.9, CENTER, MATCONVNET),
+        val(28.408, 9.618, CENTER, TORCHVISION),
+        PublishedError(23.7, 6.8, VAL, "150 crops and dense, with VGG-19", 2, f"{TABLE} 6"),
+        ENTRY,
+    ),
+    "vgg19": (
+        val(25.5, 8.0, "dense, scale 384", f"{TABLE} 3"),
+        val(27.3, 9.0, "dense, scale 256", f"{TABLE} 3, trained at scale 256"),
+        val(26.9, 8.7, "dense, scale 384", f"{TABLE} 3, trained at scale 384"),
+        val(24.8, 7.5, f"dense, {SCALES}", f"{TABLE} 4"),
+        val(26.9, 8.7, "dense, scales 224, 256, 288", f"{TABLE} 4, trained at scale 256"),
+        val(26.7, 8.6, "dense, scales 352, 384, 416", f"{TABLE} 4, trained at scale 384"),
+        val(24.6, 7.4, f"150 crops, {SCALES}", f"{TABLE} 5"),
+        val(24.4, 7.1, f"150 crops and dense, {SCALES}", f"{TABLE} 5"),
+        PublishedError(None, 7.3, TEST, f"dense, {SCALES}", 1, "Simonyan and Zisserman 2014, section 4.2"),
+        PublishedError(None, 7.0, TEST, f"150 crops and dense, {SCALES}", 1, f"{TABLE} 7"),
+        val(28.7, 9.9, CENTER, MATCONVNET),
+        val(27.624, 9.124, CENTER, TORCHVISION),
+        PublishedError(23.7, 6.8, VAL, "150 crops and dense, with VGG-16", 2, f"{TABLE} 6"),
+        ENTRY,
+    ),
+    "vgg11_bn": (val(29.63, 10.19, CENTER, TORCHVISION),),
+    "vgg13_bn": (val(28.414, 9.626, CENTER, TORCHVISION),),
+    "vgg16_bn": (val(26.64, 8.484, CENTER, TORCHVISION),),
+    "vgg19_bn": (val(25.782, 8.158, CENTER, TORCHVISION),),
+}
+describe = partial(Architecture, family="VGG", paper=PAPER, input_size=224, minimum_size=32)
+AVERAGE = "torchvision averages the last map to 7 x 7 before fc6, which changes nothing at 224 px."
+START = "torchvision starts from He's initialisation by fan-out, fully connected layers from N(0, 0.01)."
+KERAS = "Keras leaves out dropout, and its weights want BGR pixels less their mean."
 
 ARCHITECTURES = (
-    Architecture(
+    describe(
+        key="vgg11",
+        name="VGG-11",
+        network=partial(VGG, A),
+        published=PUBLISHED["vgg11"],
+        recipes=SINGLE_SCALE,
+        depth=11,
+        note="Configuration A, the one the paper trained first and copied layers from.",
+        twin=Twin("torchvision", "vgg11"),
+        differences=(AVERAGE, START),
+    ),
+    describe(
+        key="vgg11_lrn",
+        name="VGG-11-LRN",
+        network=partial(VGG, A, local_norm=True),
+        published=PUBLISHED["vgg11_lrn"],
+        recipes=SINGLE_SCALE,
+        depth=11,
+        note="Configuration A-LRN: one local response normalisation, which costs time and gains nothing.",
+    ),
+    describe(
+        key="vgg13",
+        name="VGG-13",
+        network=partial(VGG, B),
+        published=PUBLISHED["vgg13"],
+        recipes=SINGLE_SCALE,
+        depth=13,
+        note="Configuration B: two 3x3 convolutions in every block.",
+        twin=Twin("torchvision", "vgg13"),
+        differences=(AVERAGE, START),
+    ),
+    describe(
+        key="vgg16_c",
+        name="VGG-16-C",
+        network=partial(VGG, C),
+        published=PUBLISHED["vgg16_c"],
+        recipes=JITTERED,
+        depth=16,
+        note="Configuration C: B and three 1x1 convolutions; better than B, worse than the 3x3 of D.",
+    ),
+    describe(
         key="vgg16",
         name="VGG-16",
-        family="VGG",
-        paper=PAPER,
-        network=partial(VGG, (2, 2, 3, 3, 3)),
-        input_size=224,
-        minimum_size=32,
-        published=VGG16_PUBLISHED,
-        recipes={"paper": PAPER_RECIPE, "modern": modern(0.01), "quick": quick(4e-4, epochs=3)},
+        network=partial(VGG, D),
+        published=PUBLISHED["vgg16"],
+        recipes=JITTERED,
         depth=16,
         note="Configuration D: only 3x3 convolutions; 89 % of the weights are in the fully connected layers.",
+        twin=Twin("torchvision", "vgg16"),
         keras_depth=16,
+        differences=(AVERAGE, START, KERAS),
+    ),
+    describe(
+        key="vgg19",
+        name="VGG-19",
+        network=partial(VGG, E),
+        published=PUBLISHED["vgg19"],
+        recipes=JITTERED,
+        depth=19,
+        note="Configuration E, the deepest: 4.2 G multiply-accumulates more than D for about the same error.",
+        twin=Twin("torchvision", "vgg19"),
+        keras_depth=19,
+        differences=(AVERAGE, START, KERAS),
+    ),
+    *(
+        describe(
+            key=f"vgg{depth}_bn",
+            name=f"VGG-{depth}-BN",
+            network=partial(VGG, kernels, batch_norm=True),
+            published=PUBLISHED[f"vgg{depth}_bn"],
+            recipes=NORMALISED,
+            depth=depth,
+            note=f"torchvision's VGG-{depth} with batch normalisation; the paper is older than the method.",
+            twin=Twin("torchvision", f"vgg{depth}_bn"),
+            differences=(AVERAGE, START),
+        )
+        for depth, kernels in ((11, A), (13, B), (16, D), (19, E))
     ),
 )
