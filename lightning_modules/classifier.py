@@ -7,12 +7,14 @@ import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torchmetrics import MetricCollection
 
 from lightning_modules import registry
 from lightning_modules.initialisation import draw_he
 from lightning_modules.metrics import TopKError
 from lightning_modules.recipes import build_optimizer, build_scheduler
+from lightning_modules.weights import Rescale, Start, start_from
 
 
 class ImageClassifier(LightningModule):
@@ -28,9 +30,16 @@ class ImageClassifier(LightningModule):
         recipe: ``paper``, ``modern`` or ``quick``.
         options: Choices the architecture leaves open, such as ``{"stride_on": "3x3"}``.
         learning_rate: Instead of the recipe's.
+        weights: Where to start: ``torchvision`` for its published weights, a checkpoint of an earlier run
+            (its file; with ``python -m training`` also its name or id), or None for the recipe's
+            initialisation. A checkpoint of this module does not need it: it has weights of its own.
+
+    Attributes:
+        start: What it started from, and which layers did not; None after an initialisation.
 
     Raises:
-        ValueError: The architecture, recipe or option is unknown, or the image size too small.
+        ValueError: The architecture, recipe or option is unknown, the image size too small, or the weights
+            are not to be had or of another network.
     """
 
     def __init__(
@@ -41,14 +50,19 @@ class ImageClassifier(LightningModule):
         recipe: str = "quick",
         options: dict[str, str] | None = None,
         learning_rate: float | None = None,
+        weights: str | None = None,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters(logger=False)
+        self.save_hyperparameters(ignore="weights", logger=False)
         self.architecture = registry.get(architecture)
         self.recipe = self.architecture.get_recipe(recipe, learning_rate=learning_rate)
         network = self.architecture.build(num_classes, image_size, **(options or {}))
         if self.recipe.initialisation == "he":
             draw_he(network)
+        self.start: Start | None = None
+        if weights is not None:
+            self.start = start_from(weights, self.architecture, network, options or {})
+        self.rescale: nn.Module = Rescale() if self.start and self.start.rescales else nn.Identity()
         self.network: nn.Module = network.to(memory_format=torch.channels_last)
         self.criterion = nn.CrossEntropyLoss(label_smoothing=self.recipe.label_smoothing)
         errors = MetricCollection({f"error_top{k}": TopKError(num_classes, k) for k in (1, 5)})
@@ -57,13 +71,13 @@ class ImageClassifier(LightningModule):
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps normalised images (N x 3 x S x S) to logits (N x classes); in training also auxiliary ones."""
-        logits: Tensor = self.network(images)
+        logits: Tensor = self.network(self.rescale(images))
         return logits
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Returns the loss of one batch; auxiliary heads count with the network's own weights."""
         images, labels = batch
-        outputs = self.network(images)
+        outputs = self.network(self.rescale(images))
         logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
         loss: Tensor = self.criterion(logits, labels)
         weights = cast(tuple[float, ...], self.network.auxiliary_weights)
@@ -102,3 +116,20 @@ class ImageClassifier(LightningModule):
         scheduler, interval, monitor = build_scheduler(self.recipe, optimizer, total_steps, steps_per_epoch)
         schedule: dict[str, Any] = {"scheduler": scheduler, "interval": interval, "frequency": 1}
         return {"optimizer": optimizer, "lr_scheduler": schedule | ({"monitor": monitor} if monitor else {})}  # type: ignore[return-value]
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Shortens gradients as the trainer says or, where it says nothing, to the recipe's norm."""
+        if gradient_clip_val is None:
+            gradient_clip_val, gradient_clip_algorithm = self.recipe.gradient_clip, "norm"
+        if gradient_clip_val is not None:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Makes room for what a run that started from published weights may have in front of its network."""
+        if "rescale.scale" in checkpoint["state_dict"]:
+            self.rescale = Rescale()

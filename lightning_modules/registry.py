@@ -19,6 +19,8 @@ SUPPORT = frozenset(
         "recipes",
         "registry",
         "schedules",
+        "twins",
+        "weights",
     }
 )
 
