@@ -1,28 +1,49 @@
-"""ResNet, from "Deep Residual Learning for Image Recognition".
+"""ResNet and its plain twins, from "Deep Residual Learning for Image Recognition".
 
-He, Zhang, Ren and Sun (arXiv 1512.03385, CVPR 2016), table 1 and figure 5.
+He, Zhang, Ren and Sun (arXiv 1512.03385, CVPR 2016), table 1 and figures 3 and 5. The small networks for
+CIFAR-10 of the same paper are in ``cifar_resnet``.
 
-Input N x 3 x 224 x 224 (from 32 on), output N x classes. With 1000 classes ResNet-18 has 11,689,512
-parameters and 1,814,073,344 multiply-accumulates; ResNet-50 has 25,557,032 and 3,857,973,248 with the
-stride on the first 1x1 convolution of a bottleneck as the authors have it, 4,089,184,256 with the stride
-on the 3x3 as most libraries do today ("v1.5").
+Input N x 3 x 224 x 224 (from 32 on), output N x classes. With 1000 classes and projections where the shape
+changes (option B):
+
+    ==========  ==========  ====================  ======================
+    Network     Parameters  Multiply-accumulates  With the stride on 3x3
+    ==========  ==========  ====================  ======================
+    Plain-18    11,515,688         1,794,805,760
+    Plain-34    21,623,848         3,644,493,824
+    ResNet-18   11,689,512         1,814,073,344
+    ResNet-34   21,797,672         3,663,761,408
+    ResNet-50   25,557,032         3,857,973,248           4,089,184,256
+    ResNet-101  44,549,160         7,570,194,432           7,801,405,440
+    ResNet-152  60,192,808        11,282,415,616          11,513,626,624
+    ==========  ==========  ====================  ======================
 
 Deviations:
-    - Projections only where the shape changes (option B) at every depth; table 2 of the paper reports
-      ResNet-18 without any (option A), table 3 the deeper ones with.
+    - Option B is the default at every depth, as in most libraries. Table 2 of the paper compares 18 and 34
+      layers with their plain twins under option A: only there the parameters are equal, 11,515,688 and
+      21,623,848. Choose ``shortcut="A"`` for that comparison.
+    - Which channels option A pads with zeros is not said; here they follow the others. Which pixels it
+      keeps is "stride 2"; here the even ones, which a 1x1 convolution of stride 2 would see.
+    - The stride of a bottleneck is on its first 1x1 convolution, as in the authors' files; most libraries
+      put it on the 3x3 today ("v1.5"), with the same parameters and 231 M multiply-accumulates more.
+    - No convolution has a bias, since normalisation would cancel it. The authors' file of ResNet-50 leaves
+      one on its first convolution, 64 parameters more; those of 101 and 152 do not.
     - The first pool pads by one and rounds down, as libraries do; the authors' files round up without
       padding. The size is the same, the alignment is off by one pixel.
     - The running mean and variance of batch normalisation are used as they are; the authors computed
       them anew after training.
+    - Weights are drawn by fan-out, as libraries do; He et al. (2015) allow fan-in as well, whose variance
+      is twice that where a convolution doubles the channels.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from lightning_modules.architecture import Architecture, Paper, PublishedError
+from lightning_modules.architecture import Architecture, Paper, PublishedError, Twin
 from lightning_modules.recipes import Recipe, modern, quick
 from lightning_modules.schedules import Plateau
 
@@ -31,21 +52,17 @@ WIDTHS = (64, 128, 256, 512)
 
 
 class ResidualBlock(nn.Module):
-    """Adds what a branch finds to its input, or to a projection of it where the shape changes.
+    """Adds what a branch finds to its input, or to what a shortcut makes of it where the shape changes.
 
     Args:
         residual: The branch, which ends in batch normalisation.
-        channels: Channels of the input.
-        width: Channels of the output.
-        stride: Of the branch as a whole.
+        shortcut: Brings the input to the shape of the branch's output.
     """
 
-    def __init__(self, residual: nn.Module, channels: int, width: int, stride: int) -> None:
+    def __init__(self, residual: nn.Module, shortcut: nn.Module) -> None:
         super().__init__()
         self.residual = residual
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or channels != width:
-            self.shortcut = nn.Sequential(*convolve(channels, width, 1, stride))
+        self.shortcut = shortcut
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,22 +73,74 @@ class ResidualBlock(nn.Module):
         return output
 
 
+class ZeroPadding(nn.Module):
+    """Option A: keeps one pixel in ``stride`` and appends channels of zeros; no parameters.
+
+    Args:
+        channels: Channels of the input.
+        width: Channels of the output.
+        stride: Distance of the pixels kept, from the first on.
+    """
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.missing = width - channels
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps N x C x H x W to N x C' x H' x W'."""
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.missing))
+
+    def extra_repr(self) -> str:
+        """Says what the shape does not."""
+        return f"missing={self.missing}, stride={self.stride}"
+
+
 def convolve(channels: int, width: int, kernel: int, stride: int = 1) -> tuple[nn.Module, nn.Module]:
     """Returns a convolution without bias, padded to keep the size at stride 1, and its normalisation."""
     convolution = nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2, bias=False)
     return convolution, nn.BatchNorm2d(width)
 
 
-def build_basic(channels: int, width: int, stride: int) -> ResidualBlock:
-    """Returns two 3x3 convolutions of ``width`` channels; figure 5 left."""
-    residual = nn.Sequential(
+def build_shortcut(channels: int, width: int, stride: int, option: str) -> nn.Module:
+    """Returns what goes past a block: section 3.3 and table 3 of the paper.
+
+    Args:
+        channels: Channels of the input.
+        width: Channels of the output.
+        stride: Of the block as a whole.
+        option: Where the shape changes, ``A`` pads with zeros and ``B`` projects; ``C`` projects everywhere.
+    """
+    if option != "C" and stride == 1 and channels == width:
+        return nn.Identity()
+    if option == "A":
+        return ZeroPadding(channels, width, stride)
+    return nn.Sequential(*convolve(channels, width, 1, stride))
+
+
+def build_pair(channels: int, width: int, stride: int) -> nn.Sequential:
+    """Returns two 3x3 convolutions of ``width`` channels, a ReLU between them."""
+    return nn.Sequential(
         *convolve(channels, width, 3, stride), nn.ReLU(inplace=True), *convolve(width, width, 3)
     )
-    return ResidualBlock(residual, channels, width, stride)
 
 
-def build_bottleneck(channels: int, width: int, stride: int, stride_on: str) -> ResidualBlock:
-    """Returns 1x1, 3x3 and 1x1 convolutions that end in four times ``width`` channels; figure 5 right."""
+def build_plain(channels: int, width: int, stride: int) -> nn.Sequential:
+    """Returns two 3x3 convolutions with a ReLU after each and nothing that goes past them; figure 3."""
+    return build_pair(channels, width, stride).append(nn.ReLU(inplace=True))
+
+
+def build_basic(channels: int, width: int, stride: int, shortcut: str) -> ResidualBlock:
+    """Returns a residual block of two 3x3 convolutions of ``width`` channels; figure 5 left."""
+    residual = build_pair(channels, width, stride)
+    return ResidualBlock(residual, build_shortcut(channels, width, stride, shortcut))
+
+
+def build_bottleneck(channels: int, width: int, stride: int, shortcut: str, stride_on: str) -> ResidualBlock:
+    """Returns a residual block of 1x1, 3x3 and 1x1 convolutions; figure 5 right.
+
+    The first two have ``width`` channels, the last four times as many.
+    """
     first, second = (stride, 1) if stride_on == "1x1" else (1, stride)
     residual = nn.Sequential(
         *convolve(channels, width, 1, first),
@@ -80,33 +149,43 @@ def build_bottleneck(channels: int, width: int, stride: int, stride_on: str) -> 
         nn.ReLU(inplace=True),
         *convolve(width, 4 * width, 1),
     )
-    return ResidualBlock(residual, channels, 4 * width, stride)
+    return ResidualBlock(residual, build_shortcut(channels, 4 * width, stride, shortcut))
 
 
 class ResNet(nn.Sequential):
-    """A 7x7 convolution, four stages of residual blocks and one linear layer.
+    """A stem, stages of blocks that each halve the size of the one before, and one linear layer.
 
     Args:
+        stem: The stages before the first block, by name.
+        channels: Channels the stem puts out.
         build_block: Makes a block from input channels, width and stride.
         expansion: Channels a block puts out, as a multiple of its width.
-        depths: Blocks in each of the four stages.
+        widths: Width of the blocks of each stage.
+        depths: Blocks in each stage.
         num_classes: Width of the classifier.
     """
 
     auxiliary_weights: tuple[float, ...] = ()
 
-    def __init__(self, build_block: Block, expansion: int, depths: tuple[int, ...], num_classes: int) -> None:
-        stages: OrderedDict[str, nn.Module] = OrderedDict()
-        stages["conv1"] = nn.Sequential(*convolve(3, 64, 7, 2), nn.ReLU(inplace=True))  # N x 64 x 112 x 112
-        stages["pool1"] = nn.MaxPool2d(3, 2, padding=1)  # N x 64 x 56 x 56
-        channels = 64
-        for number, (width, depth) in enumerate(zip(WIDTHS, depths, strict=True), start=2):
+    def __init__(
+        self,
+        stem: Mapping[str, nn.Module],
+        channels: int,
+        build_block: Block,
+        expansion: int,
+        widths: tuple[int, ...],
+        depths: tuple[int, ...],
+        num_classes: int,
+    ) -> None:
+        stages = OrderedDict(stem)
+        number = 1
+        for number, (width, depth) in enumerate(zip(widths, depths, strict=True), start=2):
             blocks: list[nn.Module] = []
             for index in range(depth):
                 blocks.append(build_block(channels, width, 2 if index == 0 and number > 2 else 1))
                 channels = expansion * width
             stages[f"conv{number}"] = nn.Sequential(*blocks)
-        stages["pool5"] = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        stages[f"pool{number}"] = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         stages["fc"] = nn.Linear(channels, num_classes)
         super().__init__(stages)
         self.reset_parameters()
@@ -121,16 +200,31 @@ class ResNet(nn.Sequential):
                 nn.init.zeros_(layer.bias)
 
 
-def build_basic_resnet(depths: tuple[int, ...], num_classes: int, image_size: int) -> ResNet:
+def build_imagenet(build_block: Block, expansion: int, depths: tuple[int, ...], num_classes: int) -> ResNet:
+    """Returns a network of table 1: a 7x7 convolution, a pool and four stages of 64 to 512 channels."""
+    stem = {
+        "conv1": nn.Sequential(*convolve(3, 64, 7, 2), nn.ReLU(inplace=True)),  # N x 64 x 112 x 112
+        "pool1": nn.MaxPool2d(3, 2, padding=1),  # N x 64 x 56 x 56
+    }
+    return ResNet(stem, 64, build_block, expansion, WIDTHS, depths, num_classes)
+
+
+def build_plain_network(depths: tuple[int, ...], num_classes: int, image_size: int) -> ResNet:
+    """Returns a network without shortcuts; its layers do not depend on the image size."""
+    return build_imagenet(build_plain, 1, depths, num_classes)
+
+
+def build_basic_resnet(depths: tuple[int, ...], num_classes: int, image_size: int, shortcut: str) -> ResNet:
     """Returns a network of basic blocks; its layers do not depend on the image size."""
-    return ResNet(build_basic, 1, depths, num_classes)
+    return build_imagenet(partial(build_basic, shortcut=shortcut), 1, depths, num_classes)
 
 
 def build_bottleneck_resnet(
-    depths: tuple[int, ...], num_classes: int, image_size: int, stride_on: str
+    depths: tuple[int, ...], num_classes: int, image_size: int, shortcut: str, stride_on: str
 ) -> ResNet:
     """Returns a network of bottlenecks; its layers do not depend on the image size."""
-    return ResNet(partial(build_bottleneck, stride_on=stride_on), 4, depths, num_classes)
+    block = partial(build_bottleneck, shortcut=shortcut, stride_on=stride_on)
+    return build_imagenet(block, 4, depths, num_classes)
 
 
 PAPER = Paper(
@@ -154,51 +248,163 @@ PAPER_RECIPE = Recipe(
         "The classifier's initialisation is not given; it is drawn from N(0, 0.01).",
     ),
 )
-VAL, TEST = "ILSVRC2012 val", "ILSVRC2012 test"
-RESNET18_PUBLISHED = (
-    PublishedError(
-        27.88, None, VAL, "10 crops", 1, "He 2015, Table 2, shortcuts without projection (option A)"
+RECIPES = {"paper": PAPER_RECIPE, "modern": modern(0.1), "quick": quick(1e-3, epochs=3)}
+SHORTCUTS = ("B", "A", "C")
+BASIC_OPTIONS = {"shortcut": SHORTCUTS}
+BOTTLENECK_OPTIONS = {"shortcut": SHORTCUTS, "stride_on": ("1x1", "3x3")}
+
+CENTER, CROPS = "center crop", "10 crops"
+SCALES = "dense, scales 224, 256, 384, 480, 640"
+README = "README of the authors' released networks"
+FACEBOOK = "fb.resnet.torch, a retraining"
+TORCHVISION = "torchvision IMAGENET1K_V1, a retraining"
+TORCHVISION_2 = "torchvision IMAGENET1K_V2, a retraining by a longer recipe"
+
+
+def val(top1: float, top5: float | None, protocol: str, source: str) -> PublishedError:
+    """Returns a result of one network on the validation images of ILSVRC2012."""
+    return PublishedError(top1, top5, "ILSVRC2012 val", protocol, 1, source)
+
+
+PUBLISHED = {
+    "plain18": (val(27.94, None, CROPS, "He 2015, Table 2"),),
+    "plain34": (val(28.54, 10.02, CROPS, "He 2015, Tables 2 and 3"),),
+    "resnet18": (
+        val(27.88, None, CROPS, "He 2015, Table 2, shortcuts without projection (option A)"),
+        val(30.242, 10.922, CENTER, TORCHVISION),
+        val(30.43, 10.76, CENTER, FACEBOOK),
+        val(28.22, 9.42, CROPS, FACEBOOK),
     ),
-    PublishedError(30.242, 10.922, VAL, "center crop", 1, "torchvision IMAGENET1K_V1, a retraining"),
-    PublishedError(28.22, 9.42, VAL, "10 crops", 1, "fb.resnet.torch, a retraining"),
-)
-RESNET50_PUBLISHED = (
-    PublishedError(22.85, 6.71, VAL, "10 crops", 1, "He 2015, Table 3"),
-    PublishedError(24.7, 7.8, VAL, "center crop", 1, "README of the authors' released networks"),
-    PublishedError(20.74, 5.25, VAL, "dense, scales 224, 256, 384, 480, 640", 1, "He 2015, Table 4"),
-    PublishedError(
-        23.87, 7.138, VAL, "center crop", 1, "torchvision IMAGENET1K_V1, a retraining with 3x3 stride"
+    "resnet34": (
+        val(24.52, 7.46, CROPS, "He 2015, Table 3, option B"),
+        val(25.03, 7.76, CROPS, "He 2015, Tables 2 and 3, option A"),
+        val(24.19, 7.40, CROPS, "He 2015, Table 3, option C"),
+        val(21.84, 5.71, SCALES, "He 2015, Table 4, option B"),
+        val(21.53, 5.60, SCALES, "He 2015, Table 4, option C"),
+        val(26.686, 8.58, CENTER, TORCHVISION),
+        val(26.73, 8.74, CENTER, FACEBOOK),
+        val(24.76, 7.35, CROPS, FACEBOOK),
     ),
-    PublishedError(None, 3.57, TEST, "dense, several depths together", 6, "He 2015, Table 5"),
+    "resnet50": (
+        val(22.85, 6.71, CROPS, "He 2015, Table 3"),
+        val(24.7, 7.8, CENTER, README),
+        val(20.74, 5.25, SCALES, "He 2015, Table 4"),
+        val(23.87, 7.138, CENTER, f"{TORCHVISION} with 3x3 stride"),
+        val(19.142, 4.566, f"{CENTER} after resizing to 232", TORCHVISION_2),
+        val(24.01, 7.02, CENTER, FACEBOOK),
+        val(22.24, 6.08, CROPS, FACEBOOK),
+    ),
+    "resnet101": (
+        val(21.75, 6.05, CROPS, "He 2015, Table 3"),
+        val(23.6, 7.1, CENTER, README),
+        val(19.87, 4.60, SCALES, "He 2015, Table 4"),
+        val(22.626, 6.454, CENTER, f"{TORCHVISION} with 3x3 stride"),
+        val(18.114, 4.22, f"{CENTER} after resizing to 232", TORCHVISION_2),
+        val(22.44, 6.21, CENTER, FACEBOOK),
+        val(21.08, 5.35, CROPS, FACEBOOK),
+    ),
+    "resnet152": (
+        val(21.43, 5.71, CROPS, "He 2015, Table 3"),
+        val(23.0, 6.7, CENTER, README),
+        val(19.38, 4.49, SCALES, "He 2015, Table 4"),
+        PublishedError(
+            None, 3.57, "ILSVRC2012 test", "dense, several depths together", 6, "He 2015, Table 5, two of 152"
+        ),
+        val(21.688, 5.954, CENTER, f"{TORCHVISION} with 3x3 stride"),
+        val(17.716, 3.998, f"{CENTER} after resizing to 232", TORCHVISION_2),
+        val(22.16, 6.16, CENTER, FACEBOOK),
+        val(20.69, 5.21, CROPS, FACEBOOK),
+    ),
+}
+
+describe = partial(
+    Architecture, family="ResNet", paper=PAPER, input_size=224, minimum_size=32, recipes=RECIPES
 )
+SAME_AS_TORCHVISION = ("torchvision's is the same network, with option B; Keras has none.",)
+
+
+def deep_differences(later_macs: str, biases: str, total: str) -> tuple[str, ...]:
+    """Returns what torchvision and Keras changed in a network of bottlenecks."""
+    return (
+        f"torchvision has the stride on the 3x3 convolution: {later_macs} multiply-accumulates.",
+        f"Keras gives every convolution a bias, {biases} parameters more, and counts the statistics of batch "
+        f"normalisation too: {total}.",
+    )
+
 
 ARCHITECTURES = (
-    Architecture(
+    describe(
         key="resnet18",
         name="ResNet-18",
-        family="ResNet",
-        paper=PAPER,
         network=partial(build_basic_resnet, (2, 2, 2, 2)),
-        input_size=224,
-        minimum_size=32,
-        published=RESNET18_PUBLISHED,
-        recipes={"paper": PAPER_RECIPE, "modern": modern(0.1), "quick": quick(1e-3, epochs=3)},
+        published=PUBLISHED["resnet18"],
         depth=18,
-        note="Eight basic blocks; projections only where the shape changes.",
+        options=BASIC_OPTIONS,
+        note="Eight basic blocks; the paper compares it with Plain-18 under option A, with equal parameters.",
+        twin=Twin("torchvision", "resnet18"),
+        differences=SAME_AS_TORCHVISION,
     ),
-    Architecture(
+    describe(
+        key="resnet34",
+        name="ResNet-34",
+        network=partial(build_basic_resnet, (3, 4, 6, 3)),
+        published=PUBLISHED["resnet34"],
+        depth=34,
+        options=BASIC_OPTIONS,
+        note="Sixteen basic blocks; better than ResNet-18, while Plain-34 is worse than Plain-18.",
+        twin=Twin("torchvision", "resnet34"),
+        differences=SAME_AS_TORCHVISION,
+    ),
+    describe(
         key="resnet50",
         name="ResNet-50",
-        family="ResNet",
-        paper=PAPER,
         network=partial(build_bottleneck_resnet, (3, 4, 6, 3)),
-        input_size=224,
-        minimum_size=32,
-        published=RESNET50_PUBLISHED,
-        recipes={"paper": PAPER_RECIPE, "modern": modern(0.1), "quick": quick(1e-3, epochs=3)},
-        options={"stride_on": ("1x1", "3x3")},
+        published=PUBLISHED["resnet50"],
         depth=50,
+        options=BOTTLENECK_OPTIONS,
         note="Sixteen bottlenecks; their stride is on the first 1x1 convolution (paper) or the 3x3 (v1.5).",
+        twin=Twin("torchvision", "resnet50", {"stride_on": "3x3"}),
         keras_depth=107,
+        differences=deep_differences("4,089,184,256", "26,560", "25,636,712"),
+    ),
+    describe(
+        key="resnet101",
+        name="ResNet-101",
+        network=partial(build_bottleneck_resnet, (3, 4, 23, 3)),
+        published=PUBLISHED["resnet101"],
+        depth=101,
+        options=BOTTLENECK_OPTIONS,
+        note="33 bottlenecks, 23 of them at 14 px.",
+        twin=Twin("torchvision", "resnet101", {"stride_on": "3x3"}),
+        keras_depth=209,
+        differences=deep_differences("7,801,405,440", "52,672", "44,707,176"),
+    ),
+    describe(
+        key="resnet152",
+        name="ResNet-152",
+        network=partial(build_bottleneck_resnet, (3, 8, 36, 3)),
+        published=PUBLISHED["resnet152"],
+        depth=152,
+        options=BOTTLENECK_OPTIONS,
+        note="50 bottlenecks, yet cheaper than VGG-16; two of these and four others won ILSVRC 2015.",
+        twin=Twin("torchvision", "resnet152", {"stride_on": "3x3"}),
+        keras_depth=311,
+        differences=deep_differences("11,513,626,624", "75,712", "60,419,944"),
+    ),
+    describe(
+        key="plain18",
+        name="Plain-18",
+        network=partial(build_plain_network, (2, 2, 2, 2)),
+        published=PUBLISHED["plain18"],
+        depth=18,
+        note="ResNet-18 without its shortcuts, a ReLU after every convolution.",
+    ),
+    describe(
+        key="plain34",
+        name="Plain-34",
+        network=partial(build_plain_network, (3, 4, 6, 3)),
+        published=PUBLISHED["plain34"],
+        depth=34,
+        note="ResNet-34 without its shortcuts; worse than Plain-18 even on the training images.",
     ),
 )

@@ -1,0 +1,146 @@
+"""The small ResNets for CIFAR-10 and their plain twins, from "Deep Residual Learning for Image Recognition".
+
+He, Zhang, Ren and Sun (arXiv 1512.03385, CVPR 2016), section 4.2: a 3x3 convolution, three stages of 2n 3x3
+convolutions with 16, 32 and 64 channels, global average pooling and one linear layer; 6n + 2 in all.
+
+Input N x 3 x 32 x 32 (from 8 on), output N x classes. With 10 classes, and the paper's shortcuts without
+parameters (option A) or none at all:
+
+    =====  ===  ==========  ====================
+    Depth    n  Parameters  Multiply-accumulates
+    =====  ===  ==========  ====================
+       20    3     269,722            40,551,040
+       32    5     464,154            68,862,592
+       44    7     658,586            97,174,144
+       56    9     853,018           125,485,696
+      110   18   1,727,962           252,887,680
+     1202  200  19,421,274         2,829,238,912
+    =====  ===  ==========  ====================
+
+Projections (option B) add 2,752 parameters and 262,144 multiply-accumulates at every depth.
+
+Deviations:
+    - The shortcuts are those of ``resnet``: zeros follow the channels that are there, the even pixels stay.
+      Copies that centre the channels among the zeros are as good, but their weights do not fit here.
+    - A run that leaves out no images is shorter than it looks: 64,000 steps are 182 epochs of the 45,000
+      images the paper fixes its schedule on, 164 of all 50,000. We count epochs of 45,000.
+    - ResNet-110 starts at a tenth of the learning rate for one epoch; the paper waits for a training error
+      below 80 %, about 400 steps or 1.1 epochs.
+    - Fresh weights under evaluation: the running statistics are still 0 and 1, so every block doubles the
+      variance of its input, and 600 of them overflow float32. ResNet-1202 gives numbers only once it has
+      trained for some steps.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+from torch import nn
+
+from lightning_modules.architecture import Architecture, PublishedError
+from lightning_modules.recipes import Recipe, modern, quick
+from lightning_modules.resnet import PAPER, Block, ResNet, build_basic, build_plain, convolve
+from lightning_modules.schedules import Milestones
+
+
+def build_cifar(build_block: Block, depth: int, num_classes: int) -> ResNet:
+    """Returns a network of ``depth`` layers, 6n + 2: n blocks of two convolutions in each of three stages."""
+    stem = {"conv1": nn.Sequential(*convolve(3, 16, 3), nn.ReLU(inplace=True))}  # N x 16 x 32 x 32
+    return ResNet(stem, 16, build_block, 1, (16, 32, 64), 3 * ((depth - 2) // 6,), num_classes)
+
+
+def build_cifar_resnet(depth: int, num_classes: int, image_size: int, shortcut: str) -> ResNet:
+    """Returns a network of basic blocks; its layers do not depend on the image size."""
+    return build_cifar(partial(build_basic, shortcut=shortcut), depth, num_classes)
+
+
+def build_cifar_plain(depth: int, num_classes: int, image_size: int) -> ResNet:
+    """Returns a network without shortcuts; its layers do not depend on the image size."""
+    return build_cifar(build_plain, depth, num_classes)
+
+
+PAPER_RECIPE = Recipe(
+    source="He 2015, section 4.2",
+    learning_rate=0.1,
+    weight_decay=1e-4,
+    batch_size=128,
+    epochs=182,
+    schedule=Milestones(at=(0.5, 0.75), multiplier=0.1),
+    augmentation="cifar",
+    open_choices=(
+        "The paper counts 64,000 steps; 182 epochs are as many of 45,000 images, 164 of all 50,000.",
+        "Whether biases and normalisation weights decay is not said; here they do.",
+        "The classifier's initialisation is not given; it is drawn from N(0, 0.01).",
+    ),
+)
+WARM = (
+    "The paper starts at 0.01 until the training error is below 80 %, about 400 steps or 1.1 epochs; here 1."
+)
+WARM_RECIPE = replace(
+    PAPER_RECIPE, warmup_epochs=1, warmup_factor=0.1, open_choices=(*PAPER_RECIPE.open_choices, WARM)
+)
+WARM_1202 = "The paper trains 1202 layers as it does 110; we take that to mean the low start as well."
+WARM_RECIPE_1202 = replace(WARM_RECIPE, open_choices=(*WARM_RECIPE.open_choices, WARM_1202))
+QUICK = quick(3e-3, epochs=5)
+
+
+def reported(top1: float, source: str = "He 2015, Table 6") -> PublishedError:
+    """Returns a result of one network on the test images of CIFAR-10, each looked at once as it is."""
+    return PublishedError(top1, None, "CIFAR-10 test", "single view", 1, source)
+
+
+PUBLISHED: Mapping[int, tuple[PublishedError, ...]] = {
+    20: (reported(8.75),),
+    32: (reported(7.51),),
+    44: (reported(7.17),),
+    56: (reported(6.97),),
+    110: (
+        reported(6.43, "He 2015, Table 6, best of five runs"),
+        reported(6.61, "He 2015, Table 6, mean of five runs, standard deviation 0.16"),
+    ),
+    1202: (reported(7.93),),
+}
+
+
+describe = partial(
+    Architecture, family="CIFAR ResNet", paper=PAPER, input_size=32, minimum_size=8, num_classes=10
+)
+PAPER_RECIPES = {110: WARM_RECIPE, 1202: WARM_RECIPE_1202}
+PLAIN_NOTES = {
+    20: "CIFAR ResNet-20 without its shortcuts; no deeper plain network trains better.",
+    110: "CIFAR ResNet-110 without its shortcuts; hardly trains: an error over 60 %, says the paper.",
+}
+RESNET_NOTES = {
+    110: "54 blocks in 1.7 M parameters; starts at a tenth of its learning rate.",
+    1202: "600 blocks; trains without difficulty and yet tests worse than 110 layers.",
+}
+
+ARCHITECTURES = (
+    *(
+        describe(
+            key=f"cifar_resnet{depth}",
+            name=f"CIFAR ResNet-{depth}",
+            network=partial(build_cifar_resnet, depth),
+            published=PUBLISHED[depth],
+            recipes={"paper": PAPER_RECIPES.get(depth, PAPER_RECIPE), "modern": modern(0.1), "quick": QUICK},
+            depth=depth,
+            options={"shortcut": ("A", "B")},
+            note=RESNET_NOTES.get(
+                depth, f"{depth // 2 - 1} blocks of two 3x3 convolutions, 16 to 64 channels wide."
+            ),
+        )
+        for depth in (20, 32, 44, 56, 110, 1202)
+    ),
+    *(
+        describe(
+            key=f"cifar_plain{depth}",
+            name=f"CIFAR Plain-{depth}",
+            network=partial(build_cifar_plain, depth),
+            published=(),  # the paper shows curves alone
+            recipes={"paper": PAPER_RECIPE, "modern": modern(0.1), "quick": QUICK},
+            depth=depth,
+            note=PLAIN_NOTES.get(depth, f"CIFAR ResNet-{depth} without its shortcuts; deeper trains worse."),
+        )
+        for depth in (20, 32, 44, 56, 110)
+    ),
+)
