@@ -69,7 +69,7 @@ def test_the_twin_gives_the_same_logits(key):
     architecture = TWINS[key]
     theirs = twin_of(architecture, 7)
     images = draw_images(architecture)
-    ours = randomise(architecture.build(7, **architecture.twin.options), images)
+    ours = randomise(architecture.build(7, len(images[0, 0]), **architecture.twin.options), images)
     state = to_twin(architecture, ours.state_dict())
     theirs.load_state_dict(state, assign=True)
     assert_same_logits(ours, theirs, images)
@@ -84,7 +84,7 @@ def test_published_weights_see_what_torchvision_shows_them(key):
     architecture = TWINS[key]
     theirs = get_model(architecture.twin.name, weights=None, init_weights=False, transform_input=True).eval()
     images = draw_images(architecture)
-    ours = randomise(architecture.build(1000, **architecture.twin.options), images)
+    ours = randomise(architecture.build(1000, len(images[0, 0]), **architecture.twin.options), images)
     theirs.load_state_dict(to_twin(architecture, ours.state_dict()), assign=True)
     assert_same_logits(nn.Sequential(Rescale(), ours), theirs, images)
 
