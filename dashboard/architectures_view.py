@@ -1,154 +1,102 @@
-"""The Architectures page's parts: the table of networks, and one network layer by layer."""
+"""The Architectures page's frame: its sections, and which of them is shown."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue, charts, formatting, palette
+from dashboard import catalogue, gallery
 from dashboard.address import Field, between, keep, one_of, restore
-from dashboard.architecture_rows import MEASURED, layer_rows, measured, network_rows
-from dashboard.errors import show_problem
-from dashboard.forms import option_fields, option_key, size_problem
-from dashboard.workplace import open_store
-from tracking.comparison import best_per_architecture
+from dashboard.forms import option_fields
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture
-    from lightning_modules.ledger import Ledger
 
 SIZES = (8, 1024)
 CLASSES = (2, 100_000)
 
+Fields = Mapping[str, Field]
 
-def show_networks() -> None:
-    """Set all networks side by side, as in their papers: 1000 classes, the paper's image size."""
-    error = st.column_config.NumberColumn(format="%.2f %%")
-    st.dataframe(
-        network_rows(
-            catalogue.architectures(),
-            catalogue.costs("parameters"),
-            catalogue.costs("macs"),
-            measured(best_per_architecture(open_store())),
-        ),
-        hide_index=True,
-        column_config={
-            "Network": st.column_config.TextColumn(pinned=True),
-            "Year": st.column_config.NumberColumn(format="%d"),
-            "Paper": st.column_config.LinkColumn(display_text=r"#(.*)$"),
-            "Parameters": st.column_config.NumberColumn(format="localized"),
-            "MACs": st.column_config.NumberColumn(format="localized"),
-            MEASURED: st.column_config.TextColumn(
-                help="The lowest val error of the runs in this store, with the images it was measured on. "
-                "Only a run on ImageNet can be set against a published error."
-            ),
-            "Published top-1": error,
-            "Published top-5": error,
-        },
-        placeholder=formatting.NOTHING,
-        alt="All networks with year, parameters, MACs, errors measured here and published errors",
+
+def choose_section() -> str:
+    """Ask what to look at; the answer is part of the address."""
+    section = st.segmented_control(
+        "Section", list(SECTIONS), required=True, key="section", label_visibility="collapsed", wrap=True
     )
+    return section or GALLERY
 
 
-def choose_network() -> "tuple[Architecture, Ledger]":
-    """Ask for a network, an image size and a number of classes; count it."""
-    architectures = catalogue.architectures()
-    fields = network_fields(architectures)
+def show_section(section: str) -> None:
+    """Show a section of the page and keep in the address what was chosen in it."""
+    SECTIONS[section](network_fields(catalogue.architectures()))
+
+
+def restore_fields() -> str | None:
+    """Give the page's fields their values; give the key of the network that is open, if one is."""
+    fields = network_fields(catalogue.architectures())
     restore(fields)
-    with st.container(horizontal=True, gap="medium"):
-        key = st.selectbox(
-            "Network",
-            list(architectures),
-            format_func=lambda key: architectures[key].name,
-            key="network",
-            width=240,
-        )
-        architecture = architectures[key]
-        placeholder = f"{architecture.input_size}, the paper's"
-        image_size = st.number_input(
-            "Image size, px", *SIZES, None, placeholder=placeholder, width=180, key="size"
-        )
-        num_classes = st.number_input("Classes", *CLASSES, width=140, key="classes")
-        options = {
-            name: st.segmented_control(
-                formatting.metric_name(name).capitalize(),
-                list(allowed),
-                required=True,
-                key=option_key(key, name),
-            )
-            or allowed[0]
-            for name, allowed in architecture.options.items()
-        }
-    keep(fields)
-    if problem := size_problem(image_size or architecture.input_size, [architecture]):
-        show_problem(problem)
-        st.stop()
-    return architecture, catalogue.ledger(key, num_classes, image_size, options)
+    key: str | None = st.session_state["network"]
+    return key
 
 
 def network_fields(architectures: "Mapping[str, Architecture]") -> dict[str, Field]:
-    """Name the fields that choose a network."""
+    """Name the fields of the page's frame, of the gallery and of an open network."""
     return {
-        "network": Field(next(iter(architectures)), one_of(architectures)),
+        "section": Field(GALLERY, one_of(SECTIONS)),
+        "network": Field(None, one_of(architectures)),
+        **gallery.gallery_fields(architectures),
         "size": Field(None, between(*SIZES)),
-        "classes": Field(1000, between(*CLASSES)),
+        "classes": Field(None, between(*CLASSES)),
         **option_fields(architectures),
     }
 
 
-def show_about(architecture: "Architecture", ledger: "Ledger") -> None:
-    """Show where the network comes from and what it costs in all."""
-    paper = architecture.paper
-    st.markdown(f"[{paper.title}]({paper.url}), {paper.authors}, {paper.venue}. {architecture.note}")
-    figures = {
-        "Parameters": formatting.exact_count(ledger.parameters),
-        "MACs for one image": formatting.exact_count(ledger.macs),
-        "Layers with weights": str(sum(layer.parameters > 0 for layer in ledger.layers)),
-    }
-    if ledger.parameters_with_auxiliary != ledger.parameters:
-        figures["With auxiliary heads"] = formatting.exact_count(ledger.parameters_with_auxiliary)
-    with st.container(horizontal=True, gap="medium"):
-        for label, value in figures.items():
-            st.metric(label, value, width=200)
+def _show_gallery(fields: Fields) -> None:
+    found = gallery.choose(catalogue.architectures())
+    keep(fields)
+    gallery.show_cards(found)
 
 
-def show_layers(architecture: "Architecture", ledger: "Ledger") -> None:
-    """Show where parameters and MACs are: a bar for each stage, a row for each layer."""
-    colour = palette.pick_colours([architecture.key])[architecture.key]
-    for column, (cost, title) in zip(
-        st.columns(2, gap="medium"), (("parameters", "Parameters"), ("macs", "MACs")), strict=True
-    ):
-        with column:
-            stages = [stage for stage in ledger.stages if getattr(stage, cost)]
-            counts = [getattr(stage, cost) for stage in stages]
-            figure = charts.layer_bars([stage.name for stage in stages], counts, colour, title)
-            st.plotly_chart(figure, key=f"stages-{cost}", config=dict(charts.CONFIG), alt=f"{title} by stage")
-    st.dataframe(
-        layer_rows(ledger),
-        hide_index=True,
-        column_config=LAYER_COLUMNS,
-        height=520 if len(ledger.layers) > 13 else "content",
-        alt="Parameters by layer",
-    )
+def _show_table(fields: Fields) -> None:
+    found = gallery.choose(catalogue.architectures())
+    keep(fields)
+    if found:
+        gallery.show_table(found)
 
 
-LAYER_COLUMNS = {
-    "Parameters": st.column_config.NumberColumn(format="localized"),
-    "MACs": st.column_config.NumberColumn(format="localized"),
-    "Share of parameters": st.column_config.ProgressColumn(format="%.1f %%", min_value=0, max_value=100),
+def _show_side_by_side(fields: Fields) -> None:
+    from dashboard.side_by_side import show_side_by_side
+
+    show_side_by_side(fields)
+
+
+def _show_error_figure(fields: Fields) -> None:
+    from dashboard.error_figure import show_error_figure
+
+    show_error_figure(fields)
+
+
+def _show_claims(fields: Fields) -> None:
+    from dashboard.claims import show_claims
+
+    keep(fields)
+    show_claims()
+
+
+def _show_history(fields: Fields) -> None:
+    from dashboard.history import show_history
+
+    keep(fields)
+    show_history()
+
+
+GALLERY = "Gallery"
+# Each imports what it needs when it is chosen: the first view of the page waits for none of the others.
+SECTIONS: Mapping[str, Callable[[Fields], None]] = {
+    GALLERY: _show_gallery,
+    "Table": _show_table,
+    "Side by side": _show_side_by_side,
+    "Error and cost": _show_error_figure,
+    "Claims": _show_claims,
+    "History": _show_history,
 }
-
-
-def show_published(architecture: "Architecture") -> None:
-    """List the errors published for the network, each with protocol and source."""
-    rows = [
-        f"| {_unbroken(one.top1)} | {_unbroken(one.top5)} | {one.split} | {one.protocol} "
-        f"| {one.models} | {one.source} |"
-        for one in architecture.published
-    ]
-    head = "| Top-1 | Top-5 | Images | Protocol | Networks | Source |\n|--:|--:|:--|:--|--:|:--|"
-    st.markdown("\n".join([head, *rows]))
-
-
-def _unbroken(error: float | None) -> str:
-    return formatting.percent(error).replace(" ", "\u00a0")

@@ -1,26 +1,34 @@
 """What can be trained and on what. Imports torch, hence late: Home never waits for it."""
 
 import gc
+import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from dashboard import palette, thumbnail
+
 if TYPE_CHECKING:
+    from dashboard.network_parts import DrawnStage
     from datamodules.sources import Source
     from lightning_modules.architecture import Architecture
     from lightning_modules.ledger import Ledger
 
+LOG = logging.getLogger(__name__)
 # Long enough for the first page to reach the browser before torch takes the processor.
 HEAD_START_S = 1.5
+# What is measured in the background leaves the processor to the pages for this part of the time.
+REST = 0.5
 
 
 @lru_cache
 def warm_up() -> threading.Thread:
-    """Load the networks in the background, once for the process."""
+    """Load and measure the networks in the background, once for the process."""
     thread = threading.Thread(target=_load_after, args=(HEAD_START_S,), name="warm-up", daemon=True)
     thread.start()
     return thread
@@ -50,12 +58,62 @@ def ledger(key: str, num_classes: int | None, image_size: int | None, options: M
     _wait()
     from lightning_modules.ledger import measure
 
-    return measure(key, num_classes=num_classes, image_size=image_size, **options)
+    return measure(key, num_classes=num_classes, image_size=image_size, **_chosen(key, options))
 
 
-def costs(cost: str) -> dict[str, int]:
-    """Give every network's `parameters` or `macs` as in its paper: the paper's classes and image size."""
-    return {key: getattr(ledger(key, None, None, {}), cost) for key in architectures()}
+def structure(
+    key: str, num_classes: int | None, image_size: int | None, options: Mapping[str, str]
+) -> "tuple[DrawnStage, ...]":
+    """Find the stages and parts a network is drawn from.
+
+    Raises:
+        ValueError: the image is too small for the network.
+    """
+    _wait()
+    return _structure(key, num_classes, image_size, tuple(_chosen(key, options).items()))
+
+
+def costs(cost: str) -> Mapping[str, int]:
+    """Give every network's `parameters` or `macs` as in its paper, each measured when it is asked for."""
+    return _Costs(cost)
+
+
+def silhouettes() -> Mapping[str, str]:
+    """Give the small drawings of the networks that were measured so far, by key; the others follow."""
+    warm_up()
+    return dict(_silhouettes)
+
+
+class _Costs(Mapping[str, int]):
+    def __init__(self, cost: str) -> None:
+        self.cost = cost
+
+    def __getitem__(self, key: str) -> int:
+        if key not in architectures():
+            raise KeyError(key)
+        return int(getattr(ledger(key, None, None, {}), self.cost))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(architectures())
+
+    def __len__(self) -> int:
+        return len(architectures())
+
+
+def _chosen(key: str, options: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what is at its default, so that nothing is measured twice."""
+    allowed = architectures()[key].options
+    return {name: value for name, value in options.items() if value != allowed.get(name, (None,))[0]}
+
+
+@lru_cache(maxsize=256)
+def _structure(
+    key: str, num_classes: int | None, image_size: int | None, options: tuple[tuple[str, str], ...]
+) -> "tuple[DrawnStage, ...]":
+    from dashboard.structure import read_structure
+
+    counted = ledger(key, num_classes, image_size, dict(options))
+    return read_structure(architectures()[key], counted, num_classes, image_size, **dict(options))
 
 
 def _wait() -> None:
@@ -66,22 +124,39 @@ def _wait() -> None:
 
 _loading = threading.Lock()
 _loaded = threading.Event()
+_silhouettes: dict[str, str] = {}
 
 
 def _load_after(seconds: float) -> None:
     time.sleep(seconds)
     with _loading:
         _load()
+    networks = architectures()
+    # What everybody asks for comes first, the deepest last.
+    for key in sorted(networks, key=lambda key: (key not in palette.FIRST_PICK, networks[key].depth)):
+        started = time.monotonic()
+        _silhouettes[key] = _draw_silhouette(key)
+        time.sleep(REST * (time.monotonic() - started))
+    gc.collect()
+    gc.freeze()
+
+
+def _draw_silhouette(key: str) -> str:
+    try:
+        return thumbnail.thumbnail(structure(key, None, None, {}))
+    except Exception:
+        # The network's own page will say so; the others are still to be measured.
+        LOG.exception("%s cannot be measured", key)
+        return ""
 
 
 def _load() -> None:
     if _loaded.is_set():
         return
-    import lightning_modules.ledger
     from lightning_modules import registry
 
-    for key in registry.architectures():
-        lightning_modules.ledger.measure(key, num_classes=None, image_size=None)
+    import_module("dashboard.structure")
+    registry.architectures()
     # What was just imported lives as long as the process: no need to look through it after every rerun.
     gc.freeze()
     _loaded.set()

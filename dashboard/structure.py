@@ -53,13 +53,37 @@ def _drawn_stages(
     ledger: Ledger, series: Series, auxiliary: Sequence[tuple[str, Series]]
 ) -> Iterator[DrawnStage]:
     by_stage = {name: tuple(parts) for name, parts in groupby(series, key=_stage_of)}
+    heads = dict(auxiliary)
+    waiting: list[DrawnStage] = []
     for stage in ledger.stages:
-        yield DrawnStage(stage.name, stage.output_shape, fold(by_stage.get(stage.name, ())))
-        for after, parts in auxiliary:
-            if after == stage.name and parts:
-                last = parts[-1]
-                shape = (last.channels,) if isinstance(last, Box) else ()
-                yield DrawnStage(_stage_of(parts[0]), shape, fold(parts), auxiliary=True)
+        drawn = DrawnStage(stage.name, stage.output_shape, fold(by_stage.get(stage.name, ())))
+        if waiting and not _can_merge(waiting[-1], drawn):
+            yield merge_stages(waiting)
+            waiting = []
+        waiting.append(drawn)
+        if head := heads.get(stage.name):
+            yield merge_stages(waiting)
+            waiting = []
+            yield DrawnStage(
+                _stage_of(head[0]), (next(boxes(head[-1:])).channels,), fold(head), auxiliary=True
+            )
+    yield merge_stages(waiting)
+
+
+def _can_merge(stage: DrawnStage, other: DrawnStage) -> bool:
+    """Whether two stages are drawn as one repeated block; single layers keep their own names."""
+    is_block = any(isinstance(part, Parallel) for repeated in stage.parts for part in repeated.parts)
+    return is_block and (stage.parts, stage.output_shape) == (other.parts, other.output_shape)
+
+
+def merge_stages(stages: Sequence[DrawnStage]) -> DrawnStage:
+    """Draw stages that are alike once, under the names of all of them."""
+    first, *others = stages
+    if not others:
+        return first
+    name = f"{first.name}, {others[0].name}" if len(others) == 1 else f"{first.name} to {others[-1].name}"
+    parts = tuple(part for repeated in first.parts for part in repeated.parts * repeated.count)
+    return replace(first, name=name, parts=fold(parts * len(stages)))
 
 
 class _Tracer(fx.Tracer):
@@ -147,7 +171,7 @@ def describe(module: nn.Module, kind: str, shape: tuple[int, ...], stage: str) -
         label = f"{'max' if isinstance(module, nn.MaxPool2d) else 'avg'} {_by(module.kernel_size)}"
         stride = _largest(module.stride)
     elif isinstance(module, nn.AdaptiveAvgPool2d):
-        label = "avg all"
+        label = "avg all" if shape[-1] == 1 or len(shape) == 1 else f"avg to {_by(shape[1:])}"
     elif isinstance(module, nn.Linear):
         label = "linear"
     return Box(kind, label, shape[0], shape[1] if len(shape) > 1 else 1, stride, groups, stage=stage)

@@ -11,6 +11,7 @@ AXIS = 26.0  # below the middle: arcs need room above
 GAP = 1.6
 # So often is drawn at most what repeats: deep networks are longer, but fit.
 MOST_REPEATS = 4
+LARGEST_SCALE = 2.4
 Draw = Callable[[float], str]
 
 
@@ -24,7 +25,7 @@ def thumbnail(stages: Sequence[DrawnStage]) -> str:
                 width, draw = _mark(part)
                 marks.append((place, draw))
                 place += width + GAP
-    scale = min(1.0, WIDTH / max(place, 1.0))
+    scale = min(LARGEST_SCALE, WIDTH / max(place, 1.0))
     drawn = "".join(f'<g transform="translate({x * scale:.1f})">{draw(scale)}</g>' for x, draw in marks)
     view = f"0 {-AXIS:.0f} {WIDTH:.0f} {HEIGHT:.0f}"
     return f'<svg class="thumbnail" viewBox="{view}" aria-hidden="true">{drawn}</svg>'

@@ -1,28 +1,28 @@
-"""Architectures: the networks as in their papers, and one of them layer by layer."""
+"""Architectures: the networks as in their papers, all at a glance or one of them layer by layer."""
 
 import streamlit as st
 
-from dashboard.architectures_view import (
-    choose_network,
-    show_about,
-    show_layers,
-    show_networks,
-    show_published,
-)
+from dashboard.architectures_view import choose_section, restore_fields, show_section
+from dashboard.network_view import choose_network, show_about, show_drawing, show_layers, show_published
 
 TITLE = "Architectures"
 ICON = ":material/account_tree:"
 ORDER = 5
 
+if restore_fields():
+    architecture, ledger, stages = choose_network()
+    show_about(architecture, ledger)
+    st.subheader("From the image to the classes", anchor=False)
+    show_drawing(architecture, stages)
+    st.subheader("Layer by layer", anchor=False)
+    show_layers(architecture, ledger)
+    st.subheader("Published errors", anchor=False)
+    show_published(architecture)
+    st.stop()
+
 st.title("Architectures", anchor=False)
 st.caption(
-    "Counted here at 1,000 classes and the paper's image size. Published errors are those of ImageNet; "
-    "what was measured here names its own images."
+    "Counted here at the paper's number of classes and image size. Published errors are those of the images "
+    "the paper is about; what was measured here names its own images."
 )
-show_networks()
-st.subheader("Layer by layer", anchor=False)
-architecture, ledger = choose_network()
-show_about(architecture, ledger)
-show_layers(architecture, ledger)
-st.subheader("Published errors", anchor=False)
-show_published(architecture)
+show_section(choose_section())

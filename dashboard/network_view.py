@@ -1,0 +1,178 @@
+"""One network opened: its paper, what it costs, its drawing, its ledger, its published errors."""
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard import catalogue, charts, drawing, formatting, gallery, palette
+from dashboard.address import keep
+from dashboard.architecture_rows import FLOAT32_BYTES, layer_rows
+from dashboard.architectures_view import CLASSES, SIZES, network_fields
+from dashboard.errors import show_problem
+from dashboard.forms import option_key, size_problem
+
+if TYPE_CHECKING:
+    from dashboard.network_parts import DrawnStage
+    from lightning_modules.architecture import Architecture
+    from lightning_modules.ledger import Ledger
+
+TO_TOP = "<script>document.querySelector('[data-testid=\"stMain\"]').scrollTo(0, 0)</script>"
+LONG_TABLE = 13
+
+
+def choose_network() -> "tuple[Architecture, Ledger, tuple[DrawnStage, ...]]":
+    """Ask for a network, an image size and a number of classes; measure it."""
+    architectures = catalogue.architectures()
+    st.button(
+        "All networks",
+        icon=":material/arrow_back:",
+        type="tertiary",
+        on_click=gallery.open_network,
+        args=(None,),
+    )
+    with st.container(horizontal=True, gap="medium"):
+        key = st.selectbox(
+            "Network",
+            list(architectures),
+            format_func=lambda key: architectures[key].name,
+            key="network",
+            width=240,
+        )
+        architecture = architectures[key]
+        image_size = st.number_input(
+            "Image size, px",
+            *SIZES,
+            None,
+            placeholder=f"{architecture.input_size}, the paper's",
+            width=180,
+            key="size",
+        )
+        num_classes = st.number_input(
+            "Classes",
+            *CLASSES,
+            None,
+            placeholder=f"{architecture.num_classes}, the paper's",
+            width=180,
+            key="classes",
+        )
+        options = {
+            name: st.segmented_control(
+                formatting.metric_name(name).capitalize(),
+                list(allowed),
+                required=True,
+                key=option_key(key, name),
+            )
+            or allowed[0]
+            for name, allowed in architecture.options.items()
+        }
+    keep(network_fields(architectures))
+    if problem := size_problem(image_size or architecture.input_size, [architecture]):
+        show_problem(problem)
+        st.stop()
+    chosen = (key, num_classes, image_size, options)
+    return architecture, catalogue.ledger(*chosen), catalogue.structure(*chosen)
+
+
+def show_about(architecture: "Architecture", ledger: "Ledger") -> None:
+    """Show where the network comes from, what it costs in all, and what others made of it."""
+    paper = architecture.paper
+    st.title(architecture.name, anchor=False)
+    st.markdown(f"[{paper.title}]({paper.url}), {paper.authors}, {paper.venue}. {architecture.note}")
+    with st.container(horizontal=True, gap="medium"):
+        for label, (value, hint) in figures(architecture, ledger).items():
+            st.metric(label, value, width=170, help=hint)
+    if architecture.differences:
+        lines = "\n".join(f"- {difference}" for difference in architecture.differences)
+        st.markdown(f"**In torchvision and Keras**\n{lines}")
+
+
+def figures(architecture: "Architecture", ledger: "Ledger") -> dict[str, tuple[str, str | None]]:
+    """Name what the network costs, each with a hint where it needs one."""
+    keras = f"Keras counts {architecture.keras_depth}, normalisation and activations included. "
+    found: dict[str, tuple[str, str | None]] = {
+        "Year": (str(architecture.year), None),
+        "Depth": (
+            formatting.plural(architecture.depth, "layer"),
+            f"{keras if architecture.keras_depth else ''}Layers with weights on the longest path.",
+        ),
+        "Parameters": (formatting.exact_count(ledger.parameters), None),
+        "Weights": (formatting.size(ledger.parameters * FLOAT32_BYTES), "In float32."),
+        "MACs for one image": (formatting.exact_count(ledger.macs), None),
+        "Activations in training": (
+            formatting.size(ledger.activation_bytes()),
+            "What waits for the backward pass, for one image in float32.",
+        ),
+    }
+    if architecture.keras_depth:
+        found["Depth in Keras"] = (str(architecture.keras_depth), keras)
+    if ledger.parameters_with_auxiliary != ledger.parameters:
+        with_heads = formatting.exact_count(ledger.parameters_with_auxiliary)
+        found["With auxiliary heads"] = (
+            with_heads,
+            "Parameters that train; the heads are dropped afterwards.",
+        )
+    return found
+
+
+def show_drawing(architecture: "Architecture", stages: "tuple[DrawnStage, ...]") -> None:
+    """Draw the network."""
+    st.markdown(drawing.draw(architecture.name, stages), unsafe_allow_html=True)
+    st.markdown(drawing.legend(stages), unsafe_allow_html=True)
+
+
+def show_layers(architecture: "Architecture", ledger: "Ledger") -> None:
+    """Show where parameters and MACs are: a bar for each stage, a row for each layer."""
+    colour = palette.pick_colours([architecture.key])[architecture.key]
+    for column, (cost, title) in zip(
+        st.columns(2, gap="medium"), (("parameters", "Parameters"), ("macs", "MACs")), strict=True
+    ):
+        with column:
+            stages = [stage for stage in ledger.stages if getattr(stage, cost)]
+            counts = [getattr(stage, cost) for stage in stages]
+            figure = charts.layer_bars([stage.name for stage in stages], counts, colour, title)
+            st.plotly_chart(figure, key=f"stages-{cost}", config=dict(charts.CONFIG), alt=f"{title} by stage")
+    rows = layer_rows(ledger)
+    st.dataframe(
+        rows,
+        hide_index=True,
+        column_config=LAYER_COLUMNS,
+        height=520 if len(rows) > LONG_TABLE else "content",
+        placeholder=formatting.NOTHING,
+        alt="Parameters by layer",
+    )
+
+
+LAYER_COLUMNS = {
+    "Layer": st.column_config.TextColumn(pinned=True),
+    "Parameters": st.column_config.NumberColumn(format="localized"),
+    "MACs": st.column_config.NumberColumn(format="localized"),
+    "Share of parameters": st.column_config.ProgressColumn(format="%.1f %%", min_value=0, max_value=100),
+    "Activations, MB": st.column_config.NumberColumn(
+        format="%.2f", help="Kept for the backward pass of one image in float32"
+    ),
+    "Receptive field, px": st.column_config.NumberColumn(
+        help="Pixels of the image, along one side, that one value of the output can depend on"
+    ),
+    "Stride, px": st.column_config.NumberColumn(help="Pixels of the image between neighbours of the output"),
+    "Units": st.column_config.NumberColumn(
+        format="localized", help="Outputs of convolutions and linear layers"
+    ),
+}
+
+
+def show_published(architecture: "Architecture") -> None:
+    """List the errors published for the network, each with protocol and source."""
+    if not architecture.published:
+        st.caption("No error of this network was published.")
+        return
+    rows = [
+        f"| {_unbroken(one.top1)} | {_unbroken(one.top5)} | {one.split} | {one.protocol} "
+        f"| {one.models} | {one.source} |"
+        for one in architecture.published
+    ]
+    head = "| Top-1 | Top-5 | Images | Protocol | Networks | Source |\n|--:|--:|:--|:--|--:|:--|"
+    st.markdown("\n".join([head, *rows]))
+
+
+def _unbroken(error: float | None) -> str:
+    return formatting.percent(error).replace(" ", "\u00a0")
