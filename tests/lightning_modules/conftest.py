@@ -57,14 +57,20 @@ def facts(architecture: Architecture) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def network(architecture: Architecture) -> nn.Module:
-    """A real one for 10 classes at 64 pixels. Shared: set its mode, leave its weights alone."""
+def size(architecture: Architecture) -> int:
+    """Small images that the network takes: 64 pixels, its own size if that is less, its least if more."""
+    return max(min(64, architecture.input_size), architecture.minimum_size)
+
+
+@pytest.fixture(scope="session")
+def network(architecture: Architecture, size: int) -> nn.Module:
+    """A real one for 10 classes and small images. Shared: set its mode, leave its weights alone."""
     torch.manual_seed(0)
-    return architecture.build(10, 64)
+    return architecture.build(10, size)
 
 
 @pytest.fixture(scope="session")
 def full_size(architecture: Architecture) -> nn.Module:
-    """One for 1000 classes at the paper's size, without numbers in it."""
+    """One for the paper's classes and size, without numbers in it."""
     with torch.device("meta"):
         return architecture.build()

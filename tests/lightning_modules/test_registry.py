@@ -103,16 +103,16 @@ def test_an_unknown_recipe_lists_the_known(architecture):
     with pytest.raises(ValueError, match=re.escape(message)):
         architecture.get_recipe("slow")
     with pytest.raises(ValueError, match=re.escape(message)):
-        ImageClassifier(architecture.key, 10, 64, recipe="slow")
+        ImageClassifier(architecture.key, 10, architecture.input_size, recipe="slow")
 
 
 def test_an_unknown_option_lists_the_known(architecture):
     names = ", ".join(architecture.options) or "none"
     message = f"{architecture.name} has no option 'colour'; its options: {names}."
     builds = (
-        lambda: architecture.build(10, 64, colour="red"),
-        lambda: measure(architecture.key, 10, 64, colour="red"),
-        lambda: ImageClassifier(architecture.key, 10, 64, options={"colour": "red"}),
+        lambda: architecture.build(10, None, colour="red"),
+        lambda: measure(architecture.key, 10, None, colour="red"),
+        lambda: ImageClassifier(architecture.key, 10, architecture.input_size, options={"colour": "red"}),
     )
     for build in builds:
         with pytest.raises(ValueError, match=re.escape(message)):
@@ -123,7 +123,7 @@ def test_an_unknown_value_lists_the_known(architecture):
     for name, values in architecture.options.items():
         message = f"{name} of {architecture.name} cannot be 'odd'; choose one of: {', '.join(values)}."
         with pytest.raises(ValueError, match=re.escape(message)):
-            architecture.build(10, 64, **{name: "odd"})
+            architecture.build(10, None, **{name: "odd"})
 
 
 def test_options_have_defaults(architecture):
@@ -132,15 +132,15 @@ def test_options_have_defaults(architecture):
     for name, values in architecture.options.items():
         for value in values:
             assert architecture.check_options({name: value}) == defaults | {name: value}
-            assert measure(architecture.key, 10, 64, **{name: value}).parameters
+            assert measure(architecture.key, 10, None, **{name: value}).parameters
 
 
 @pytest.mark.parametrize("num_classes", [1, 0, -1])
 def test_too_few_classes(architecture, num_classes):
     with pytest.raises(ValueError, match=f"num_classes is {num_classes}; a classifier needs 2 or more"):
-        architecture.build(num_classes, 64)
+        architecture.build(num_classes)
     with pytest.raises(ValueError, match=f"num_classes is {num_classes}"):
-        measure(architecture.key, num_classes, 64)
+        measure(architecture.key, num_classes)
 
 
 @pytest.fixture
