@@ -10,7 +10,8 @@ Deviations:
     - Table 1 of the paper differs from the network its authors released: other widths and strides in the
       first convolutions, one pool less, and three equal modules at 35 x 35. The released one is built, as
       by everybody else; the table's has no known weights and other counts.
-    - Batch normalisation has TensorFlow's epsilon of 1e-3. Ported weights were trained with it, not torch's 1e-5.
+    - Batch normalisation has TensorFlow's epsilon of 1e-3, which ported weights were trained with;
+      torch's default is 1e-5.
     - The average pools inside modules count the zeros of the padding, as in torchvision; TensorFlow and
       Keras divide by the pixels there are, so that ported weights differ at the border.
     - The paper gives no initialisation. Weights come from a normal distribution of deviation 0.1, and of
