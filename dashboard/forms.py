@@ -83,6 +83,18 @@ def network_label(architecture: "Architecture", parameters: int) -> str:
     return f"{architecture.name} :gray[:small[{architecture.year} · {formatting.short_count(parameters)}]]"
 
 
+def other_networks(architectures: "Mapping[str, Architecture]", known: Collection[str]) -> list[str]:
+    """List the networks that are not well known, family by family."""
+    families = list(dict.fromkeys(one.family for one in architectures.values()))
+    others = [key for key in architectures if key not in known]
+    return sorted(others, key=lambda key: families.index(architectures[key].family))
+
+
+def change_choice(before: Sequence[str], chosen: Sequence[str]) -> list[str]:
+    """Keep the order of a choice that changed: what is new comes last."""
+    return [*(key for key in before if key in chosen), *(key for key in chosen if key not in before)]
+
+
 def networks_problem(networks: Sequence[str]) -> str:
     """Say what is wrong with the choice of networks, nothing when it can work."""
     return "" if networks else "Choose at least one network."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue, formatting, forms
+from dashboard import catalogue, formatting, forms, palette
 from dashboard.address import keep, restore
 from dashboard.errors import show_problem
 from dashboard.launching import Found, look_at_images
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture
 
 Chosen = Mapping[str, "Architecture"]
+
+# The widgets that together hold the field `networks`.
+KNOWN, OTHERS = "networks.known", "networks.others"
 
 
 @dataclass(frozen=True)
@@ -62,19 +65,46 @@ def show_fields() -> Form:
 
 
 def _show_networks(architectures: Chosen) -> "tuple[Chosen, str]":
+    """Ask for networks: the well known are a click each, the others are searched for."""
+    known = [key for key in palette.FIRST_PICK if key in architectures]
+    others = forms.other_networks(architectures, known)
     parameters = catalogue.costs("parameters")
-    networks = st.pills(
+    networks = st.session_state["networks"]
+    _show_only(KNOWN, [key for key in networks if key in known])
+    _show_only(OTHERS, [key for key in networks if key not in known])
+    st.pills(
         "Networks to train, one job each",
-        list(architectures),
+        known,
         selection_mode="multi",
         format_func=lambda key: forms.network_label(architectures[key], parameters[key]),
-        key="networks",
+        key=KNOWN,
+        on_change=_take_networks,
         label_visibility="collapsed",
         wrap=True,
+    )
+    st.multiselect(
+        "More networks to train",
+        others,
+        format_func=lambda key: f"{architectures[key].name}, {architectures[key].year}",
+        key=OTHERS,
+        on_change=_take_networks,
+        placeholder=f"{len(others)} more: open the list, or type a name or a year",
+        label_visibility="collapsed",
     )
     problem = forms.networks_problem(networks)
     show_problem(problem)
     return {key: architectures[key] for key in networks}, problem
+
+
+def _show_only(widget: str, networks: list[str]) -> None:
+    if st.session_state.get(widget) != networks:
+        st.session_state[widget] = networks
+
+
+def _take_networks() -> None:
+    """Make one choice of both widgets: the field of the address."""
+    chosen = [*st.session_state[KNOWN], *st.session_state[OTHERS]]
+    st.session_state["networks"] = forms.change_choice(st.session_state["networks"], chosen)
 
 
 def _show_source() -> tuple[str, str | None, Found]:

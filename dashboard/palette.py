@@ -35,15 +35,20 @@ def in_order(architectures: Iterable[str]) -> list[str]:
 def pick_colours(architectures: Iterable[str]) -> dict[str, str]:
     """Give each architecture its colour: the same one every time, and no two alike while there are enough.
 
+    Nine have a colour of their own; up to 27 differ at least in its shade.
+
     Args:
         architectures: keys, repetitions allowed.
     """
-    picked: dict[str, int] = {}
+    uses = [0] * len(COLOURS)
+    picked: dict[str, str] = {}
     for key in in_order(architectures):
         wish = FIRST_PICK.get(key, zlib.crc32(key.encode()) % len(COLOURS))
-        free = [(wish + shift) % len(COLOURS) for shift in range(len(COLOURS))]
-        picked[key] = next((index for index in free if index not in picked.values()), wish)
-    return {key: COLOURS[index] for key, index in picked.items()}
+        order = [(wish + shift) % len(COLOURS) for shift in range(len(COLOURS))]
+        index = min(order, key=uses.__getitem__)
+        picked[key] = shade(COLOURS[index], uses[index])
+        uses[index] += 1
+    return picked
 
 
 def shade(colour: str, place: int) -> str:

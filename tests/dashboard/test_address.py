@@ -86,7 +86,7 @@ def test_a_page_as_it_comes_has_a_bare_address(page: str, empty_store: Store, op
 def test_what_is_typed_survives_a_visit_elsewhere(empty_store: Store, open_page: OpenPage) -> None:
     app = open_page("launch")
     app.number_input(key="epochs").set_value(7).run()
-    choose(app, "networks", ["vgg16", "resnet50"])
+    choose(app, "networks.known", ["vgg16", "resnet50"])
     assert address(app) == {"networks": ["vgg16", "resnet50"], "epochs": ["7"]}
     open_page("architectures", app)
     assert address(app) == {}
@@ -98,9 +98,9 @@ def test_what_is_typed_survives_a_visit_elsewhere(empty_store: Store, open_page:
 def test_what_is_typed_survives_while_it_is_hidden(empty_store: Store, open_page: OpenPage) -> None:
     app = open_page("launch", source="folder", root="/somewhere", networks="resnet50", **OPTION)
     choose(app, "source", "digits")
-    choose(app, "networks", ["vgg16"])
+    choose(app, "networks.known", ["vgg16"])
     assert not app.text_input
-    choose(app, "networks", ["resnet50"])
+    choose(app, "networks.known", ["resnet50"])
     choose(app, "source", "folder")
     assert app.text_input(key="root").value == "/somewhere"
     assert app.session_state["resnet50.stride_on"] == "3x3"

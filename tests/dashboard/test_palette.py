@@ -30,16 +30,26 @@ def test_contrast_is_that_of_wcag() -> None:
     assert palette.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
 
-def test_networks_differ_and_keep_their_colour() -> None:
-    keys = list(catalogue.architectures())
-    together = palette.pick_colours(keys)
-    assert len(set(together.values())) == len(keys)
+def test_the_well_known_differ_and_keep_their_colour() -> None:
+    together = palette.pick_colours(catalogue.architectures())
+    assert len({together[key] for key in palette.FIRST_PICK}) == len(palette.FIRST_PICK)
     for key in palette.FIRST_PICK:
         assert palette.pick_colours([key])[key] == together[key]
 
 
-def test_more_networks_than_colours_still_get_one() -> None:
-    keys = [f"network{number}" for number in range(20)]
+@pytest.mark.parametrize("count", [9, 27])
+def test_networks_differ_while_there_are_shades(count: int) -> None:
+    keys = list(catalogue.architectures())[:count]
+    assert len(set(palette.pick_colours(keys).values())) == count
+
+
+def test_the_order_of_a_choice_does_not_change_its_colours() -> None:
+    keys = list(catalogue.architectures())
+    assert palette.pick_colours(keys) == palette.pick_colours(reversed(keys))
+
+
+def test_more_networks_than_shades_still_get_a_colour() -> None:
+    keys = [f"network{number}" for number in range(60)]
     assert set(palette.pick_colours(keys)) == set(keys)
 
 
