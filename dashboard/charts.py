@@ -98,22 +98,6 @@ def scatter(marks: Sequence[Mark], x_title: str, y_title: str, *, height: int = 
     return _figure(traces, x_title, y_title, height, x_axis, {"range": (0, tallest * 1.12 or 1.0)})
 
 
-def layer_bars(names: Sequence[str], counts: Sequence[int], colour: str, x_title: str) -> go.Figure:
-    """Draw one bar a layer, from the image (top) to the classes (bottom)."""
-    bars: Trace = {
-        "type": "bar",
-        "x": np.array(counts),
-        "y": list(names),
-        "orientation": "h",
-        "marker": {"color": colour},
-        "customdata": np.array(counts) * 100 / max(1, sum(counts)),
-        "hovertemplate": "<b>%{y}</b><br>%{x:,} (%{customdata:.1f} %)<extra></extra>",
-    }
-    height = max(220, 64 + 22 * len(names))
-    y_axis = {"autorange": "reversed", "showgrid": False}
-    return _figure([bars], x_title, "", height, {}, y_axis, bargap=0.25, showlegend=False)
-
-
 def text_places(marks: Sequence[Mark], height: int = 380) -> list[str]:
     """Place the text of each mark above it, or below where another mark is close above."""
     tallest = max((mark.y for mark in marks), default=1.0) or 1.0

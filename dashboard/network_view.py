@@ -4,18 +4,20 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue, charts, drawing, formatting, gallery, palette
+from dashboard import catalogue, drawing, formatting, gallery
 from dashboard.address import keep
 from dashboard.architecture_rows import FLOAT32_BYTES, layer_rows
 from dashboard.architectures_view import CLASSES, SIZES, network_fields
 from dashboard.errors import show_problem
 from dashboard.forms import option_key, size_problem
+from dashboard.stage_bars import stage_bars
 
 if TYPE_CHECKING:
     from dashboard.network_parts import DrawnStage
     from lightning_modules.architecture import Architecture
     from lightning_modules.ledger import Ledger
 
+# A card far down opens its network at the top.
 TO_TOP = "<script>document.querySelector('[data-testid=\"stMain\"]').scrollTo(0, 0)</script>"
 LONG_TABLE = 13
 
@@ -23,6 +25,7 @@ LONG_TABLE = 13
 def choose_network() -> "tuple[Architecture, Ledger, tuple[DrawnStage, ...]]":
     """Ask for a network, an image size and a number of classes; measure it."""
     architectures = catalogue.architectures()
+    st.html(TO_TOP, unsafe_allow_javascript=True)
     st.button(
         "All networks",
         icon=":material/arrow_back:",
@@ -120,17 +123,9 @@ def show_drawing(architecture: "Architecture", stages: "tuple[DrawnStage, ...]")
     st.markdown(drawing.legend(stages), unsafe_allow_html=True)
 
 
-def show_layers(architecture: "Architecture", ledger: "Ledger") -> None:
-    """Show where parameters and MACs are: a bar for each stage, a row for each layer."""
-    colour = palette.pick_colours([architecture.key])[architecture.key]
-    for column, (cost, title) in zip(
-        st.columns(2, gap="medium"), (("parameters", "Parameters"), ("macs", "MACs")), strict=True
-    ):
-        with column:
-            stages = [stage for stage in ledger.stages if getattr(stage, cost)]
-            counts = [getattr(stage, cost) for stage in stages]
-            figure = charts.layer_bars([stage.name for stage in stages], counts, colour, title)
-            st.plotly_chart(figure, key=f"stages-{cost}", config=dict(charts.CONFIG), alt=f"{title} by stage")
+def show_layers(ledger: "Ledger") -> None:
+    """Show where parameters, MACs and activations are: bars for each stage, a row for each layer."""
+    st.markdown(stage_bars(ledger), unsafe_allow_html=True)
     rows = layer_rows(ledger)
     st.dataframe(
         rows,

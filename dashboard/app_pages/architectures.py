@@ -15,7 +15,7 @@ if restore_fields():
     st.subheader("From the image to the classes", anchor=False)
     show_drawing(architecture, stages)
     st.subheader("Layer by layer", anchor=False)
-    show_layers(architecture, ledger)
+    show_layers(ledger)
     st.subheader("Published errors", anchor=False)
     show_published(architecture)
     st.stop()

@@ -90,10 +90,3 @@ def test_labels_that_would_collide_part() -> None:
     assert charts.text_places([mark("a", 100, 10.0), mark("b", 9000, 10.5)]) == ["top center"] * 2
     same = dataclasses.replace(close[1], y=10.0)
     assert sorted(charts.text_places([close[0], same])) == ["bottom center", "top center"]
-
-
-def test_bars_run_from_the_image_to_the_classes() -> None:
-    figure = charts.layer_bars(["conv1", "fc8"], [25, 75], "#1c7ed6", "Parameters")
-    assert figure.layout.yaxis.autorange == "reversed"
-    assert figure.data[0].customdata.tolist() == [25, 75]
-    assert charts.layer_bars([], [], "#1c7ed6", "Parameters").layout.height >= 200
