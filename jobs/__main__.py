@@ -111,6 +111,9 @@ def add_spec_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=JobSpec.seed, help="(%(default)s)")
     command.add_argument("--num_workers", type=int, help="processes that load data; chosen by default")
     command.add_argument(
+        "--weights", help="torchvision, a run or a checkpoint file to start from; from scratch by default"
+    )
+    command.add_argument(
         "--option", action="append", default=[], metavar="ARCHITECTURE.NAME=VALUE", help="may be repeated"
     )
 
@@ -137,7 +140,13 @@ def spec_from(options: argparse.Namespace) -> JobSpec:
         seed=options.seed,
         options=by_architecture,
         num_workers=options.num_workers,
+        weights=absolute(options.weights),
     )
+
+
+def absolute(weights: str | None) -> str | None:
+    """The same weights for a process that works in another folder."""
+    return str(Path(weights).absolute()) if weights and Path(weights).is_file() else weights
 
 
 def devices(text: str) -> int | str:

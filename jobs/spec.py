@@ -22,6 +22,7 @@ class JobSpec:
         devices: How many, or "auto" for all.
         options: Options of the networks by architecture, such as `{"resnet50": {"stride": "3x3"}}`.
         num_workers: Processes that load data; None lets the data module choose.
+        weights: "torchvision", a run or a checkpoint file to start from; None starts from scratch.
     """
 
     architectures: tuple[str, ...]
@@ -36,6 +37,7 @@ class JobSpec:
     seed: int = 0
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     num_workers: int | None = None
+    weights: str | None = None
 
     def configs(self) -> list[dict[str, Any]]:
         """The complete configuration of every job, in the order of the architectures.
@@ -66,6 +68,7 @@ class JobSpec:
             "--devices": self.devices,
             "--seed": self.seed,
             "--num_workers": self.num_workers,
+            "--weights": self.weights,
         }
         for name, value in values.items():
             if value is not None:
@@ -85,14 +88,17 @@ class JobSpec:
         trainer: dict[str, Any] = {"max_epochs": epochs, "accelerator": "auto", "devices": self.devices}
         if self.precision is not None:
             trainer["precision"] = self.precision
+        model: dict[str, Any] = {
+            "architecture": architecture,
+            "recipe": self.recipe,
+            "options": dict(self.options.get(architecture, {})),
+        }
+        if self.weights is not None:
+            model["weights"] = self.weights
         return {
             "seed_everything": self.seed,
             "trainer": trainer,
-            "model": {
-                "architecture": architecture,
-                "recipe": self.recipe,
-                "options": dict(self.options.get(architecture, {})),
-            },
+            "model": model,
             "data": {
                 "source": self.source,
                 "root": self.root,

@@ -11,7 +11,10 @@ from pytorch_lightning.cli import LightningArgumentParser
 from datamodules.imagenet import ImageNetDataModule
 from lightning_modules import registry
 from lightning_modules.classifier import ImageClassifier
+from lightning_modules.weights import check_weights
+from tracking.store import Store
 from training.cli import link_data_to_model
+from training.starting import find_weights
 
 
 def check_config(config: Mapping[str, Any]) -> None:
@@ -23,6 +26,7 @@ def check_config(config: Mapping[str, Any]) -> None:
     Raises:
         ValueError: A key, type or value is wrong; one sentence says which.
         DataError: The images are not there or not as they must be.
+        StoreUnavailable: The run to start from cannot be looked up.
     """
     parsed = _parse(config)
     architecture = registry.get(parsed.model.architecture)
@@ -32,7 +36,42 @@ def check_config(config: Mapping[str, Any]) -> None:
     if parsed.trainer.max_epochs is not None and parsed.trainer.max_epochs < 1:
         raise ValueError(f"max_epochs is {parsed.trainer.max_epochs}; train for 1 epoch or more.")
     _check_devices(parsed.trainer.accelerator, parsed.trainer.devices)
-    ImageNetDataModule(**parsed.data.as_dict())
+    images = ImageNetDataModule(**parsed.data.as_dict())
+    if parsed.model.weights is not None:
+        check_start(
+            parsed.model.weights,
+            architecture.key,
+            parsed.model.options or {},
+            parsed.data.image_size,
+            images.num_classes,
+        )
+
+
+def check_start(
+    weights: str,
+    architecture: str,
+    options: Mapping[str, str],
+    image_size: int | None = None,
+    num_classes: int | None = None,
+) -> None:
+    """Looks at the weights a run should start from; those of torchvision are not downloaded yet.
+
+    Args:
+        weights: ``torchvision``, a run of this store, or a checkpoint file.
+        architecture: A key of the registry.
+        options: Of the network.
+        image_size: In pixels; the paper's if None. Layers that depend on it may differ.
+        num_classes: The paper's if None. The classifier may differ.
+
+    Raises:
+        ValueError: There are none, or they do not fit; one sentence.
+        StoreUnavailable: The run cannot be looked up.
+    """
+    found, _ = find_weights(Store.default(), weights)
+    known = registry.get(architecture)
+    with torch.device("meta"):
+        network = known.build(num_classes, image_size, **options)
+    check_weights(found, known, network, options)
 
 
 def _parse(config: Mapping[str, Any]) -> Any:

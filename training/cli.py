@@ -15,6 +15,7 @@ from training.hardware import choose_precision
 from training.logger import RunLogger
 from training.recorder import RunRecorder
 from training.session import Session
+from training.starting import find_weights
 from training.stopping import GracefulStop
 
 CHECKPOINT_INTERVAL = timedelta(minutes=5)
@@ -75,6 +76,10 @@ class ArenaCLI(LightningCLI):
         shown["trainer"] = {key: settings["trainer"][key] for key in ("max_epochs", "accelerator", "devices")}
         shown["trainer"] |= changed.get("trainer", {})
         self.session.begin(shown, config.run_id)
+        if config.model.weights is not None:
+            config.model.weights, run_id = find_weights(self.session.store, config.model.weights)
+            if run_id:
+                self.session.describe({"weights.run": run_id})
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Adds precision, logger, record, stop and checkpoints where the configuration leaves them open."""

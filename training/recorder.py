@@ -67,6 +67,12 @@ class RunRecorder(Callback):
                 "world_size": trainer.world_size,
             }
         )
+        if pl_module.start is not None:
+            self._session.describe(pl_module.start.record())
+            if trainer.is_global_zero:
+                print(
+                    "\n".join((f"started from {pl_module.start.source}", *pl_module.start.afresh)), flush=True
+                )
         self._session.step = trainer.global_step
         self._last_flush_s = self._epoch_start_s = self._last_line_s = time.monotonic()
 

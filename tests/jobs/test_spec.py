@@ -31,6 +31,8 @@ def parse(command):
             num_workers=8,
         ),
         JobSpec(("resnet18",), source="folder", root="--odd", epochs=1, batch_size=1, seed=-1),
+        JobSpec(("resnet18", "vgg16"), epochs=1, batch_size=1, weights="torchvision"),
+        JobSpec(("resnet18",), epochs=1, batch_size=1, weights="/runs/of last year/best.ckpt"),
     ],
 )
 def test_the_command_gives_the_same_jobs(spec):
@@ -55,6 +57,18 @@ def test_configuration_of_a_job():
             },
         }
     ]
+
+
+def test_starting_weights_are_part_of_the_model():
+    (config,) = JobSpec(("resnet18",), weights="resnet18-digits-1a2b").configs()
+    assert config["model"]["weights"] == "resnet18-digits-1a2b"
+
+
+def test_a_checkpoint_is_found_from_wherever_the_job_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "best.ckpt").touch()
+    spec = spec_from(parser().parse_args(["submit", "resnet18", "--weights", "best.ckpt"]))
+    assert spec.weights == str(tmp_path / "best.ckpt")
 
 
 def test_options_go_to_their_architecture():

@@ -1,13 +1,19 @@
 """What cannot work is found out before anything starts."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from datamodules.errors import DataError
 from jobs.spec import JobSpec
 from lightning_modules import registry
+from lightning_modules.classifier import ImageClassifier
+from tracking import records
+from tracking.store import Store
 from training.check import check_config
+from training.starting import find_weights
 
 
 def config(architecture: str = "resnet18", **changes: Any) -> dict[str, Any]:
@@ -21,7 +27,8 @@ def config(architecture: str = "resnet18", **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("architecture", registry.architectures())
 @pytest.mark.parametrize("recipe", ["paper", "modern", "quick"])
 def test_what_the_form_offers_works(architecture: str, recipe: str) -> None:
-    (form,) = JobSpec((architecture,), recipe=recipe).configs()
+    image_size = max(64, registry.get(architecture).minimum_size)
+    (form,) = JobSpec((architecture,), recipe=recipe, image_size=image_size).configs()
     check_config(form)
 
 
@@ -45,6 +52,52 @@ def test_what_cannot_work(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence) as error:
         check_config(config(**changes))
     assert "\n" not in str(error.value) and "Traceback" not in str(error.value)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("ARENA_MLRUNS", str(tmp_path / "mlruns"))
+    return Store.default().open()
+
+
+@pytest.mark.parametrize(
+    ("weights", "sentence"),
+    [
+        ("torchvision:V9", "no weights 'V9' of ResNet-18; choose one of: IMAGENET1K_V1"),
+        ("/nowhere/best.ckpt", "There is no checkpoint /nowhere/best.ckpt"),
+        ("best.ckpt", r"There is no checkpoint best\.ckpt"),
+        (" ", "Name the run or the checkpoint file"),
+        ("resnet19-digits", "No run has the name or an id that begins with 'resnet19-digits'"),
+        ("waiting", "waiting has saved no checkpoint yet"),
+    ],
+)
+def test_weights_that_are_not_there(weights: str, sentence: str, store: Store) -> None:
+    records.create_run(store, config(), name="waiting")
+    with pytest.raises(ValueError, match=sentence):
+        check_config(config(model__weights=weights))
+
+
+def test_weights_of_a_run(store: Store) -> None:
+    run_id = records.create_run(store, config(), name="earlier")
+    folder = store.checkpoint_folder(run_id)
+    folder.mkdir()
+    module = ImageClassifier("resnet18", 10, 64)
+    content = {"hyper_parameters": dict(module.hparams), "state_dict": module.state_dict()}
+    torch.save(content, folder / "last.ckpt")
+    for weights in ("earlier", run_id[:6], str(folder / "last.ckpt")):
+        check_config(config(model__weights=weights, data__image_size=32))
+        with pytest.raises(ValueError, match="holds ResNet-18, not VGG-16"):
+            check_config(config("vgg16", model__weights=weights))
+    assert find_weights(store, "earlier") == (str(folder / "last.ckpt"), run_id)
+    (folder / "best.ckpt").write_bytes(b"cut off")
+    with pytest.raises(ValueError, match=r"best\.ckpt is not a checkpoint"):
+        check_config(config(model__weights="earlier"))
+
+
+def test_published_weights_need_a_twin() -> None:
+    check_config(config("resnet18", model__weights="torchvision"))
+    with pytest.raises(ValueError, match="torchvision publishes no weights of AlexNet"):
+        check_config(config("alexnet", model__weights="torchvision"))
 
 
 def test_images_that_are_not_there() -> None:

@@ -77,6 +77,22 @@ def test_a_submitted_run_is_continued_not_copied(arena: Arena, tmp_path: Path) -
     assert arena.run.started_at is not None
 
 
+def test_a_run_starts_from_another(arena: Arena) -> None:
+    assert arena.fit(*SMALL).returncode == 0
+    first = arena.run
+    done = arena.fit(*SMALL, "--model.weights", first.name, "--model.learning_rate", "1e-9")
+    assert done.returncode == 0, done.stderr
+    second = next(run for run in runs.list_runs(arena.store) if run.run_id != first.run_id)
+    best = arena.store.checkpoint_folder(first.run_id) / "best.ckpt"
+    assert second.params["model.weights"] == first.name
+    assert second.params["weights.run"] == first.run_id
+    assert second.params["weights.source"] == str(best) and f"started from {best}" in done.stdout
+    assert len(second.params["weights.sha256"]) == 64 and "weights.afresh" not in second.params
+    last = arena.store.checkpoint_folder(second.run_id) / "last.ckpt"
+    before, after = (torch.load(file, weights_only=True)["state_dict"] for file in (best, last))
+    torch.testing.assert_close(after["network.fc.weight"], before["network.fc.weight"], rtol=0, atol=1e-6)
+
+
 def test_the_same_seed_gives_the_same_run(arena: Arena) -> None:
     settings = (*SMALL, "--trainer.max_epochs", "1", "--trainer.precision", "32-true")
     values = []
@@ -101,6 +117,12 @@ def test_precision_is_a_flag_away(precision: str, arena: Arena) -> None:
         (["--model.architecture", "resnet19"], "no architecture 'resnet19'; choose one of: alexnet"),
         (["--data.image_size", "16"], "image_size is 16, too small for ResNet-18: 32 is the smallest"),
         (["--data.source", "folder", "--data.root", "/nowhere"], "There is no folder /nowhere"),
+        (["--model.weights", "/nowhere/best.ckpt"], "There is no checkpoint /nowhere/best.ckpt"),
+        (["--model.weights", __file__], "test_fit.py is not a checkpoint"),
+        (
+            ["--model.architecture", "alexnet", "--model.weights", "torchvision"],
+            "torchvision publishes no weights of AlexNet",
+        ),
     ],
 )
 def test_wrong_settings_are_one_sentence(arguments: list[str], sentence: str, arena: Arena) -> None:
