@@ -18,7 +18,9 @@ def show_claims() -> None:
         "Each sentence is repeated everywhere. The numbers said to be counted were counted just now, from "
         "the networks of this catalogue at 1,000 classes and the paper's image size; the others are quoted."
     )
-    for claim in check_claims(Catalogue(catalogue.architectures(), _count)):
+    with st.spinner("Counting the networks …"):
+        claims = check_claims(Catalogue(catalogue.architectures(), _count))
+    for claim in claims:
         _show_claim(claim)
 
 

@@ -39,10 +39,9 @@ def show_error_figure(page: Fields | None = None) -> None:
     found = published.standings(networks, metric, protocol)
     alike = published.measured_alike(read_runs(open_store()), networks, protocol)
     results = published.best_of_each(best_and_last(open_store(), alike, [f"val/{metric}"]))
-    figure = bubble_chart(
-        [*published_bubbles(networks, found, metric), *own_bubbles(networks, results, metric)],
-        curves.y_title(metric).removesuffix(", %"),
-    )
+    with st.spinner("Counting the networks …"):
+        bubbles = [*published_bubbles(networks, found, metric), *own_bubbles(networks, results, metric)]
+    figure = bubble_chart(bubbles, curves.y_title(metric).removesuffix(", %"))
     name = formatting.metric_name(metric)
     alt = f"{name} of {len(found)} networks against MACs: {protocol}"
     st.plotly_chart(figure, key="error-figure", config=dict(charts.CONFIG), alt=alt)
@@ -125,6 +124,8 @@ def own_bubbles(networks: Networks, results: Sequence[Summary], metric: str) -> 
             f"<br>{formatting.exact_count(run.macs)} MACs"
             f"<br>run {escape(run.name)}, {run.recipe}, best epoch, {run.image_size} px"
         )
+        if start := run.params.get("model.weights"):
+            detail += f"<br>not from scratch: started from {escape(start)}"
         bubbles.append(
             Bubble(
                 f"{network.name}, here",

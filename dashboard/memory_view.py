@@ -1,0 +1,220 @@
+"""Memory and time before launching: what a step of training takes, and how long an epoch took here."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard import catalogue, charts, formatting, forms, palette, section_charts, training_needs
+from dashboard.address import Field, between, keep, one_of, restore
+from dashboard.board import read_runs
+from dashboard.errors import show_problem
+from dashboard.section_charts import Segment
+from dashboard.training_needs import PARTS, Need, Pace, Plan, Room
+from dashboard.workplace import open_store
+from jobs.machine import Machine, describe_machine
+from jobs.spec import JobSpec
+
+if TYPE_CHECKING:
+    from lightning_modules.architecture import Architecture
+
+Fields = Mapping[str, Field]
+
+DEFAULT_NETWORKS = ("alexnet", "vgg16", "googlenet", "resnet50")
+DEFAULT_BATCH_SIZE = 32
+GIB = 2**30
+# Weights, gradients, optimiser state, copies, activations, images.
+PART_COLOURS = dict(
+    zip(PARTS.values(), (palette.COLOURS[place] for place in (1, 6, 2, 5, 0, 4)), strict=True)
+)
+# A part of a bar narrower than this, in percent of the axis, has no room for its text.
+NARROW = 14.0
+
+
+def show_memory(spec: JobSpec, num_classes: int | None = None) -> None:
+    """Show what the jobs of an order take: memory a device, and time an epoch where it was measured.
+
+    Args:
+        spec: a complete order, as the launch form gives it.
+        num_classes: of the images; those of each network's paper where they are not known.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+    """
+    show_plans([plan_of(config, describe_machine()) for config in spec.configs()], num_classes)
+
+
+def show_memory_section(page: Fields | None = None) -> None:
+    """Ask for networks, batch and precision, and show what training takes.
+
+    Args:
+        page: further fields that the address keeps.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+    """
+    networks = catalogue.architectures()
+    fields = memory_fields(networks)
+    restore(fields)
+    keys = st.multiselect(
+        "Networks",
+        list(networks),
+        format_func=lambda key: networks[key].name,
+        key="memory",
+        placeholder="Choose networks",
+    )
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        image_size = st.number_input(
+            "Image size, px",
+            *forms.LIMITS["image_size"],
+            None,
+            placeholder="the papers'",
+            width=160,
+            key="memory_size",
+        )
+        batch_size = st.number_input(
+            "Batch size", *forms.LIMITS["batch_size"], width=140, key="memory_batch", help="Images a step"
+        )
+        precision = st.selectbox(
+            "Precision",
+            list(forms.PRECISIONS),
+            format_func=lambda key: forms.PRECISIONS[key],
+            width=230,
+            key="memory_precision",
+        )
+        recipe = st.segmented_control(
+            "Recipe", list(forms.RECIPES), format_func=str.capitalize, required=True, key="memory_recipe"
+        )
+    keep({**(page or {}), **fields})
+    if not keys:
+        st.info("Choose networks above to see what training them takes.", icon=":material/memory:")
+        return
+    chosen = [networks[key] for key in keys]
+    if problem := forms.size_problem(image_size or min(one.input_size for one in chosen), chosen):
+        show_problem(problem)
+        return
+    machine = describe_machine()
+    resolved = resolve_precision(None if precision == forms.AUTO else precision, machine)
+    show_plans(
+        [
+            Plan(one.key, image_size or one.input_size, batch_size, resolved, recipe or "paper")
+            for one in chosen
+        ]
+    )
+
+
+def memory_fields(networks: "Mapping[str, Architecture]") -> dict[str, Field]:
+    """Name the fields of the section."""
+    return {
+        "memory": Field([key for key in DEFAULT_NETWORKS if key in networks], one_of(networks), many=True),
+        "memory_size": Field(None, between(*forms.LIMITS["image_size"])),
+        "memory_batch": Field(DEFAULT_BATCH_SIZE, between(*forms.LIMITS["batch_size"])),
+        "memory_precision": Field(forms.AUTO, one_of(forms.PRECISIONS)),
+        "memory_recipe": Field("paper", one_of(forms.RECIPES)),
+    }
+
+
+def plan_of(config: Mapping[str, Mapping[str, object]], machine: Machine) -> Plan:
+    """Read a job's configuration."""
+    model, data, trainer = config["model"], config["data"], config["trainer"]
+    precision = trainer.get("precision")
+    options = model.get("options") or {}
+    assert isinstance(options, Mapping)
+    return Plan(
+        key=str(model["architecture"]),
+        image_size=int(str(data["image_size"])),
+        batch_size=int(str(data["batch_size"])),
+        precision=resolve_precision(None if precision is None else str(precision), machine),
+        recipe=str(model["recipe"]),
+        options={str(name): str(value) for name, value in options.items()},
+        source=str(data["source"]),
+        root=str(data.get("root") or ""),
+    )
+
+
+def resolve_precision(precision: str | None, machine: Machine) -> str:
+    """Say what a precision comes to on this machine, as the training process would choose it."""
+    from training.hardware import choose_precision
+
+    if precision is None:
+        return choose_precision("auto")
+    return "bf16-mixed" if precision == "16-mixed" and machine.accelerator == "cpu" else precision
+
+
+def show_plans(plans: Sequence[Plan], num_classes: int | None = None) -> None:
+    """Show a bar of memory and a line of text for each plan, against the memory there is.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+    """
+    machine = describe_machine()
+    room = training_needs.room_of(machine)
+    names = [catalogue.architectures()[plan.key].name for plan in plans]
+    needs = [need_of(plan, num_classes) for plan in plans]
+    st.html(section_charts.legend_html(PART_COLOURS))
+    figure = section_charts.stacked_bars(
+        segments(dict(zip(names, needs, strict=True))), PART_COLOURS, "GB a device"
+    )
+    alt = f"Memory of a training step of {', '.join(names)}"
+    st.plotly_chart(figure, key="memory-bars", config=dict(charts.CONFIG), alt=alt)
+    runs = read_runs(open_store())
+    lines = []
+    for name, plan, need in zip(names, plans, needs, strict=True):
+        pace = training_needs.find_pace(open_store(), runs, plan, machine)
+        lines.append(f"- {memory_text(name, plan, need, room)} {pace_text(pace)}")
+    st.markdown("\n".join(lines))
+    st.caption(
+        "Counted from the layers: what autograd keeps for the backward pass, with weights, gradients and "
+        "optimiser in float32. What torch, its kernels and the loading of images take comes on top."
+    )
+
+
+def need_of(plan: Plan, num_classes: int | None) -> Need:
+    """Count what a plan takes."""
+    recipe = catalogue.architectures()[plan.key].get_recipe(plan.recipe)
+    ledger = catalogue.ledger(plan.key, num_classes, plan.image_size, plan.options)
+    return training_needs.count_need(ledger, recipe, plan)
+
+
+def segments(needs: Mapping[str, Need]) -> list[Segment]:
+    """Lay the parts of each network's memory end to end, in GB."""
+    longest = max(need.total for need in needs.values())
+    found = []
+    for name, need in needs.items():
+        for part, word in PARTS.items():
+            amount = getattr(need, part)
+            if amount:
+                detail = f"<b>{name}</b><br>{word}: {memory_size(amount)} of {memory_size(need.total)}"
+                text = memory_size(amount) if 100 * amount / longest >= NARROW else ""
+                found.append(Segment(name, word, amount / GIB, text, detail))
+    return found
+
+
+def memory_text(name: str, plan: Plan, need: Need, room: Room) -> str:
+    """Say what a step takes of the memory there is, and when that cannot be."""
+    setting = f"{plan.image_size} px, batches of {plan.batch_size}, {plan.precision}"
+    text = f"**{name}** ({setting}): **{memory_size(need.total)}** a device"
+    if not room.size_bytes:
+        return f"{text}."
+    there = f"the {formatting.size(room.size_bytes)} of {formatting.plain(room.name)}"
+    if need.total > room.size_bytes:
+        return f":red[:material/error: {text}, more than {there}.]"
+    return f"{text}, {100 * need.total / room.size_bytes:.0f} % of {there}."
+
+
+def pace_text(pace: Pace | None) -> str:
+    """Say how long an epoch took where it was measured; nothing is guessed where it was not."""
+    if pace is None:
+        return "Time: not measured here yet."
+    images = f"{pace.train_images:,} images of {pace.run.source}"
+    return (
+        f"An epoch of {images} trains in {formatting.duration(pace.epoch_s)} "
+        f"({formatting.rate(pace.images_per_s)}, measured here in {formatting.plain(pace.run.name)})."
+    )
+
+
+def memory_size(num_bytes: int) -> str:
+    """Write an amount of memory with as many digits as one wants to compare: `1.3 GB`."""
+    if num_bytes >= 0.95 * GIB:
+        return f"{num_bytes / GIB:.1f} GB"
+    return f"{num_bytes / 2**20:.0f} MB"

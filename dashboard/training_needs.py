@@ -1,0 +1,180 @@
+"""What training a network takes: memory, counted from its layers, and time, where it was measured here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jobs.machine import Machine
+from tracking.runs import Run
+from tracking.series import read_series
+from tracking.store import Store
+
+if TYPE_CHECKING:
+    from lightning_modules.ledger import Ledger
+    from lightning_modules.recipes import Recipe
+
+FLOAT32_BYTES = 4
+CHANNELS = 3
+SPEED = "train/images_per_s"
+MIXED = ("bf16-mixed", "16-mixed")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One network, and how it would be trained.
+
+    Attributes:
+        key: of the network.
+        image_size: in pixels.
+        batch_size: images a step on each device.
+        precision: Lightning's name for it.
+        recipe: its key.
+        options: of the network.
+        source: of the images, empty while that is open.
+        root: their folder, empty where there is none.
+    """
+
+    key: str
+    image_size: int
+    batch_size: int
+    precision: str
+    recipe: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+    root: str = ""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes of memory that one step of training takes on each device, by what they are for."""
+
+    weights: int
+    gradients: int
+    optimizer_state: int
+    weight_copies: int
+    activations: int
+    images: int
+
+    @property
+    def total(self) -> int:
+        """All together."""
+        return sum(getattr(self, part) for part in PARTS)
+
+
+PARTS: Mapping[str, str] = {
+    "weights": "weights",
+    "gradients": "gradients",
+    "optimizer_state": "optimiser state",
+    "weight_copies": "16-bit copies of weights",
+    "activations": "activations",
+    "images": "the batch itself",
+}
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a run like it was here.
+
+    Attributes:
+        images_per_s: the median over the run.
+        train_images: in one epoch of that run.
+        run: that measured it.
+    """
+
+    images_per_s: float
+    train_images: int
+    run: Run
+
+    @property
+    def epoch_s(self) -> float:
+        """Seconds of training for one epoch, validation left out."""
+        return self.train_images / self.images_per_s
+
+
+@dataclass(frozen=True)
+class Room:
+    """The memory there is for one job."""
+
+    name: str
+    size_bytes: int
+
+
+def count_need(ledger: "Ledger", recipe: "Recipe", plan: Plan) -> Need:
+    """Add up what a step takes; auxiliary heads train too.
+
+    Raises:
+        ValueError: the precision is not one that is counted.
+    """
+    weights = FLOAT32_BYTES * ledger.parameters_with_auxiliary
+    return Need(
+        weights=weights + FLOAT32_BYTES * ledger.running_statistics_with_auxiliary,
+        gradients=weights,
+        optimizer_state=weights * buffers(recipe),
+        weight_copies=ledger.weight_copy_bytes if plan.precision in MIXED else 0,
+        activations=ledger.activation_bytes(plan.batch_size, plan.precision),
+        images=FLOAT32_BYTES * CHANNELS * plan.image_size**2 * plan.batch_size,
+    )
+
+
+def buffers(recipe: "Recipe") -> int:
+    """Count the numbers that an optimiser keeps for each weight."""
+    if recipe.optimizer == "adamw":
+        return 2
+    return int(recipe.momentum > 0) + int(recipe.optimizer == "rmsprop")
+
+
+def room_of(machine: Machine) -> Room:
+    """Find the memory that a job has on its device; that of the smallest GPU where they differ."""
+    known = [gpu for gpu in machine.gpus if gpu.memory_bytes]
+    if known:
+        smallest = min(known, key=lambda gpu: gpu.memory_bytes)
+        return Room(smallest.name, smallest.memory_bytes)
+    return Room("this machine", 0 if machine.gpus else machine.memory_bytes)
+
+
+def find_pace(store: Store, runs: Sequence[Run], plan: Plan, machine: Machine) -> Pace | None:
+    """Find the newest run that trained the same network in the same way on a device of this machine.
+
+    Args:
+        store: to read the run's speed from.
+        runs: newest first.
+        plan: what should be trained; where its source is open, a run on any images will do.
+        machine: where.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+    """
+    alike = [run for run in runs if SPEED in run.metrics and is_alike(run, plan) and is_here(run, machine)]
+    for run in alike:
+        speeds = read_series(store, [run.run_id], [SPEED])[run.run_id, SPEED].values
+        speeds = speeds[np.isfinite(speeds) & (speeds > 0)]
+        images = run.number("train_images")
+        if len(speeds) and images:
+            return Pace(float(np.median(speeds)), int(images), run)
+    return None
+
+
+def is_alike(run: Run, plan: Plan) -> bool:
+    """Whether a run trained the same network at the same size, batch and precision on one device."""
+    options = {
+        name.removeprefix("model.options."): value
+        for name, value in run.params.items()
+        if name.startswith("model.options.")
+    }
+    return (
+        run.architecture == plan.key
+        and run.image_size == plan.image_size
+        and run.number("data.batch_size") == plan.batch_size
+        and run.params.get("precision") == plan.precision
+        and run.params.get("world_size", "1") == "1"
+        and options == dict(plan.options)
+        and (not plan.source or (run.source, run.params.get("data.root", "")) == (plan.source, plan.root))
+    )
+
+
+def is_here(run: Run, machine: Machine) -> bool:
+    """Whether this machine trained the run, and on the kind of device it would train on now."""
+    on_cpu = run.params.get("device", "").startswith("cpu")
+    return run.tags.get("job.host") == machine.name and on_cpu == (machine.accelerator == "cpu")
