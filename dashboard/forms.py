@@ -34,6 +34,13 @@ RECIPES: Mapping[str, str] = {
     "paper": "As the authors did: their optimiser, schedule and batch",
 }
 
+SCRATCH, PUBLISHED, EARLIER = "scratch", "torchvision", "earlier"
+WEIGHTS: Mapping[str, str] = {
+    SCRATCH: "From scratch",
+    PUBLISHED: "Published (torchvision)",
+    EARLIER: "From a run or checkpoint",
+}
+
 PRECISIONS: Mapping[str, str] = {
     AUTO: "Automatic: what is fast here",
     "32-true": "float32",
@@ -54,6 +61,8 @@ def launch_fields(architectures: "Mapping[str, Architecture]", sources: Collecti
         "epochs": Field(None, between(*LIMITS["epochs"])),
         "image_size": Field(DEFAULT_IMAGE_SIZE, between(*LIMITS["image_size"])),
         "batch_size": Field(None, between(*LIMITS["batch_size"])),
+        "weights": Field(SCRATCH, one_of(WEIGHTS)),
+        "checkpoint": Field(""),
         "precision": Field(AUTO, one_of(PRECISIONS)),
         "devices": Field(1, between(*LIMITS["devices"])),
         "seed": Field(0, between(*LIMITS["seed"])),
@@ -124,6 +133,32 @@ def batch_problem(batch_size: int | None, recipes: "Iterable[Recipe]", train_ima
     )
 
 
+def weights_of(kind: str, checkpoint: str) -> str | None:
+    """Give the starting weights as a job names them: None from scratch."""
+    return {SCRATCH: None, PUBLISHED: PUBLISHED}.get(kind, checkpoint.strip())
+
+
+def weights_problem(
+    weights: str | None, chosen: "Mapping[str, Architecture]", options: Mapping[str, Mapping[str, str]]
+) -> str:
+    """Say why networks cannot start from these weights, nothing when they can."""
+    if weights is None:
+        return ""
+    if weights == PUBLISHED:
+        without = [one.name for one in chosen.values() if not one.twin or one.twin.library != PUBLISHED]
+        if without:
+            return f"torchvision publishes no weights of {join(without)}; choose other networks or weights."
+    from tracking.store import StoreUnavailable
+    from training.check import check_start
+
+    try:
+        for key in chosen:
+            check_start(weights, key, options.get(key, {}))
+    except (ValueError, StoreUnavailable) as problem:
+        return str(problem)
+    return ""
+
+
 def devices_problem(devices: int, machine: Machine) -> str:
     """Say when a job asks for more devices than this machine has, nothing when it does not."""
     num_gpus = len(machine.gpus)
@@ -180,6 +215,9 @@ def clone_params(config_yaml: str) -> dict[str, str | list[str]]:
         "devices": trainer["devices"],
         "seed": config["seed_everything"],
     }
+    if weights := model.get("weights"):
+        is_published = weights == PUBLISHED
+        values |= {"weights": PUBLISHED} if is_published else {"weights": EARLIER, "checkpoint": weights}
     values |= {
         option_key(model["architecture"], name): value for name, value in (model.get("options") or {}).items()
     }

@@ -44,6 +44,7 @@ def show_fields() -> Form:
     recipe = _show_recipe()
     epochs, batch_size, batch_problem = _show_amounts(chosen, recipe, found)
     options = _show_options(chosen)
+    weights, weights_problem = _show_weights(chosen, options)
     st.subheader("Hardware", anchor=False)
     precision, devices, seed, hardware_problem = _show_hardware()
     keep(fields)
@@ -59,8 +60,16 @@ def show_fields() -> Form:
         devices=devices,
         seed=seed,
         options=options,
+        weights=weights,
     )
-    problems = (networks_problem, found.problem, size_problem, batch_problem, hardware_problem)
+    problems = (
+        networks_problem,
+        found.problem,
+        size_problem,
+        batch_problem,
+        weights_problem,
+        hardware_problem,
+    )
     return Form(spec, not any(problems))
 
 
@@ -191,6 +200,30 @@ def _show_options(chosen: Chosen) -> dict[str, dict[str, str]]:
             if value not in (None, allowed[0]):
                 picked.setdefault(key, {})[option] = str(value)
     return picked
+
+
+def _show_weights(chosen: Chosen, options: Mapping[str, Mapping[str, str]]) -> tuple[str | None, str]:
+    kind = st.segmented_control(
+        "Starting weights",
+        list(forms.WEIGHTS),
+        required=True,
+        format_func=lambda key: forms.WEIGHTS[key],
+        key="weights",
+    )
+    checkpoint = ""
+    if kind == forms.PUBLISHED:
+        st.caption("Trained on ImageNet; the job downloads them unless they are on this machine already.")
+    if kind == forms.EARLIER:
+        checkpoint = st.text_input(
+            "Run or checkpoint",
+            placeholder="resnet18-digits-1a2b or /path/to/best.ckpt",
+            key="checkpoint",
+            help="A run's name or the beginning of its id, or a checkpoint file; of the same network.",
+        )
+    weights = forms.weights_of(kind or forms.SCRATCH, checkpoint)
+    problem = forms.weights_problem(weights, chosen, options)
+    show_problem(problem)
+    return weights, problem
 
 
 def _show_hardware() -> tuple[str | None, int, int, str]:

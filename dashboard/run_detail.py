@@ -16,6 +16,16 @@ LOG_LINES = 200
 LOG_HEIGHT = 300
 LOG_LINES_IN_HEIGHT = 10
 CHARTS = ("error_top1", "loss")
+# What a run says about the weights it started from, as people read it.
+START_LABELS = {
+    "weights.source": "Started from",
+    "weights.run": "Of the run",
+    "weights.published_error_top1": "Published top-1 error, %",
+    "weights.published_error_top5": "Published top-5 error, %",
+    "weights.protocol": "Measured on",
+    "weights.afresh": "Not from there",
+    "weights.sha256": "SHA-256",
+}
 
 
 def show_head(run_id: str) -> Run:
@@ -61,6 +71,7 @@ def show_progress(run_id: str) -> Hashable:
 
 def show_settings(run: Run) -> None:
     """Show what the run was launched with, and what its training process found out."""
+    _show_start(run)
     st.subheader("Settings", anchor=False)
     chosen, found, yaml = st.tabs(["As launched", "Found out in training", "YAML"])
     with chosen:
@@ -69,6 +80,14 @@ def show_settings(run: Run) -> None:
         _show_pairs({key: value for key, value in run.params.items() if key not in run.settings})
     with yaml:
         st.code(read_config(open_store(), run.run_id), language="yaml")
+
+
+def _show_start(run: Run) -> None:
+    pairs = {label: run.params[key] for key, label in START_LABELS.items() if key in run.params}
+    if pairs:
+        st.subheader("Starting weights", anchor=False)
+        rows = "\n".join(f"| {label} | {formatting.plain(value)} |" for label, value in pairs.items())
+        st.markdown(f"| | |\n|:--|:--|\n{rows}")
 
 
 def _show_status(run: Run) -> None:

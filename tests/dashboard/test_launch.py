@@ -60,6 +60,14 @@ def make_folder(root: Path, splits: dict[str, list[str]]) -> Path:
         ({"source": "folder", "root": "a\0b"}, "There is no folder"),
         ({"source": "folder", "root": "[a](b)"}, r"There is no folder \[a\](b);"),
         ({"devices": "64"}, "take at most"),
+        (
+            {"networks": ["alexnet", "resnet18", "googlenet"], "weights": "torchvision"},
+            "torchvision publishes no weights of AlexNet and GoogLeNet; choose other networks or weights.",
+        ),
+        ({"networks": "resnet50", "weights": "torchvision"}, "3x3, not 1x1; choose that option"),
+        ({"weights": "earlier"}, "Name the run or the checkpoint file whose weights to start from."),
+        ({"weights": "earlier", "checkpoint": "/no/such.ckpt"}, "There is no checkpoint /no/such.ckpt"),
+        ({"weights": "earlier", "checkpoint": "resnet18-x"}, "No run has the name or an id that begins"),
     ],
 )
 def test_a_form_that_cannot_work_says_so_at_the_field(
@@ -125,6 +133,29 @@ def test_yaml_and_command_are_shown_before_launching(empty_store: Store, open_pa
     assert [config["model"]["architecture"] for config in configs] == ["resnet50", "vgg16"]
     assert configs[0]["model"]["options"] == {"stride_on": "3x3"}
     assert list_runs(empty_store) == []
+
+
+def test_published_weights_are_part_of_the_order(empty_store: Store, open_page: OpenPage) -> None:
+    query: Query = {"networks": ["resnet18", "vgg16"], "weights": "torchvision"}
+    app = open_page("launch", **query)
+    assert problems(app) == [] and not button(app).disabled
+    command, text = (code.value for code in app.code)
+    assert command.endswith("--weights torchvision")
+    assert [config["model"]["weights"] for config in yaml.safe_load_all(text)] == ["torchvision"] * 2
+    assert app.query_params["weights"] == "torchvision"
+
+
+@pytest.mark.parametrize(
+    "weights", [None, "torchvision", "torchvision:IMAGENET1K_V2", "alexnet-digits-1a2b", "/a b/last.ckpt"]
+)
+def test_a_clone_starts_from_the_same_weights(weights: str | None) -> None:
+    (config,) = JobSpec(("resnet18",), weights=weights).configs()
+    fields = forms.launch_fields(ARCHITECTURES, catalogue.sources())
+    params = forms.clone_params(yaml.safe_dump(config))
+    kind, checkpoint = (
+        fields[name].parse(str(params.get(name, fields[name].default))) for name in ("weights", "checkpoint")
+    )
+    assert forms.weights_of(kind, checkpoint) == weights
 
 
 def test_what_is_launched_is_what_was_shown(empty_store: Store, open_page: OpenPage) -> None:

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.board import read_board
 from dashboard.navigation import discover_pages
-from tracking.records import delete_run, set_status
+from tracking.records import delete_run, log_params, set_status
 from tracking.runs import list_runs
 from tracking.store import Store
 
@@ -51,6 +51,23 @@ def test_one_run_in_every_state(status: str, filled_store: Store, open_page: Ope
     assert [header.value for header in app.header] == [run.name]
     assert run.settings["model.architecture"] in texts(app)
     assert (run.error in [error.value for error in app.error]) == bool(run.error)
+
+
+def test_one_run_says_what_it_started_from(filled_store: Store, open_page: OpenPage) -> None:
+    run = list_runs(filled_store, ["FINISHED"])[0]
+    assert "Starting weights" not in [one.value for one in open_page("runs", run=run.run_id).subheader]
+    start = {
+        "weights.source": "torchvision ResNet18_Weights.IMAGENET1K_V1",
+        "weights.published_error_top1": 30.242,
+        "weights.protocol": "ILSVRC2012 val, resize 256, center crop 224, bilinear",
+        "weights.afresh": "fc: 1000 classes in the weights, 10 here, starts afresh",
+    }
+    log_params(filled_store, run.run_id, start)
+    app = open_page("runs", run=run.run_id)
+    check_sound(app)
+    assert "Starting weights" in [one.value for one in app.subheader]
+    for words in ("Published top-1 error, % | 30.242", "Not from there | fc"):
+        assert words in texts(app)
 
 
 def test_unknown_run_is_one_sentence(filled_store: Store, open_page: OpenPage) -> None:
