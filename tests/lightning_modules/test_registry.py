@@ -188,8 +188,8 @@ def test_looking_does_not_bring_lightning():
     code = """
 import sys
 from lightning_modules import ledger, registry
-for key in registry.architectures():
-    ledger.measure(key)
+registry.architectures()
+ledger.measure("googlenet")
 print(sorted({"pytorch_lightning", "torchmetrics", "torchvision"} & set(sys.modules)))
 """
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
