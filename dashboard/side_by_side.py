@@ -28,6 +28,12 @@ HEAD_COLOUR = palette.COLOURS[0]
 # A part of a bar narrower than this, in percent of the axis, has no room for its text.
 NARROW = 9.0
 MEGABYTES = "Activations, MB"
+# What an axis of amounts is called, and its unit.
+AMOUNTS: Mapping[Cost, tuple[str, float]] = {
+    "parameters": ("Parameters, millions", 1e6),
+    "macs": ("GMAC for one image", 1e9),
+    "activation_bytes": ("Activation memory for one image, MB in float32", 2**20),
+}
 TABLE_COSTS: Mapping[Cost, tuple[str, int]] = {
     "parameters": ("Parameters", 1),
     "macs": ("MACs", 1),
@@ -83,7 +89,7 @@ def _choose(networks: "Mapping[str, Architecture]") -> tuple[list[str], int | No
     )
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         sizes = sorted({networks[key].input_size for key in keys})
-        placeholder = f"{' and '.join(map(str, sizes))}, the papers'" if sizes else "the papers'"
+        placeholder = f"{sizes[0]}, the papers'" if len(sizes) == 1 else "each its paper's"
         image_size = st.number_input(
             "Image size, px", *SIZES, None, placeholder=placeholder, width=220, key="compare_size"
         )
@@ -111,7 +117,7 @@ def _show_bars(splits: Sequence[Split], bars: str) -> None:
         figure = section_charts.stacked_bars(
             segments(splits, cost, bars),
             colours,
-            title if bars == "amount" else f"{title}, share",
+            AMOUNTS[cost][0] if bars == "amount" else f"{title}, share",
             limit=100 if bars == "share" else None,
             tick_suffix=" %" if bars == "share" else "",
         )
@@ -147,7 +153,7 @@ def segments(splits: Sequence[Split], cost: Cost, bars: str) -> list[Segment]:
                 continue
             so_far += share
             name = resolutions.place_name(place, splits)
-            length = share if bars == "share" else amount
+            length = share if bars == "share" else amount / AMOUNTS[cost][1]
             width = share if bars == "share" else 100 * amount / max(1, longest)
             own = resolutions.place_name(place, [split])
             detail = (
