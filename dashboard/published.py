@@ -29,6 +29,9 @@ class Protocol:
         return f"{self.split}, {self.name}"
 
 
+# How the source of a figure begins to say that it belongs to a relative, listed for reference only.
+OF_ANOTHER = "the network without"
+
 # What `val` means to a run of ours on ImageNet's folders.
 OURS = Protocol("ILSVRC2012 val", "center crop")
 
@@ -71,7 +74,8 @@ def standings(
     for key, architecture in architectures.items():
         for one in architecture.published:
             error = error_of(one, metric)
-            if error is not None and one.models == 1 and protocol_of(one) == protocol and key not in found:
+            is_single = one.models == 1 and OF_ANOTHER not in one.source
+            if error is not None and is_single and protocol_of(one) == protocol and key not in found:
                 found[key] = Standing(key, error, one, tested_options(architecture, one))
     return found
 

@@ -71,6 +71,12 @@ def test_single_networks_only() -> None:
     assert published.standings(catalogue.architectures(), "error_top1", CROPS)["alexnet"].error == 40.7
 
 
+def test_a_figure_of_another_network_is_not_drawn_twice() -> None:
+    # Its page quotes the 10.07 % of GoogLeNet without batch normalisation.
+    found = published.standings(catalogue.architectures(), "error_top5", OURS)
+    assert (found["googlenet"].error, found["googlenet_bn"].error) == (10.07, 10.47)
+
+
 def test_costs_are_those_of_the_network_that_was_tested() -> None:
     networks = catalogue.architectures()
     later = Protocol("ILSVRC2012 val", "center crop after resizing to 232")
