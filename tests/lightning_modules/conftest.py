@@ -64,9 +64,15 @@ def size(architecture: Architecture) -> int:
 
 @pytest.fixture(scope="session")
 def network(architecture: Architecture, size: int) -> nn.Module:
-    """A real one for 10 classes and small images. Shared: set its mode, leave its weights alone."""
+    """A real one for 10 classes and small images. Shared: set its mode, leave its weights alone.
+
+    It has seen one batch, for batch normalisation to know how large its maps are.
+    """
     torch.manual_seed(0)
-    return architecture.build(10, size)
+    network = architecture.build(10, size)
+    with torch.no_grad():
+        network.train()(torch.randn(2, 3, size, size))
+    return network
 
 
 @pytest.fixture(scope="session")
