@@ -82,7 +82,7 @@ def test_one_pixel_less_is_a_sentence(architecture):
 def test_any_larger_size_works(architecture):
     """The fully connected layers have to fit maps of every size, with every rounding on the way."""
     smallest = architecture.minimum_size
-    for size in (*range(smallest + 1, smallest + 33, 8), 128, 225, 227, 299):
+    for size in (smallest + 1, smallest + 9, smallest + 22, 227):
         with torch.device("meta"), torch.no_grad():
             logits = architecture.build(10, size).eval()(torch.empty(1, 3, size, size))
         assert logits.shape == (1, 10)
