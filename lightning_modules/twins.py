@@ -18,6 +18,8 @@ OUR_HEADS = ("auxiliary",)
 # Older files lack this count of batch normalisation, which nothing depends on.
 COUNTER = "num_batches_tracked"
 
+AFRESH = ", starts afresh"
+
 Layer = dict[str, Tensor]
 
 
@@ -66,7 +68,8 @@ def to_twin(architecture: Architecture, state: Mapping[str, Tensor]) -> dict[str
         target = build_twin(twin, num_classes).state_dict()
     fitted = match(state, target, OUR_HEADS, twin.heads, f"{twin.library}'s {twin.name}")
     if fitted.afresh:
-        raise ValueError(f"{twin.library}'s {twin.name} cannot hold these weights: {fitted.afresh[0]}.")
+        reason = fitted.afresh[0].removesuffix(AFRESH)
+        raise ValueError(f"{twin.library}'s {twin.name} cannot hold these weights: {reason}.")
     return fitted.state
 
 
@@ -121,9 +124,7 @@ def match(
     fitted = _match_layers(trunk, target_trunk, name)
     if target_head_layers and not heads:
         children = ", ".join(dict.fromkeys(layer.partition(".")[0] for layer in target_head_layers))
-        return Fitted(
-            fitted.state, (*fitted.afresh, f"{children}: not trained in the weights, starts afresh")
-        )
+        return Fitted(fitted.state, (*fitted.afresh, f"{children}: not trained in the weights{AFRESH}"))
     of_heads = _match_layers(heads, target_head_layers, name)
     return Fitted(fitted.state | of_heads.state, fitted.afresh + of_heads.afresh)
 
@@ -150,7 +151,7 @@ def _match_layers(source: Mapping[str, Layer], target: Mapping[str, Layer], name
         if _shapes(theirs) == _shapes(ours):
             state |= {f"{our_name}.{entry}": theirs.get(entry, torch.tensor(0)) for entry in ours}
         elif reason := _reason(theirs, ours, our_name in classifiers):
-            afresh.append(f"{our_name}: {reason}, starts afresh")
+            afresh.append(f"{our_name}: {reason}{AFRESH}")
         else:
             raise ValueError(
                 f"The weights do not fit {name}: its {our_name} has {_describe(ours)}, "

@@ -1,9 +1,12 @@
-"""Trains one run: ``python -m training fit --config run.yaml``."""
+"""Trains one run: ``python -m training fit --config run.yaml``; ``export`` hands its weights on."""
 
+import argparse
 import logging
 import sys
 import traceback
 import warnings
+from collections.abc import Sequence
+from pathlib import Path
 
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
@@ -11,6 +14,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from datamodules.errors import DataError
 from tracking.store import Store, StoreUnavailable
 from training.cli import ArenaCLI
+from training.export import export
 from training.hardware import keep_freed_memory
 from training.session import Session, StopRequested
 
@@ -30,6 +34,8 @@ _ADVERTISEMENTS = ("litlogger", "LitLogger", "litmodels", "weights_only", "TPU a
 
 def main() -> int:
     """Runs the command line and returns the exit code; whatever happens is written into the run's record."""
+    if sys.argv[1:2] == ["export"]:
+        return _export(sys.argv[2:])
     keep_freed_memory()
     for hint in _HINTS:
         warnings.filterwarnings("ignore", message=hint)
@@ -53,6 +59,21 @@ def main() -> int:
         session.fail(f"{type(error).__name__}: {error}".splitlines()[0])
         return _FAILED
     session.finish()
+    return 0
+
+
+def _export(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training export",
+        description="Write a run's weights under the names of the same network in torchvision or timm.",
+    )
+    parser.add_argument("weights", metavar="RUN", help="name, beginning of the id, or a checkpoint file")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="such as resnet18.pth")
+    options = parser.parse_args(arguments)
+    try:
+        print(export(Store.default(), options.weights, options.output))
+    except (ValueError, StoreUnavailable) as error:
+        return _report(str(error), _WRONG)
     return 0
 
 

@@ -1,0 +1,65 @@
+"""A run's weights in torchvision's hands."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torchvision.models import resnet18
+
+from lightning_modules.classifier import ImageClassifier
+from tests.training.conftest import Arena
+from tracking.store import REPOSITORY
+from training.export import export
+
+
+def save(file: Path, architecture: str, size: int = 64, **options: str) -> ImageClassifier:
+    module = ImageClassifier(architecture, 10, size, options=options)
+    torch.save({"hyper_parameters": dict(module.hparams), "state_dict": module.state_dict()}, file)
+    return module
+
+
+def test_torchvision_loads_what_was_trained_here(arena: Arena, tmp_path: Path) -> None:
+    module = save(tmp_path / "last.ckpt", "resnet18").eval()
+    output = tmp_path / "resnet18.pth"
+    command = [
+        sys.executable,
+        "-m",
+        "training",
+        "export",
+        str(tmp_path / "last.ckpt"),
+        "--output",
+        str(output),
+    ]
+    for code, sentence in ((0, "holds a state dict for torchvision's resnet18."), (2, "is there already")):
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=REPOSITORY, env=arena.environment, check=False
+        )
+        assert done.returncode == code and sentence in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+    theirs = resnet18(num_classes=10)
+    theirs.load_state_dict(torch.load(output, weights_only=True))
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(theirs.eval()(images), module(images), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "sentence"),
+    [
+        ("alexnet", "No other library is known to have AlexNet"),
+        ("resnet50", "torchvision's resnet50 is ResNet-50 with stride_on 3x3, not 1x1"),
+        (
+            "vgg11",
+            r"torchvision's vgg11 cannot hold these weights: classifier\.0: made for another image size",
+        ),
+    ],
+)
+def test_what_cannot_be_exported(architecture: str, sentence: str, arena: Arena, tmp_path: Path) -> None:
+    save(tmp_path / "last.ckpt", architecture)
+    with pytest.raises(ValueError, match=sentence):
+        export(arena.store, str(tmp_path / "last.ckpt"), tmp_path / "out.pth")
+    with pytest.raises(ValueError, match="torchvision names no run"):
+        export(arena.store, "torchvision", tmp_path / "out.pth")
+    assert not (tmp_path / "out.pth").exists()
