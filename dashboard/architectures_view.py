@@ -76,6 +76,12 @@ def _show_error_figure(fields: Fields) -> None:
     show_error_figure(fields)
 
 
+def _show_memory(fields: Fields) -> None:
+    from dashboard.memory_view import show_memory_section
+
+    show_memory_section(fields)
+
+
 def _show_claims(fields: Fields) -> None:
     from dashboard.claims import show_claims
 
@@ -97,6 +103,7 @@ SECTIONS: Mapping[str, Callable[[Fields], None]] = {
     "Table": _show_table,
     "Side by side": _show_side_by_side,
     "Error and cost": _show_error_figure,
+    "Memory": _show_memory,
     "Claims": _show_claims,
     "History": _show_history,
 }

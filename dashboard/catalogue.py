@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 # Long enough for the first page to reach the browser before torch takes the processor.
 HEAD_START_S = 1.5
-# What is measured in the background leaves the processor to the pages for this part of the time.
-REST = 0.5
+# After each network measured in the background the pages have the processor for so many seconds.
+REST_S = 0.1
 
 
 @lru_cache
@@ -58,7 +58,8 @@ def ledger(key: str, num_classes: int | None, image_size: int | None, options: M
     _wait()
     from lightning_modules.ledger import measure
 
-    return measure(key, num_classes=num_classes, image_size=image_size, **_chosen(key, options))
+    with _measuring:
+        return measure(key, num_classes=num_classes, image_size=image_size, **_chosen(key, options))
 
 
 def structure(
@@ -113,7 +114,8 @@ def _structure(
     from dashboard.structure import read_structure
 
     counted = ledger(key, num_classes, image_size, dict(options))
-    return read_structure(architectures()[key], counted, num_classes, image_size, **dict(options))
+    with _measuring:
+        return read_structure(architectures()[key], counted, num_classes, image_size, **dict(options))
 
 
 def _wait() -> None:
@@ -122,6 +124,8 @@ def _wait() -> None:
             _load()
 
 
+# torch.fx replaces how modules are called while it traces one, for every thread.
+_measuring = threading.RLock()
 _loading = threading.Lock()
 _loaded = threading.Event()
 _silhouettes: dict[str, str] = {}
@@ -134,9 +138,8 @@ def _load_after(seconds: float) -> None:
     networks = architectures()
     # What everybody asks for comes first, the deepest last.
     for key in sorted(networks, key=lambda key: (key not in palette.FIRST_PICK, networks[key].depth)):
-        started = time.monotonic()
         _silhouettes[key] = _draw_silhouette(key)
-        time.sleep(REST * (time.monotonic() - started))
+        time.sleep(REST_S)
     gc.collect()
     gc.freeze()
 

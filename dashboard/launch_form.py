@@ -28,6 +28,7 @@ class Form:
 
     spec: JobSpec
     is_complete: bool
+    num_classes: int | None = None
 
 
 def show_fields() -> Form:
@@ -70,7 +71,7 @@ def show_fields() -> Form:
         weights_problem,
         hardware_problem,
     )
-    return Form(spec, not any(problems))
+    return Form(spec, not any(problems), found.classes or None)
 
 
 def _show_networks(architectures: Chosen) -> "tuple[Chosen, str]":

@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard import formatting, forms, launching
 from dashboard.address import visit
 from dashboard.launch_form import Form
+from dashboard.memory_view import show_memory
 from dashboard.run_rows import RUNS_PAGE
 from dashboard.workplace import open_store
 from tracking.runs import Run
@@ -39,6 +40,7 @@ def show_order(form: Form) -> None:
     _show_launched(visit().get(LAUNCHED, []))
     configs = form.spec.configs()
     st.markdown("\n".join(f"- {line}" for line in forms.plan(configs)))
+    show_memory(form.spec, form.num_classes)
     command, yaml = st.tabs(["Command", "YAML"])
     with command:
         st.code(form.spec.command(), language="bash", wrap_lines=True)
