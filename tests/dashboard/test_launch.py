@@ -169,7 +169,7 @@ def test_what_is_launched_is_what_was_shown(empty_store: Store, open_page: OpenP
 @pytest.mark.parametrize("key", ARCHITECTURES)
 @pytest.mark.parametrize("recipe", forms.RECIPES)
 def test_every_network_can_be_launched(key: str, recipe: str) -> None:
-    """As the form comes, or with the size that it asks for, and a batch no larger than the digits are many."""
+    """As the form comes, or with the size that it asks for; batches fit into the digits."""
     smallest = ARCHITECTURES[key].minimum_size
     image_size = max(forms.DEFAULT_IMAGE_SIZE, smallest)
     batch_size = min(ARCHITECTURES[key].get_recipe(recipe).batch_size, 256)

@@ -27,8 +27,10 @@ def config(architecture: str = "resnet18", **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("architecture", registry.architectures())
 @pytest.mark.parametrize("recipe", ["paper", "modern", "quick"])
 def test_what_the_form_offers_works(architecture: str, recipe: str) -> None:
-    image_size = max(64, registry.get(architecture).minimum_size)
-    (form,) = JobSpec((architecture,), recipe=recipe, image_size=image_size).configs()
+    network = registry.get(architecture)
+    image_size = max(64, network.minimum_size)
+    batch_size = min(256, network.get_recipe(recipe).batch_size)  # there are not many digits
+    (form,) = JobSpec((architecture,), recipe=recipe, image_size=image_size, batch_size=batch_size).configs()
     check_config(form)
 
 
