@@ -58,8 +58,7 @@ def ledger(key: str, num_classes: int | None, image_size: int | None, options: M
     _wait()
     from lightning_modules.ledger import measure
 
-    with _measuring:
-        return measure(key, num_classes=num_classes, image_size=image_size, **_chosen(key, options))
+    return measure(key, num_classes=num_classes, image_size=image_size, **_chosen(key, options))
 
 
 def structure(
@@ -114,7 +113,7 @@ def _structure(
     from dashboard.structure import read_structure
 
     counted = ledger(key, num_classes, image_size, dict(options))
-    with _measuring:
+    with _tracing:
         return read_structure(architectures()[key], counted, num_classes, image_size, **dict(options))
 
 
@@ -124,8 +123,8 @@ def _wait() -> None:
             _load()
 
 
-# torch.fx replaces how modules are called while it traces one, for every thread.
-_measuring = threading.RLock()
+# torch.fx replaces how modules are called while it traces one: two at a time would undo each other.
+_tracing = threading.Lock()
 _loading = threading.Lock()
 _loaded = threading.Event()
 _silhouettes: dict[str, str] = {}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from dashboard.network_parts import Box, DrawnStage, Parallel, Part, Repeated, Series, boxes
+from dashboard.network_parts import TIMES, Box, DrawnStage, Parallel, Part, Repeated, Series, boxes
 
 KINDS = {
     "conv": "convolution",
@@ -111,7 +111,7 @@ def _draw_repeated(repeated: Repeated) -> Shape:
     width, up, down = inner.width + 2 * GAP, inner.up + 5, inner.down + 5
     svg = (
         f'<rect class="frame" x="0" y="{-up:.1f}" width="{width:.1f}" height="{up + down:.1f}" rx="6"/>'
-        f"{inner.at(GAP)}{_text(width / 2, down + 13, f'× {repeated.count}', 'times')}"  # noqa: RUF001
+        f"{inner.at(GAP)}{_text(width / 2, down + 13, f'{TIMES} {repeated.count}', 'times')}"
     )
     return Shape(svg, width, up, down + 16)
 
@@ -176,9 +176,7 @@ def _draw_box(box: Box, *, small: bool) -> Shape:
             for n in range(1, box.groups)
         ]
     offsets = [4.0] if len(lines) == 1 else [-4.0, 12.0]
-    svg += [
-        _text(middle, offset, line, "word") for offset, line in zip(offsets, lines, strict=True)
-    ]
+    svg += [_text(middle, offset, line, "word") for offset, line in zip(offsets, lines, strict=True)]
     return Shape("".join(svg), width, height / 2, height / 2)
 
 
@@ -253,7 +251,9 @@ def _say(box: Box) -> str:
     groups = f", {box.groups} groups" if box.groups > 1 else ""
     stride = f", stride {box.stride}" if box.stride > 1 else ""
     norm = f", then {KINDS.get(box.norm, box.norm)}" if box.norm else ""
-    size = f"{box.channels} × {box.side} × {box.side}" if box.side > 1 else str(box.channels)  # noqa: RUF001
+    size = f" {TIMES} ".join(
+        map(str, (box.channels, box.side, box.side) if box.side > 1 else (box.channels,))
+    )
     return f"{box.label} {KINDS.get(box.kind, box.kind)}{stride}{groups}{norm}: {size}"
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 LONGEST_PERIOD = 4
+TIMES = "×"  # noqa: RUF001 - as people write it
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class DrawnStage:
     @property
     def size(self) -> str:
         """What it puts out in words: channels, height, width."""
-        return " × ".join(str(length) for length in self.output_shape)  # noqa: RUF001 - as people write it
+        return f" {TIMES} ".join(str(length) for length in self.output_shape)
 
 
 Part: TypeAlias = Box | Parallel

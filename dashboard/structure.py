@@ -5,15 +5,16 @@ hence late.
 """
 
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import fx, nn
 
-from dashboard.network_parts import Box, DrawnStage, Parallel, Part, Repeated, Series, boxes, fold
+from dashboard.network_parts import TIMES, Box, DrawnStage, Parallel, Part, Repeated, Series, boxes, fold
 from lightning_modules.architecture import Architecture
 from lightning_modules.ledger import KINDS, Ledger
 
@@ -87,6 +88,19 @@ def merge_stages(stages: Sequence[DrawnStage]) -> DrawnStage:
 
 
 class _Tracer(fx.Tracer):
+    """Follows a network in its own thread alone, although torch.fx catches the calls of every thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thread = threading.get_ident()
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if threading.get_ident() != self.thread:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
         is_torchs = module.__module__.startswith("torch.nn") and not isinstance(module, nn.Sequential)
         return type(module) in KINDS or is_torchs
@@ -217,7 +231,7 @@ def _stage_of(part: Part) -> str:
 
 def _by(size: int | tuple[int, ...]) -> str:
     sides = (size, size) if isinstance(size, int) else size
-    return "×".join(str(side) for side in sides)  # noqa: RUF001 - as people write it
+    return TIMES.join(str(side) for side in sides)
 
 
 def _largest(stride: int | tuple[int, ...]) -> int:

@@ -141,7 +141,7 @@ def test_home_starts_with_one_click(empty_store: Store, open_page: OpenPage) -> 
 
 
 def test_architectures_tell_measured_from_published(filled_store: Store, open_page: OpenPage) -> None:
-    table = open_page("architectures").dataframe[0].value.set_index("Network")
+    table = open_page("architectures", section="Table").dataframe[0].value.set_index("Network")
     # The best of val, not of train, and not an error of ImageNet.
     assert table.loc["AlexNet", "Measured here, top-1"] == "11.0 % on digits · quick · 64 px"
     assert table.loc["ResNet-50", "Measured here, top-1"] == "not measured here yet"
