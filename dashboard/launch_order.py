@@ -40,13 +40,13 @@ def show_order(form: Form) -> None:
     _show_launched(visit().get(LAUNCHED, []))
     configs = form.spec.configs()
     st.markdown("\n".join(f"- {line}" for line in forms.plan(configs)))
-    show_memory(form.spec, form.num_classes)
     command, yaml = st.tabs(["Command", "YAML"])
     with command:
         st.code(form.spec.command(), language="bash", wrap_lines=True)
         st.caption("Does the same from a shell in this repository.")
     with yaml:
         st.code(launching.to_yaml(configs), language="yaml", height=380)
+    show_memory(form.spec, form.num_classes)
 
 
 def _show_launched(runs: list[Run]) -> None:
