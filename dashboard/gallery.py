@@ -88,7 +88,7 @@ def card(architecture: "Architecture", ledger: "Ledger | None", silhouette: str 
     """Write what a card says besides the network's name as HTML."""
     facts = f"{architecture.year} · {formatting.plural(architecture.depth, 'layer')}"
     counts = (
-        COUNTING
+        (COUNTING if silhouette is None else "cannot be counted")
         if ledger is None
         else f"<b>{formatting.short_count(ledger.parameters)}</b> parameters<br>"
         f"<b>{formatting.short_count(ledger.macs)}</b> MACs"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 LONGEST_PERIOD = 4
-TIMES = "×"  # noqa: RUF001 - as people write it
+TIMES = "×"
 
 
 @dataclass(frozen=True)

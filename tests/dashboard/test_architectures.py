@@ -154,7 +154,7 @@ def test_a_network_without_published_errors_says_so(empty_store: Store, open_pag
 
 def test_what_is_not_measured_yet_is_said() -> None:
     one = ARCHITECTURES["alexnet"]
-    assert "counting" in card(one, None, None)
+    assert "counting" in card(one, None, None) and "cannot be counted" in card(one, None, "")
     ledger = catalogue.ledger("alexnet", None, None, {})
     assert "61.0 M" in card(one, ledger, "<svg/>") and "724 M" in card(one, ledger, "<svg/>")
     (waiting,) = network_rows([one], {}, {})
