@@ -37,6 +37,18 @@ PRECISIONS = {"32-true": 0, "bf16-mixed": 1, "16-mixed": 1}
 # Batch normalisation needs more than one; odd, so that no other first dimension passes for the batch.
 BATCH = 5
 
+aten = torch.ops.aten
+# Operations that may change height and width, with receptive fields known here (see `_follow`).
+RESIZING = (
+    aten.convolution,
+    aten.max_pool2d_with_indices,
+    aten.avg_pool2d,
+    aten._adaptive_avg_pool2d,
+    aten.slice,
+    aten.mean,
+    aten.constant_pad_nd,
+)
+
 Pair = tuple[int, int]
 
 
@@ -171,11 +183,10 @@ def _activation_bytes(parts: Iterable[Layer | Stage], batch_size: int, precision
     return batch_size * sum(part.kept_bytes[PRECISIONS[precision]] for part in parts)
 
 
-@lru_cache(maxsize=256)
 def measure(
     key: str, num_classes: int | None = None, image_size: int | None = None, **options: str
 ) -> Ledger:
-    """Measures an architecture of the registry.
+    """Measures an architecture of the registry; an answer once given is kept.
 
     Args:
         key: A key of the registry.
@@ -185,13 +196,22 @@ def measure(
 
     Raises:
         ValueError: The key or an option is unknown, or the image too small.
-        TypeError: The network has parameters in layers of a kind that is not counted here.
+        TypeError: The network holds something that cannot be counted; see `measure_network`.
     """
     architecture = registry.get(key)
-    size = architecture.input_size if image_size is None else image_size
+    return _measure(
+        key,
+        architecture.num_classes if num_classes is None else num_classes,
+        architecture.input_size if image_size is None else image_size,
+        **architecture.check_options(options),
+    )
+
+
+@lru_cache(maxsize=256)
+def _measure(key: str, num_classes: int, image_size: int, **options: str) -> Ledger:
     with torch.device("meta"):
-        network = architecture.build(num_classes, size, **options)
-    return measure_network(network, size)
+        network = registry.get(key).build(num_classes, image_size, **options)
+    return measure_network(network, image_size)
 
 
 def measure_network(network: nn.Module, image_size: int) -> Ledger:
@@ -203,7 +223,8 @@ def measure_network(network: nn.Module, image_size: int) -> Ledger:
         image_size: S, in pixels.
 
     Raises:
-        TypeError: The network has parameters in layers of a kind that is not counted here.
+        TypeError: It has parameters in a layer of a kind that is not counted here, or operations that resize
+            maps in ways whose receptive field is not known here.
     """
     # The layout of training: it decides where a map is copied before it is flattened.
     network = network.to(memory_format=torch.channels_last)
@@ -261,7 +282,8 @@ def describe_kernel(module: nn.Module) -> str:
         rows, columns = _pair(module.stride)
         parts.append(f"stride {rows}" if rows == columns else f"stride {rows}x{columns}")
     if _pair(getattr(module, "dilation", 1)) != (1, 1):
-        parts.append(f"dilation {_text(module.dilation)}")
+        rows, columns = _pair(module.dilation)
+        parts.append(f"dilation {rows}" if rows == columns else f"dilation {rows}x{columns}")
     if getattr(module, "groups", 1) > 1:
         parts.append(f"{module.groups} groups")
     return ", ".join(parts)
@@ -380,7 +402,10 @@ def _trace(network: nn.Module, images: Tensor, autocast: bool = False) -> _Trace
         if storage in cast.copies:
             trace.weight_copy_bytes += size
         elif storage not in given and tensor.shape[:1] == images.shape[:1]:
-            trace.kept_bytes[watch.makers[storage]] += size // len(images)
+            maker = watch.makers[storage] or next(
+                iter(trace.outputs), ""
+            )  # padding may come before all layers
+            trace.kept_bytes[maker] += size // len(images)
     return trace
 
 
@@ -398,24 +423,37 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Runs the operation and notes what comes out."""
-        if func.overloadpacket is torch.ops.aten.native_batch_norm:
-            # Torch would run some twenty operations to find this out, most of the time of a deep network.
-            statistics = args[0].new_empty(args[0].shape[1], dtype=torch.float32)
-            result = (torch.empty_like(args[0]), statistics, torch.empty_like(statistics))
-        else:
-            result = func(*args, **(kwargs or {}))
-        given, made = _tensors(args), _tensors(result)
+        given = _tensors(args)
         inputs = [tensor for tensor in given if _view(tensor) in self.fields]
-        field = _follow(func, args, [self.fields[_view(tensor)] for tensor in inputs])
+        before = [self.fields[_view(tensor)] for tensor in inputs]
+        result = _run(func, args, kwargs or {})
+        made = _tensors(result)
+        resized = _map_sizes(made) - _map_sizes(inputs) if _map_sizes(inputs) else None
+        if resized and func.overloadpacket not in RESIZING:
+            raise TypeError(f"{func} resizes a map; the ledger does not know what that does to what is seen.")
+        after = _follow(func, args, before)
         known = {_storage(tensor) for tensor in given}
         for tensor in made:
             if _storage(tensor) not in known:
                 self.makers[_storage(tensor)] = self.layer
             if inputs:
-                self.fields[_view(tensor)] = field
+                self.fields[_view(tensor)] = after
             else:  # forget an earlier tensor in the same place
                 self.fields.pop(_view(tensor), None)
         return result
+
+
+def _run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Runs an operation on the meta device, two of them the way of devices that compute."""
+    match func.overloadpacket:
+        case aten.native_batch_norm:
+            # Torch would run some twenty operations to find this out, most of the time of a deep network.
+            mean = args[0].new_empty(args[0].shape[1], dtype=torch.float32)
+            return torch.empty_like(args[0]), mean, torch.empty_like(mean)
+        case aten.convolution:
+            # Channels come last, as in the weights; the meta device does not know.
+            return torch.empty_like(func(*args, **kwargs), memory_format=torch.channels_last)
+    return func(*args, **kwargs)
 
 
 def _follow(func: Any, args: tuple[Any, ...], fields: list[_Field | None]) -> _Field | None:
@@ -424,7 +462,6 @@ def _follow(func: Any, args: tuple[Any, ...], fields: list[_Field | None]) -> _F
     if not narrow or len(narrow) < len(fields):
         return None
     field = _Field(_furthest(one.size for one in narrow), _furthest(one.stride for one in narrow))
-    aten = torch.ops.aten
     match func.overloadpacket:
         case aten.convolution:
             return field.slide(args[1].shape[2:], args[3], args[5])
@@ -434,9 +471,24 @@ def _follow(func: Any, args: tuple[Any, ...], fields: list[_Field | None]) -> _F
             return field.slide(args[1], args[2])
         case aten.slice if len(args) > 4 and args[1] >= 2:
             return field.slide(1, (args[4], 1) if args[1] == 2 else (1, args[4]))
+        case aten._adaptive_avg_pool2d if max(args[1]) > 1:
+            steps = zip(args[0].shape[2:], args[1], strict=True)
+            (rows, down), (columns, across) = (_adapt(length, parts) for length, parts in steps)
+            return field.slide((rows, columns), (down, across))
         case aten.mean | aten.addmm | aten.mm | aten._adaptive_avg_pool2d:
             return None
     return field
+
+
+def _adapt(length: int, parts: int) -> Pair:
+    """Returns the largest window and the step, rounded down, of an adaptive pool along one side of a map."""
+    edges = ((part * length // parts, -(-(part + 1) * length // parts)) for part in range(parts))
+    return max(end - start for start, end in edges), length // parts
+
+
+def _map_sizes(tensors: Iterable[Tensor]) -> set[torch.Size]:
+    """Returns the heights and widths among N x C x H x W."""
+    return {tensor.shape[2:] for tensor in tensors if tensor.ndim == 4}
 
 
 def _tensors(value: Any) -> list[Tensor]:
