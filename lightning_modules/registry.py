@@ -14,6 +14,7 @@ SUPPORT = frozenset(
         "classifier",
         "initialisation",
         "ledger",
+        "memory",
         "metrics",
         "normalization",
         "recipes",

@@ -1,0 +1,113 @@
+"""Peak memory of training against `lightning_modules.memory`: ``python -m benchmarks.memory``.
+
+Each network trains three steps in a process of its own, the way `ImageClassifier` does: channels last,
+autocast, the recipe's optimiser, glibc told to keep what is freed. Measured is how far the resident memory
+rises above what it was before the network was built.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from lightning_modules import registry
+from lightning_modules.classifier import ImageClassifier
+from lightning_modules.memory import Memory, estimate
+from lightning_modules.recipes import build_optimizer
+from training import OPENMP_SETTINGS
+from training.hardware import cpu_has_bf16, keep_freed_memory
+
+MEGABYTE = 2**20
+NUM_STEPS = 3
+# Network, images a step, pixels, recipe.
+TRAININGS = (
+    ("alexnet", 128, 224, "paper"),
+    ("vgg16", 16, 224, "paper"),
+    ("googlenet", 32, 224, "paper"),
+    ("resnet50", 32, 224, "paper"),
+)
+
+
+def report() -> None:
+    """Prints a line for each network and precision."""
+    print("| network | batch | precision | counted MB | estimate MB | measured MB | estimate / measured |")
+    print("|---|---|---|---|---|---|---|")
+    for key, batch_size, image_size, recipe in TRAININGS:
+        for precision in ("32-true", "bf16-mixed") if cpu_has_bf16() else ("32-true",):
+            expected = estimate(
+                key, image_size=image_size, batch_size=batch_size, precision=precision, recipe=recipe
+            )
+            peak = measure_apart(key, batch_size, image_size, precision, recipe)
+            print_row(key, batch_size, precision, expected, peak)
+
+
+def print_row(key: str, batch_size: int, precision: str, expected: Memory, peak: int) -> None:
+    """Prints one line of the table."""
+    sizes = (expected.counted, expected.total, peak)
+    cells = " | ".join(f"{size / MEGABYTE:,.0f}" for size in sizes)
+    print(f"| {key} | {batch_size} | {precision} | {cells} | {expected.total / peak:.2f} |", flush=True)
+
+
+def measure_apart(key: str, batch_size: int, image_size: int, precision: str, recipe: str) -> int:
+    """Returns the bytes that `measure` finds in a fresh process."""
+    command = [sys.executable, "-m", "benchmarks.memory", "--measure", key, str(batch_size), str(image_size)]
+    answer = subprocess.run(
+        [*command, precision, recipe],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | OPENMP_SETTINGS,
+        cwd=Path(__file__).parents[1],
+    )
+    return int(json.loads(answer.stdout.splitlines()[-1]))
+
+
+def measure(key: str, batch_size: int, image_size: int, precision: str, recipe: str) -> int:
+    """Trains a few steps and returns the bytes by which the process grew at its peak."""
+    keep_freed_memory()
+    num_classes = registry.get(key).num_classes
+    before = read_status("VmRSS")
+    classifier = ImageClassifier(key, num_classes, image_size, recipe).train()
+    optimizer = build_optimizer(classifier.recipe, classifier.network)
+    pixels = torch.randint(0, 256, (batch_size, 3, image_size, image_size), dtype=torch.uint8)
+    pixels = pixels.to(memory_format=torch.channels_last)
+    labels = torch.randint(0, num_classes, (batch_size,))
+    for step in range(NUM_STEPS):
+        images = pixels.float().sub_(128).div_(64)
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+            loss = classifier.training_step((images, labels), step)
+        # Lightning clears the gradients here, when the next activations are there already.
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return read_status("VmHWM") - before
+
+
+def read_status(name: str) -> int:
+    """Returns a size of this process in bytes: ``VmRSS`` now, ``VmHWM`` at its highest.
+
+    The kernel counts the latter from the program's start on. ``ru_maxrss`` would go on from the process
+    that started this one.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+def main() -> None:
+    """Prints the table, or measures one training in this very process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--measure", nargs=5, metavar=("NETWORK", "BATCH", "PIXELS", "PRECISION", "RECIPE"))
+    options = parser.parse_args()
+    if options.measure:
+        key, batch_size, image_size, precision, recipe = options.measure
+        print(json.dumps(measure(key, int(batch_size), int(image_size), precision, recipe)))
+    else:
+        report()
+
+
+if __name__ == "__main__":
+    main()
