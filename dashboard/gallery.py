@@ -1,6 +1,6 @@
 """All networks at a glance: cards or a table, narrowed by a search and by families."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -76,12 +76,12 @@ def choose(architectures: "Mapping[str, Architecture]") -> "list[Architecture]":
 
 def show_cards(found: "Sequence[Architecture]") -> None:
     """Show a card for each network, family by family; those still being measured follow by themselves."""
-    live(_show_cards, _num_waiting(found), found)
+    _follow(_show_cards, found)
 
 
 def show_table(found: "Sequence[Architecture]") -> None:
     """Show a row for each network, to be sorted by a click on a heading."""
-    live(_show_table, _num_waiting(found), found)
+    _follow(_show_table, found)
 
 
 def card(architecture: "Architecture", ledger: "Ledger | None", silhouette: str | None) -> str:
@@ -116,6 +116,14 @@ def _searched(one: "Architecture") -> str:
     return " ".join(words).lower()
 
 
+def _follow(part: "Callable[[Sequence[Architecture]], int]", found: "Sequence[Architecture]") -> None:
+    """Show a part again and again while networks are being measured, as an ordinary one afterwards."""
+    if waiting := _num_waiting(found):
+        live(part, waiting, found)
+    else:
+        part(found)
+
+
 def _num_waiting(found: "Sequence[Architecture]") -> int:
     ready = catalogue.silhouettes()
     return sum(one.key not in ready for one in found)
@@ -128,7 +136,8 @@ def _show_cards(found: "Sequence[Architecture]") -> int:
         with st.container(horizontal=True, gap="small", key=f"cards-{family}"):
             for one in group:
                 _show_card(one, silhouettes)
-    return _num_waiting(found)
+    # A click within a live part draws that part alone: the state it gives makes the page follow.
+    return _num_waiting(found) if st.session_state["network"] is None else 0
 
 
 def _show_card(one: "Architecture", silhouettes: Mapping[str, str]) -> None:
