@@ -12,13 +12,9 @@ from tracking.series import read_series
 from tracking.store import Store
 
 if TYPE_CHECKING:
-    from lightning_modules.ledger import Ledger
-    from lightning_modules.recipes import Recipe
+    pass
 
-FLOAT32_BYTES = 4
-CHANNELS = 3
 SPEED = "train/images_per_s"
-MIXED = ("bf16-mixed", "16-mixed")
 
 
 @dataclass(frozen=True)
@@ -46,30 +42,15 @@ class Plan:
     root: str = ""
 
 
-@dataclass(frozen=True)
-class Need:
-    """Bytes of memory that one step of training takes on each device, by what they are for."""
-
-    weights: int
-    gradients: int
-    optimizer_state: int
-    weight_copies: int
-    activations: int
-    images: int
-
-    @property
-    def total(self) -> int:
-        """All together."""
-        return sum(getattr(self, part) for part in PARTS)
-
-
 PARTS: Mapping[str, str] = {
-    "weights": "weights",
+    "parameters": "weights",
     "gradients": "gradients",
     "optimizer_state": "optimiser state",
     "weight_copies": "16-bit copies of weights",
     "activations": "activations",
     "images": "the batch itself",
+    "workspace": "gradients of maps (estimated)",
+    "overhead": "holes and code (estimated)",
 }
 
 
@@ -99,30 +80,6 @@ class Room:
 
     name: str
     size_bytes: int
-
-
-def count_need(ledger: "Ledger", recipe: "Recipe", plan: Plan) -> Need:
-    """Add up what a step takes; auxiliary heads train too.
-
-    Raises:
-        ValueError: the precision is not one that is counted.
-    """
-    weights = FLOAT32_BYTES * ledger.parameters_with_auxiliary
-    return Need(
-        weights=weights + FLOAT32_BYTES * ledger.running_statistics_with_auxiliary,
-        gradients=weights,
-        optimizer_state=weights * buffers(recipe),
-        weight_copies=ledger.weight_copy_bytes if plan.precision in MIXED else 0,
-        activations=ledger.activation_bytes(plan.batch_size, plan.precision),
-        images=FLOAT32_BYTES * CHANNELS * plan.image_size**2 * plan.batch_size,
-    )
-
-
-def buffers(recipe: "Recipe") -> int:
-    """Count the numbers that an optimiser keeps for each weight."""
-    if recipe.optimizer == "adamw":
-        return 2
-    return int(recipe.momentum > 0) + int(recipe.optimizer == "rmsprop")
 
 
 def room_of(machine: Machine) -> Room:
