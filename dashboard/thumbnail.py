@@ -1,8 +1,9 @@
-"""A network's silhouette for the gallery: the drawing without a word."""
+"""A network's silhouette for the gallery: the drawing without a word, one path for each colour."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
+from typing import NamedTuple
 
 from dashboard.network_parts import Box, DrawnStage, Part
 
@@ -12,60 +13,61 @@ GAP = 1.6
 # So often is drawn at most what repeats: deep networks are longer, but fit.
 MOST_REPEATS = 4
 LARGEST_SCALE = 2.4
-Draw = Callable[[float], str]
+ARC = "arc"
+
+
+class Mark(NamedTuple):
+    """A bar of a kind of layer, or an arc over some; widths grow with the picture, heights do not."""
+
+    kind: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def path(self, scale: float) -> str:
+        """Write it as a part of a path."""
+        x, width = self.x * scale, self.width * scale
+        if self.kind == ARC:
+            return f"M{x:.1f} {self.y:.1f}q{width / 2:.1f} -7 {width:.1f} 0"
+        return f"M{x:.1f} {self.y:.1f}h{width:.1f}v{self.height:.1f}h{-width:.1f}z"
 
 
 def thumbnail(stages: Sequence[DrawnStage]) -> str:
     """Draw a network's silhouette."""
-    marks: list[tuple[float, Draw]] = []
+    marks: list[Mark] = []
     place = 0.0
     for stage in stages:
         for repeated in () if stage.auxiliary else stage.parts:
             for part in repeated.parts * min(repeated.count, MOST_REPEATS):
-                width, draw = _mark(part)
-                marks.append((place, draw))
-                place += width + GAP
+                drawn = list(_mark(part, place))
+                marks += drawn
+                place = max(mark.x + mark.width for mark in drawn) + GAP
     scale = min(LARGEST_SCALE, WIDTH / max(place, 1.0))
-    drawn = "".join(f'<g transform="translate({x * scale:.1f})">{draw(scale)}</g>' for x, draw in marks)
+    paths = {kind: "".join(mark.path(scale) for mark in marks if mark.kind == kind) for kind in _kinds(marks)}
+    drawing = "".join(f'<path class="{escape(kind)}" d="{path}"/>' for kind, path in paths.items())
     view = f"0 {-AXIS:.0f} {WIDTH:.0f} {HEIGHT:.0f}"
-    return f'<svg class="thumbnail" viewBox="{view}" aria-hidden="true">{drawn}</svg>'
+    return f'<svg class="thumbnail" viewBox="{view}" aria-hidden="true">{drawing}</svg>'
 
 
-def _mark(part: Part) -> tuple[float, Draw]:
-    """Give a part's width and what draws it once the scale is known."""
-    if isinstance(part, Box):
-        return _bars([part])
-    if part.is_shortcut:
-        width, draw = _bars(_outline(part))
-        return width, lambda scale: draw(scale) + _arc(width * scale, max(map(_height, _outline(part))))
-    return _rows(_outline(part))
+def _kinds(marks: Sequence[Mark]) -> dict[str, None]:
+    return dict.fromkeys(mark.kind for mark in marks)
 
 
-def _bars(boxes: Sequence[Box]) -> tuple[float, Draw]:
-    widths = [_width(box) for box in boxes]
-    places = [sum(widths[:place]) + 0.8 * place for place in range(len(boxes))]
-
-    def draw(scale: float) -> str:
-        return "".join(
-            _bar(box.kind, place * scale, -_height(box) / 2, width * scale, _height(box))
-            for box, place, width in zip(boxes, places, widths, strict=True)
-        )
-
-    return places[-1] + widths[-1], draw
-
-
-def _rows(boxes: Sequence[Box]) -> tuple[float, Draw]:
-    width = 1.4 * max(map(_width, boxes))
+def _mark(part: Part, place: float) -> Iterator[Mark]:
+    boxes = _outline(part)
     height = max(map(_height, boxes))
+    if isinstance(part, Box) or part.is_shortcut:
+        end = place
+        for box in boxes:
+            yield Mark(box.kind, end, -_height(box) / 2, _width(box), _height(box))
+            end += _width(box) + GAP / 2
+        if not isinstance(part, Box):
+            yield Mark(ARC, place, -height / 2 - 1, end - GAP / 2 - place, 0.0)
+        return
     each = height / len(boxes)
-
-    def draw(scale: float) -> str:
-        return "".join(
-            _bar(box.kind, 0.0, place * each - height / 2, width * scale, 0.75 * each)
-            for place, box in enumerate(boxes)
-        )
-
-    return width, draw
+    for row, box in enumerate(boxes):
+        yield Mark(box.kind, place, row * each - height / 2, 1.4 * max(map(_width, boxes)), 0.75 * each)
 
 
 def _outline(part: Part) -> list[Box]:
@@ -83,11 +85,3 @@ def _width(box: Box) -> float:
 
 def _height(box: Box) -> float:
     return 4 + 4.0 * math.log2(max(box.side, 1))
-
-
-def _arc(width: float, height: float) -> str:
-    return f'<path class="arc" d="M0 {-height / 2 - 1:.1f}q{width / 2:.1f} -7 {width:.1f} 0"/>'
-
-
-def _bar(kind: str, x: float, y: float, width: float, height: float) -> str:
-    return f'<rect class="{escape(kind)}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"/>'
