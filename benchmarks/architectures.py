@@ -13,6 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page
 
 from jobs.shutdown import shutdown
+from lightning_modules import registry
 from tracking.store import Store
 
 WARM_TIMEOUT_MS = 300_000
@@ -20,7 +21,8 @@ WARM_TIMEOUT_MS = 300_000
 OPENED = """() => document.querySelector('.drawing svg')
     && document.querySelectorAll('.stage-bars tr').length > 2
     && document.querySelector('[data-testid="stDataFrame"] canvas')"""
-COUNTED = """() => document.querySelectorAll('.card').length > 4
+COUNTED = f"""() => document.querySelectorAll('.card').length == {len(registry.architectures())}
+    && document.querySelectorAll('[class*="st-key-card-"] button').length == {len(registry.architectures())}
     && ![...document.querySelectorAll('.card')].some(card => card.textContent.includes('counting'))"""
 SET_SIDE_BY_SIDE = """() => document.querySelector('.stPlotlyChart .barlayer .point')
     && document.querySelector('[data-testid="stDataFrame"] canvas')"""
