@@ -1,7 +1,7 @@
 """Parameters, multiply-accumulates, receptive fields and activation memory of a network, without running it.
 
 Everything is measured on torch's meta device, which holds shapes but no numbers: the network runs there
-once in training, once in training under autocast and once in evaluation, and takes notes.
+once in training, once in training under autocast and, if it has auxiliary heads, once in evaluation.
 """
 
 import math
@@ -223,8 +223,8 @@ def measure_network(network: nn.Module, image_size: int) -> Ledger:
         image_size: S, in pixels.
 
     Raises:
-        TypeError: It has parameters in a layer of a kind that is not counted here, or operations that resize
-            maps in ways whose receptive field is not known here.
+        TypeError: It has parameters in a layer of a kind that is not counted here, a layer with parameters
+            that runs twice, or operations that resize maps in ways whose receptive field is not known here.
     """
     # The layout of training: it decides where a map is copied before it is flattened.
     network = network.to(memory_format=torch.channels_last)
@@ -237,7 +237,8 @@ def measure_network(network: nn.Module, image_size: int) -> Ledger:
     _check_complete(modules, full.outputs)
 
     def describe(name: str) -> Layer:
-        module, shape, field = modules[name], full.outputs[name], full.fields[name]
+        module, shape = modules[name], full.outputs[name]
+        receptive_field, stride = _longer_sides(full.fields[name])
         return Layer(
             name=name,
             kind=_kind(module),
@@ -246,14 +247,15 @@ def measure_network(network: nn.Module, image_size: int) -> Ledger:
             parameters=sum(parameter.numel() for parameter in module.parameters()),
             macs=_count_macs(module, shape),
             kernel=describe_kernel(module),
-            receptive_field=max(field.size) if field else None,
-            stride=max(field.stride) if field else None,
+            receptive_field=receptive_field,
+            stride=stride,
             running_statistics=_count_statistics(module),
             kept_bytes=(full.kept_bytes[name], half.kept_bytes[name]),
         )
 
     def add_up(name: str) -> Stage:
-        inside, field = [layer for layer in layers if layer.stage == name], full.fields[name]
+        inside = [layer for layer in layers if layer.stage == name]
+        receptive_field, stride = _longer_sides(full.fields[name])
         kept_bytes = [layer.kept_bytes for layer in inside]
         return Stage(
             name=name,
@@ -261,8 +263,8 @@ def measure_network(network: nn.Module, image_size: int) -> Ledger:
             parameters=sum(layer.parameters for layer in inside),
             macs=sum(layer.macs for layer in inside),
             units=sum(layer.units for layer in inside),
-            receptive_field=max(field.size) if field else None,
-            stride=max(field.stride) if field else None,
+            receptive_field=receptive_field,
+            stride=stride,
             kept_bytes=(sum(one for one, _ in kept_bytes), sum(other for _, other in kept_bytes)),
         )
 
@@ -339,6 +341,10 @@ class _Field:
         return _Field((rows, columns), (down * times_down, across * times_across))
 
 
+def _longer_sides(seen: _Field | None) -> tuple[int | None, int | None]:
+    return (max(seen.size), max(seen.stride)) if seen else (None, None)
+
+
 @dataclass
 class _Trace:
     """What one forward pass on the meta device showed.
@@ -372,7 +378,9 @@ def _trace(network: nn.Module, images: Tensor, autocast: bool = False) -> _Trace
         return hook
 
     def leave(name: str, shapes: dict[str, tuple[int, ...]]) -> Callable[..., None]:
-        def hook(_: nn.Module, __: Any, output: Tensor) -> None:
+        def hook(module: nn.Module, _: Any, output: Tensor) -> None:
+            if name in shapes and next(module.parameters(), None) is not None:
+                raise TypeError(f"{name} runs more than once; the ledger would count its work once.")
             shapes[name] = tuple(output.shape[1:])
             trace.fields[name] = watch.fields[_view(output)]
 
@@ -458,26 +466,26 @@ def _run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def _follow(func: Any, args: tuple[Any, ...], fields: list[_Field | None]) -> _Field | None:
     """Returns the receptive field of an operation's result from those of what goes in."""
-    narrow = [field for field in fields if field is not None]
+    narrow = [one for one in fields if one is not None]
     if not narrow or len(narrow) < len(fields):
         return None
-    field = _Field(_furthest(one.size for one in narrow), _furthest(one.stride for one in narrow))
+    seen = _Field(_furthest(one.size for one in narrow), _furthest(one.stride for one in narrow))
     match func.overloadpacket:
         case aten.convolution:
-            return field.slide(args[1].shape[2:], args[3], args[5])
+            return seen.slide(args[1].shape[2:], args[3], args[5])
         case aten.max_pool2d_with_indices:
-            return field.slide(args[1], args[2], args[4] if len(args) > 4 else 1)
+            return seen.slide(args[1], args[2], args[4] if len(args) > 4 else 1)
         case aten.avg_pool2d:
-            return field.slide(args[1], args[2])
+            return seen.slide(args[1], args[2])
         case aten.slice if len(args) > 4 and args[1] >= 2:
-            return field.slide(1, (args[4], 1) if args[1] == 2 else (1, args[4]))
+            return seen.slide(1, (args[4], 1) if args[1] == 2 else (1, args[4]))
         case aten._adaptive_avg_pool2d if max(args[1]) > 1:
             steps = zip(args[0].shape[2:], args[1], strict=True)
             (rows, down), (columns, across) = (_adapt(length, parts) for length, parts in steps)
-            return field.slide((rows, columns), (down, across))
+            return seen.slide((rows, columns), (down, across))
         case aten.mean | aten.addmm | aten.mm | aten._adaptive_avg_pool2d:
             return None
-    return field
+    return seen
 
 
 def _adapt(length: int, parts: int) -> Pair:
