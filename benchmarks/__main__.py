@@ -1,15 +1,16 @@
-"""``python -m benchmarks [startup|architectures|arena|throughput]``: all of them without a name."""
+"""``python -m benchmarks [startup|architectures|arena|throughput|memory]``: all of them without a name."""
 
 import argparse
 from pathlib import Path
 
-from benchmarks import architectures, arena, startup, throughput
+from benchmarks import architectures, arena, memory, startup, throughput
 
 REPORTS = {
     "startup": startup.report,
     "architectures": architectures.report,
     "arena": arena.report,
     "throughput": throughput.report,
+    "memory": memory.report,
 }
 
 
