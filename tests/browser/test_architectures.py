@@ -21,11 +21,11 @@ def test_search_open_and_come_back(page: Page, address: str) -> None:
     expect(card(page, "alexnet")).to_have_count(0)
     expect(page).to_have_url(re.compile(r"search=residual"))
     # The whole card opens its network, not its name alone.
-    card(page, "resnet18").locator(".card").click(position={"x": 20, "y": 40})
+    card(page, "resnet18").click(position={"x": 30, "y": 100})
     expect(page.get_by_role("heading", name="ResNet-18", exact=True)).to_be_visible()
     expect(page).to_have_url(re.compile(r"network=resnet18"))
     expect(page.get_by_role("img", name=re.compile("^ResNet-18, from the image"))).to_be_visible()
-    expect(page.locator(".stage-bars tbody tr")).to_have_count(7)
+    expect(page.locator(".stage-bars tbody tr")).to_have_count(8)
     page.reload()
     expect(page.get_by_role("heading", name="ResNet-18", exact=True)).to_be_visible()
     page.get_by_role("button", name="All networks").click()
