@@ -1,9 +1,9 @@
 """What can be trained and on what. Imports torch, hence late: Home never waits for it."""
 
+import atexit
 import gc
 import logging
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib import import_module
@@ -31,6 +31,7 @@ def warm_up() -> threading.Thread:
     """Load and measure the networks in the background, once for the process."""
     thread = threading.Thread(target=_load_after, args=(HEAD_START_S,), name="warm-up", daemon=True)
     thread.start()
+    atexit.register(_end, thread)
     return thread
 
 
@@ -127,20 +128,29 @@ def _wait() -> None:
 _tracing = threading.Lock()
 _loading = threading.Lock()
 _loaded = threading.Event()
+_ending = threading.Event()
 _silhouettes: dict[str, str] = {}
 
 
 def _load_after(seconds: float) -> None:
-    time.sleep(seconds)
+    if _ending.wait(seconds):
+        return
     with _loading:
         _load()
     networks = architectures()
     # What everybody asks for comes first, the deepest last.
     for key in sorted(networks, key=lambda key: (key not in palette.FIRST_PICK, networks[key].depth)):
         _silhouettes[key] = _draw_silhouette(key)
-        time.sleep(REST_S)
+        if _ending.wait(REST_S):
+            return
     gc.collect()
     gc.freeze()
+
+
+def _end(thread: threading.Thread) -> None:
+    """Let the thread end what it measures: torch aborts a process that ends in the middle of its work."""
+    _ending.set()
+    thread.join()
 
 
 def _draw_silhouette(key: str) -> str:
