@@ -23,9 +23,9 @@ LOGGED = {"train/error_top1", "train/error_top5", "val/error_top1", "val/error_t
 FIRST = {one.family: one for one in reversed(registry.architectures().values())}
 
 
-@pytest.fixture(scope="session", params=FIRST.values(), ids=lambda one: one.key)
-def architecture(request):
-    return request.param
+over_families = pytest.mark.parametrize(
+    "architecture", list(FIRST.values()), indirect=True, ids=lambda one: one.key
+)
 
 
 class Record(Callback):
@@ -72,6 +72,7 @@ def without_dropout(module):
     return module
 
 
+@over_families
 @pytest.mark.parametrize("recipe", ["quick", "modern"])
 def test_the_loss_by_hand(architecture, size, recipe):
     module = without_dropout(ImageClassifier(architecture.key, 10, size, recipe)).train()
@@ -121,6 +122,7 @@ def trained(architecture, size):
     return module, trainer, record
 
 
+@over_families
 def test_one_epoch_logs_percent(trained):
     _, trainer, record = trained
     assert set(trainer.callback_metrics) == LOGGED
@@ -154,6 +156,7 @@ def test_fewer_classes_than_five():
     assert float(trainer.callback_metrics["train/error_top5"]) == 0.0
 
 
+@over_families
 def test_bfloat16_trains(architecture, size):
     module = ImageClassifier(architecture.key, 10, size, learning_rate=1e-4)
     _, record = fit(module, batches(2, size), max_epochs=1, limit_val_batches=0, precision="bf16-mixed")
@@ -162,6 +165,7 @@ def test_bfloat16_trains(architecture, size):
     assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in module.parameters())
 
 
+@over_families
 def test_a_small_step_lowers_the_loss(architecture, size):
     """One step along the gradient, as long as ought to lower the loss by one percent, does so."""
     module = without_dropout(ImageClassifier(architecture.key, 10, size, "paper")).train()
@@ -278,11 +282,13 @@ def test_options_and_learning_rate_arrive():
         ImageClassifier("resnet18", 10, 64, learning_rate=0.0)
 
 
+@over_families
 def test_too_small_an_image_is_a_sentence(architecture):
     with pytest.raises(ValueError, match=f"{architecture.minimum_size} is the smallest"):
         ImageClassifier(architecture.key, 10, architecture.minimum_size - 1)
 
 
+@over_families
 def test_a_checkpoint_brings_it_all_back(trained, size, tmp_path):
     module, trainer, _ = trained
     trainer.save_checkpoint(tmp_path / "last.ckpt")
