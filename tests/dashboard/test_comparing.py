@@ -68,10 +68,16 @@ def test_marks_stand_at_the_best_error(filled_store: Store) -> None:
 
 
 @pytest.mark.parametrize("metric", ["error_top1", "error_top5"])
-def test_every_network_has_a_published_mark(metric: str) -> None:
+def test_what_was_published_is_marked(metric: str) -> None:
     networks = catalogue.architectures()
     marks = comparing.published_marks(networks, list(networks), metric, catalogue.costs("parameters"))
-    assert [mark.label for mark in marks] == list(networks)
+    named = metric.removeprefix("error_")
+    known = [
+        key
+        for key, one in networks.items()
+        if any(getattr(error, named) is not None for error in one.published)
+    ]
+    assert [mark.label for mark in marks] == known and len(known) > 20
     assert all(mark.published and "published, not measured here" in mark.detail for mark in marks)
     assert all(0 < mark.y < 100 for mark in marks)
 
