@@ -8,15 +8,17 @@ rises above what it was before the network was built.
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import torch
 
 from lightning_modules import registry
 from lightning_modules.classifier import ImageClassifier
-from lightning_modules.memory import Memory, estimate
+from lightning_modules.memory import estimate
 from lightning_modules.recipes import build_optimizer
 from training import OPENMP_SETTINGS
 from training.hardware import cpu_has_bf16, keep_freed_memory
@@ -32,24 +34,28 @@ TRAININGS = (
 )
 
 
-def report() -> None:
-    """Prints a line for each network and precision."""
+def report(num_rounds: int = 1) -> None:
+    """Prints a line for each network and precision, with the median of the rounds and how far they differ."""
     print("| network | batch | precision | counted MB | estimate MB | measured MB | estimate / measured |")
     print("|---|---|---|---|---|---|---|")
-    for key, batch_size, image_size, recipe in TRAININGS:
-        for precision in ("32-true", "bf16-mixed") if cpu_has_bf16() else ("32-true",):
-            expected = estimate(
-                key, image_size=image_size, batch_size=batch_size, precision=precision, recipe=recipe
-            )
-            peak = measure_apart(key, batch_size, image_size, precision, recipe)
-            print_row(key, batch_size, precision, expected, peak)
-
-
-def print_row(key: str, batch_size: int, precision: str, expected: Memory, peak: int) -> None:
-    """Prints one line of the table."""
-    sizes = (expected.counted, expected.total, peak)
-    cells = " | ".join(f"{size / MEGABYTE:,.0f}" for size in sizes)
-    print(f"| {key} | {batch_size} | {precision} | {cells} | {expected.total / peak:.2f} |", flush=True)
+    for training, precision in product(TRAININGS, ("32-true", "bf16-mixed")):
+        key, batch_size, image_size, recipe = training
+        if precision == "bf16-mixed" and not cpu_has_bf16():
+            continue
+        expected = estimate(
+            key, image_size=image_size, batch_size=batch_size, precision=precision, recipe=recipe
+        )
+        peaks = [
+            measure_apart(key, batch_size, image_size, precision, recipe) / MEGABYTE
+            for _ in range(num_rounds)
+        ]
+        peak, total = statistics.median(peaks), expected.total / MEGABYTE
+        spread = f" ({min(peaks):,.0f} to {max(peaks):,.0f})" if num_rounds > 1 else ""
+        print(
+            f"| {key} | {batch_size} | {precision} | {expected.counted / MEGABYTE:,.0f} | {total:,.0f} "
+            f"| {peak:,.0f}{spread} | {total / peak:.2f} |",
+            flush=True,
+        )
 
 
 def measure_apart(key: str, batch_size: int, image_size: int, precision: str, recipe: str) -> int:
@@ -102,12 +108,13 @@ def main() -> None:
     """Prints the table, or measures one training in this very process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--measure", nargs=5, metavar=("NETWORK", "BATCH", "PIXELS", "PRECISION", "RECIPE"))
+    parser.add_argument("--rounds", type=int, default=1, help="trainings of each kind; the same one varies")
     options = parser.parse_args()
     if options.measure:
         key, batch_size, image_size, precision, recipe = options.measure
         print(json.dumps(measure(key, int(batch_size), int(image_size), precision, recipe)))
     else:
-        report()
+        report(options.rounds)
 
 
 if __name__ == "__main__":
