@@ -45,14 +45,15 @@ def test_the_input_stays_as_it_was(network, size):
     assert torch.equal(images, before)
 
 
-def test_bfloat16_agrees_roughly(network, size):
+def test_bfloat16_agrees_roughly(architecture, network, size):
+    """Rounding adds up like a random walk: with the root of the depth."""
     images = torch.randn(2, 3, size, size)
     with torch.no_grad():
         exact = network.eval()(images)
         with torch.autocast("cpu", torch.bfloat16):
             rough = network(images)
     assert rough.dtype is torch.bfloat16
-    assert_alike(rough.float(), exact, 0.05)
+    assert_alike(rough.float(), exact, 0.05 * max(1, architecture.depth / 50) ** 0.5)
 
 
 def test_channels_last_gives_the_same(network, size):

@@ -104,7 +104,7 @@ def test_a_recipe_ends_with_its_last_step(architecture):
         if not isinstance(one.schedule, Plateau):
             rates = learning_rates(one, one.epochs * 2, 2)
             assert all(0 <= rate <= one.learning_rate for rate in rates)
-            assert 0 <= one.schedule.factor(1.5, 2 * one.epochs) < 1
+            assert 0 <= one.schedule.factor(1.5, 2 * one.epochs) <= 1
 
 
 def plateau(reductions=2):

@@ -91,7 +91,7 @@ def test_a_recipe_with_another_learning_rate(architecture):
 
 
 @pytest.mark.parametrize("look", [registry.get, measure, ImageClassifier])
-@pytest.mark.parametrize("key", ["lenet", "", "AlexNet", "registry"])
+@pytest.mark.parametrize("key", ["perceptron", "", "AlexNet", "registry"])
 def test_an_unknown_key_lists_the_known(look, key):
     allowed = ", ".join(registry.architectures())
     with pytest.raises(ValueError, match=re.escape(f"no architecture {key!r}; choose one of: {allowed}.")):
