@@ -83,9 +83,9 @@ def curves(
         note = {"text": "The curve begins with the first epoch.", "showarrow": False}
         place = {"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
         hidden = {"showticklabels": False}
-        return _figure([], x_title, y_title, height, x_axis, hidden, annotations=[note | place])
+        return build_figure([], x_title, y_title, height, x_axis, hidden, annotations=[note | place])
     y_axis = {"type": "log" if log_y else "linear", "rangemode": "normal" if log_y else "tozero"}
-    return _figure(traces, x_title, y_title, height, x_axis, y_axis)
+    return build_figure(traces, x_title, y_title, height, x_axis, y_axis)
 
 
 def scatter(marks: Sequence[Mark], x_title: str, y_title: str, *, height: int = 380) -> go.Figure:
@@ -95,7 +95,7 @@ def scatter(marks: Sequence[Mark], x_title: str, y_title: str, *, height: int = 
     x_axis = {"type": "log", "dtick": 1, "exponentformat": "SI"}
     # Room for the label of the topmost mark.
     tallest = max((mark.y for mark in marks), default=1.0)
-    return _figure(traces, x_title, y_title, height, x_axis, {"range": (0, tallest * 1.12 or 1.0)})
+    return build_figure(traces, x_title, y_title, height, x_axis, {"range": (0, tallest * 1.12 or 1.0)})
 
 
 def text_places(marks: Sequence[Mark], height: int = 380) -> list[str]:
@@ -159,7 +159,7 @@ def _points(group: Sequence[Mark], height: int) -> Trace:
     }
 
 
-def _figure(
+def build_figure(
     traces: Sequence[Trace],
     x_title: str,
     y_title: str,
@@ -168,8 +168,10 @@ def _figure(
     y_axis: Mapping[str, Any],
     **layout: Any,
 ) -> go.Figure:
+    """Put traces and axes into the frame that all figures share."""
     # At once from plain dictionaries: adding and updating part by part took three times as long.
     common = {"automargin": True, "zeroline": False}
+    legend = {"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "left", "x": 0}
     return go.Figure(
         {
             "data": list(traces),
@@ -178,10 +180,10 @@ def _figure(
                 "uirevision": "keep",
                 "hovermode": "closest",
                 "margin": {"l": 8, "r": 16, "t": 36, "b": 8},
-                "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "left", "x": 0},
+                **layout,
+                "legend": legend | layout.get("legend", {}),
                 "xaxis": {"title": {"text": x_title}, **common, **x_axis},
                 "yaxis": {"title": {"text": y_title}, **common, **y_axis},
-                **layout,
             },
         }
     )

@@ -7,46 +7,18 @@ on white and on near-black.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from dashboard import palette
+from dashboard.charts import build_figure
 from dashboard.ilsvrc import Entry, HumanEstimate
 
 DARK_INK, LIGHT_INK = "#10151c", "#ffffff"
 BAR_PX = 46
 # Grey that lets the background through, light or dark.
 HOLLOW = "rgba(124, 134, 148, 0.18)"
-
-
-def build_figure(
-    traces: Sequence[Mapping[str, Any]],
-    x_title: str,
-    y_title: str,
-    height: int,
-    x_axis: Mapping[str, Any],
-    y_axis: Mapping[str, Any],
-    **layout: Any,
-) -> go.Figure:
-    """Put traces and axes into the frame that all figures here share."""
-    legend = {"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "left", "x": 0}
-    return go.Figure(
-        {
-            "data": list(traces),
-            "layout": {
-                "height": height,
-                "uirevision": "keep",
-                "hovermode": "closest",
-                "margin": {"l": 8, "r": 16, "t": 36, "b": 8},
-                **layout,
-                "legend": {**legend, **layout.get("legend", {})},
-                "xaxis": {"title": {"text": x_title}, "automargin": True, "zeroline": False, **x_axis},
-                "yaxis": {"title": {"text": y_title}, "automargin": True, "zeroline": False, **y_axis},
-            },
-        }
-    )
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.architecture import Architecture, Paper, PublishedError, Twin
+from lightning_modules.auxiliary import AuxiliaryHead, HeadedNetwork
 from lightning_modules.normalization import LocalResponseNorm
 from lightning_modules.recipes import Recipe, modern, quick
 from lightning_modules.schedules import Step
@@ -99,7 +100,7 @@ class Inception(nn.Module):
         return output
 
 
-class AuxiliaryHead(nn.Sequential):
+class Classifier(AuxiliaryHead):
     """A classifier on an inner map, there to send gradients into the middle; section 5."""
 
     def __init__(self, channels: int, side: int, num_classes: int, batch_norm: bool = False) -> None:
@@ -116,7 +117,7 @@ class AuxiliaryHead(nn.Sequential):
         )
 
 
-class GoogLeNet(nn.Module):
+class GoogLeNet(HeadedNetwork):
     """The 22-layer network of 2014, with Caffe's initialisation.
 
     Args:
@@ -132,7 +133,7 @@ class GoogLeNet(nn.Module):
         side = map_side(image_size)
         conv = partial(convolve, batch_norm=batch_norm)
         inception = partial(Inception, batch_norm=batch_norm)
-        head = partial(AuxiliaryHead, side=side, num_classes=num_classes, batch_norm=batch_norm)
+        head = partial(Classifier, side=side, num_classes=num_classes, batch_norm=batch_norm)
         norm1, norm2 = (
             nn.Identity() if batch_norm else LocalResponseNorm(width, k=1.0) for width in (64, 192)
         )
@@ -159,16 +160,6 @@ class GoogLeNet(nn.Module):
         self.pool5 = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), dropout)  # 1024
         self.fc = nn.Linear(1024, num_classes)
         self.reset_parameters()
-
-    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Maps N x 3 x S x S to N x classes; in training to that and the logits of both heads."""
-        x, auxiliary = images, []
-        for stage in self.children():
-            if not isinstance(stage, AuxiliaryHead):
-                x = stage(x)
-            elif self.training:
-                auxiliary.append(stage(x))
-        return (x, *auxiliary) if self.training else x
 
     def reset_parameters(self) -> None:
         """Draws weights uniformly with variance 1/fan_in; biases are 0.2, those of classifiers 0."""

@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.architecture import Architecture, Paper, PublishedError, Twin
+from lightning_modules.auxiliary import AuxiliaryHead, HeadedNetwork
 from lightning_modules.recipes import Recipe, modern, quick
 from lightning_modules.schedules import Step
 
@@ -137,7 +138,7 @@ def fork() -> Branches:
     return Branches((chain(384, (384, (1, 3))), chain(384, (384, (3, 1)))))
 
 
-class AuxiliaryHead(nn.Sequential):
+class Classifier(AuxiliaryHead):
     """A classifier on the last 17 x 17 map; figure 8, with batch normalisation throughout."""
 
     def __init__(self, channels: int, side: int, num_classes: int) -> None:
@@ -151,7 +152,7 @@ class AuxiliaryHead(nn.Sequential):
         )
 
 
-class InceptionV3(nn.Module):
+class InceptionV3(HeadedNetwork):
     """Five convolutions, eleven modules and one linear layer.
 
     Args:
@@ -178,23 +179,13 @@ class InceptionV3(nn.Module):
         self.mixed6c = build_c(768, width=160)  # 768 x 17 x 17
         self.mixed6d = build_c(768, width=160)  # 768 x 17 x 17
         self.mixed6e = build_c(768, width=192)  # 768 x 17 x 17
-        self.auxiliary = AuxiliaryHead(768, map_side(image_size), num_classes)
+        self.auxiliary = Classifier(768, map_side(image_size), num_classes)
         self.mixed7a = build_d(768)  # 1280 x 8 x 8
         self.mixed7b = build_e(1280)  # 2048 x 8 x 8
         self.mixed7c = build_e(2048)  # 2048 x 8 x 8
         self.pool3 = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.5))  # 2048
         self.fc = nn.Linear(2048, num_classes)
         self.reset_parameters()
-
-    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Maps N x 3 x S x S to N x classes; in training to that and the logits of the head."""
-        x, auxiliary = images, []
-        for stage in self.children():
-            if not isinstance(stage, AuxiliaryHead):
-                x = stage(x)
-            elif self.training:
-                auxiliary.append(stage(x))
-        return (x, *auxiliary) if self.training else x
 
     def reset_parameters(self) -> None:
         """Draws weights from N(0, 0.1), in the head's last two layers from N(0, 0.01) and N(0, 0.001)."""

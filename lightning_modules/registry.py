@@ -11,6 +11,7 @@ from lightning_modules.architecture import Architecture
 SUPPORT = frozenset(
     {
         "architecture",
+        "auxiliary",
         "classifier",
         "initialisation",
         "ledger",

@@ -7,7 +7,7 @@ from torch import nn
 
 from lightning_modules import registry
 from lightning_modules.classifier import ImageClassifier
-from lightning_modules.inception import AuxiliaryHead
+from lightning_modules.inception import Classifier
 from lightning_modules.initialisation import draw_he
 from lightning_modules.ledger import measure
 
@@ -186,7 +186,7 @@ def test_the_head_of_inception_v3_takes_any_map(image_size):
 @torch.no_grad()
 def test_the_first_pool_of_the_head_is_the_papers_from_299_on():
     maps = torch.randn(1, 768, 17, 17)
-    pool = AuxiliaryHead(768, 17, 10)[0]
+    pool = Classifier(768, 17, 10)[0]
     corner = maps[:, :, 12:17, 12:17].mean((2, 3))
     torch.testing.assert_close(pool(maps)[:, :, 4, 4], corner)
 
