@@ -1,0 +1,51 @@
+"""The command line: found commands, one sentence for what is wrong, an orderly end."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from datamodules import commands, sources
+from datamodules.__main__ import main
+
+
+def test_help_needs_no_torch() -> None:
+    code = (
+        "import sys; from datamodules.__main__ import build_parser\n"
+        "build_parser().format_help(); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", commands.available())
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([name, "--help"])
+    assert end.value.code == 0
+    assert f"python -m datamodules {name}" in capsys.readouterr().out
+
+
+def test_every_source_is_listed_with_what_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert main(["list", "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["key"] for row in rows] == list(sources.available())
+    for source in sources.available().values():
+        assert f"{source.key} {source.description}" in text
+
+
+def test_an_unknown_command_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["lsit"])
+    assert end.value.code == 2
+    error = capsys.readouterr().err
+    assert "'lsit'" in error and "list" in error and error.count("\n") == 1
+
+
+def test_whoever_reads_along_may_leave(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m datamodules list | true"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == ""
