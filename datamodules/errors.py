@@ -1,5 +1,14 @@
 """What can be wrong with images."""
 
+import os
+from pathlib import Path
+
 
 class DataError(Exception):
     """The images are not there or not as they must be; one sentence says what would be right."""
+
+
+def printable(name: str | bytes | Path) -> str:
+    r"""Returns a file's name for people: what is no text, such as a newline, becomes ``\n`` or ``\xff``."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

@@ -1,18 +1,18 @@
 """A folder in ImageNet's layout: ``train/<wnid>/*`` and ``val/<wnid>/*``, the classes sorted by name."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, printable
 from datamodules.sources import Source
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from datamodules.images import Images
+    from datamodules.index import FileIndex
 
 
 @dataclass(frozen=True)
@@ -20,21 +20,20 @@ class FolderSplit:
     """Image files, by paths relative to a folder."""
 
     folder: Path
-    files: tuple[str, ...]
-    labels: tuple[int, ...]
+    index: "FileIndex"
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.index)
 
     def label(self, index: int) -> int:
         """Returns the place of the image's class among the sorted classes."""
-        return self.labels[index]
+        return int(self.index.labels[index])
 
     def read(self, index: int) -> "Tensor":
         """Decodes one image; see `datamodules.decoding.read_image`."""
         from datamodules.decoding import read_image
 
-        return read_image(self.folder / self.files[index])
+        return read_image(self.folder / self.index.file(index))
 
 
 def open_folder(root: Path | None) -> "Images":
@@ -52,7 +51,9 @@ def open_folder(root: Path | None) -> "Images":
     classes = list_classes(root / "train")
     compare_classes(classes, list_classes(root / "val"), root)
     if len(classes) < 2:
-        raise DataError(f"{root / 'train'} has only the class {classes[0]}; a classifier needs two or more.")
+        raise DataError(
+            f"{root / 'train'} has only the class {printable(classes[0])}; a classifier needs two or more."
+        )
     return Images(
         class_names=tuple(classes),
         train=list_split(root / "train", classes),
@@ -66,9 +67,11 @@ def list_classes(folder: Path) -> list[str]:
     Raises:
         DataError: There is no such folder, or no class in it.
     """
+    from datamodules.index import list_names
+
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}; images belong into train/<class>/ and val/<class>/.")
-    classes = _list(folder, lambda entry: entry.is_dir())
+    classes = [os.fsdecode(name) for name in list_names(folder, _is_folder)]
     if not classes:
         raise DataError(f"{folder} has no class folders; images belong into {folder.name}/<class>/.")
     return classes
@@ -83,7 +86,7 @@ def compare_classes(train: list[str], val: list[str], root: Path) -> None:
     for here, there, name, other in ((train, val, "train", "val"), (val, train, "val", "train")):
         missing = sorted(set(here) - set(there))
         if missing:
-            some = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
+            some = ", ".join(map(printable, missing[:3])) + (" ..." if len(missing) > 3 else "")
             count = "1 class" if len(missing) == 1 else f"{len(missing)} classes"
             raise DataError(
                 f"{root} has {count} in {name}/ but not in {other}/ ({some}); both need the same classes."
@@ -91,31 +94,21 @@ def compare_classes(train: list[str], val: list[str], root: Path) -> None:
 
 
 def list_split(folder: Path, classes: list[str]) -> FolderSplit:
-    """Lists the files of every class, whatever their names end in.
+    """Lists the files of every class, whatever their names end in; see `datamodules.index.read_index`.
 
     Raises:
         DataError: A class has none.
     """
-    files: list[str] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        found = _list(folder / name, lambda entry: entry.is_file())
-        if not found:
-            raise DataError(f"The class folder {folder / name} has no images; fill or remove it.")
-        files += [os.path.join(name, file) for file in found]  # noqa: PTH118 - a million Paths take seconds
-        labels += [label] * len(found)
-    return FolderSplit(folder, tuple(files), tuple(labels))
+    from datamodules.index import read_index
+
+    return FolderSplit(folder, read_index(folder, classes))
 
 
-def _list(folder: Path, is_wanted: Callable[["os.DirEntry[str]"], bool]) -> list[str]:
-    """Returns the sorted names of what is wanted in a folder, hidden files apart."""
+def _is_folder(entry: "os.DirEntry[bytes]") -> bool:
     try:
-        with os.scandir(folder) as entries:
-            return sorted(
-                entry.name for entry in entries if not entry.name.startswith(".") and is_wanted(entry)
-            )
-    except OSError as error:
-        raise DataError(f"{folder} cannot be read: {error.strerror}.") from error
+        return entry.is_dir()
+    except OSError:  # such as a link that leads to itself
+        return False
 
 
 SOURCE = Source(
