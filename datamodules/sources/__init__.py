@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datamodules.images import Images
+    from datamodules.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Source:
         needs_root: Whether the user has to name a folder.
         order: Sources are listed from small to large.
         in_memory: Whether reading costs so little that no extra process should do it.
+        prepare: Makes the folder from archives: takes the folder, that of the archives if there is one, and
+            whom to tell; raises DataError. None where there is nothing to prepare.
     """
 
     key: str
@@ -33,6 +36,7 @@ class Source:
     needs_root: bool = False
     order: int = 100
     in_memory: bool = False
+    prepare: "Callable[[Path, Path | None, Progress], None] | None" = None
 
 
 def available() -> dict[str, Source]:

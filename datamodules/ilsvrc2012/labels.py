@@ -1,0 +1,39 @@
+"""The order of ImageNet's labels, and the labels of its validation images, as two text files beside this one.
+
+A label is the place of its wnid (WordNet's number of a word) among the sorted ones, as everywhere but in the
+challenge's own files, whose ILSVRC2012_ID numbers the classes otherwise: mixing up the two gives a network
+that guesses. ``sha256sum`` of the two files gives the constants below.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+WNIDS_SHA256 = "385e0240499426c022b773be1ae4da780f057b89c9694c7f47199f62746b6edd"
+VAL_LABELS_SHA256 = "098d797749a19d2c76f3243494b4d38079446eab41f3b8775212a33e4558a35f"
+WNID = re.compile(r"n\d{8}", re.ASCII)
+
+
+@cache
+def wnids() -> tuple[str, ...]:
+    """Returns the wnids of the 1,000 classes in the order of the labels."""
+    return tuple((FOLDER / "wnids.txt").read_text(encoding="ascii").split())
+
+
+@cache
+def val_labels() -> tuple[int, ...]:
+    """Returns the labels of ILSVRC2012_val_00000001.JPEG to ..._00050000.JPEG."""
+    return tuple(map(int, (FOLDER / "val_labels.txt").read_text(encoding="ascii").split()))
+
+
+def hash_wnids(names: Sequence[str]) -> str:
+    """Returns the SHA-256 of wnids, one a line without a line end after the last."""
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
+
+
+def hash_labels(labels: Sequence[int]) -> str:
+    """Returns the SHA-256 of labels, one a line."""
+    return hashlib.sha256("".join(f"{label}\n" for label in labels).encode()).hexdigest()

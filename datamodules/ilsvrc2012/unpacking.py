@@ -1,0 +1,241 @@
+"""From ImageNet's archives to ``train/<wnid>/*.JPEG`` and ``val/<wnid>/*.JPEG``, resumed where it stopped.
+
+The training archive holds a tar for each class. Those are read where they lie, so that the images take the
+disk once. A class appears under its name when all its images are there; what has been unpacked is recorded
+with number and bytes of its files, and a later run compares the record with the disk: after a crash of the
+machine, files that came to the disk in part are written again.
+"""
+
+import re
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datamodules.archives import (
+    Archive,
+    check_archive,
+    check_size,
+    check_space,
+    list_files,
+    locked,
+    measure,
+    room,
+    unpack,
+)
+from datamodules.errors import DataError
+from datamodules.ilsvrc2012.devkit import Devkit, read_archive, read_devkit, write_devkit
+from datamodules.ilsvrc2012.labels import VAL_LABELS_SHA256, WNIDS_SHA256, hash_labels, hash_wnids
+from datamodules.ilsvrc2012.record import FILE, Record, read_record
+from datamodules.progress import Progress
+
+CLASS_TAR = re.compile(r"(?:\./)?(n\d{8})\.tar", re.ASCII)
+TRAIN_IMAGE = re.compile(r"(?:\./)?(n\d{8}_\d+\.JPEG)", re.ASCII)
+VAL_IMAGE = re.compile(r"(?:\./)?(ILSVRC2012_val_(\d{8})\.JPEG)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Edition:
+    """The archives that belong together, and what the labels of their devkit hash to."""
+
+    train: Archive
+    val: Archive
+    devkit: Archive
+    wnids_sha256: str
+    val_labels_sha256: str
+
+    @property
+    def archives(self) -> tuple[Archive, Archive, Archive]:
+        """All of them, the quickly checked first."""
+        return self.devkit, self.val, self.train
+
+
+OFFICIAL = Edition(
+    train=Archive("ILSVRC2012_img_train.tar", "1d675b47d978889d74fa0da5fadfb00e", 147_897_477_120),
+    val=Archive("ILSVRC2012_img_val.tar", "29b22e2961454d5413ddabcf34fc5622", 6_744_924_160),
+    devkit=Archive("ILSVRC2012_devkit_t12.tar.gz", "fa75699e90414af021442c21a62c3abf", 2_568_145),
+    wnids_sha256=WNIDS_SHA256,
+    val_labels_sha256=VAL_LABELS_SHA256,
+)
+
+
+def prepare(root: Path, archives: Path | None, progress: Progress, edition: Edition = OFFICIAL) -> None:
+    """Checks and unpacks what is not unpacked yet.
+
+    Args:
+        root: Folder for the images; made if need be.
+        archives: Folder of the archives as downloaded.
+        progress: Is told what happens.
+        edition: Of the archives.
+
+    Raises:
+        DataError: An archive is missing or damaged, or the disk too small.
+    """
+    with locked(root):
+        record = read_record(root) or Record(root / FILE)
+        if not record.is_complete or not _is_intact(record, progress):
+            if archives is None:
+                names = ", ".join(archive.name for archive in edition.archives)
+                raise DataError(f"Name the folder that holds {names} with --archives.")
+            record.is_complete = False
+            check_archives(edition, archives, record, progress)
+            devkit = read_archive(archives / edition.devkit.name)
+            check_labels(devkit, edition)
+            write_devkit(devkit, root)
+            unpack_train(archives / edition.train.name, root, devkit, record, progress)
+            unpack_val(archives / edition.val.name, root, devkit, record, progress)
+            record.is_complete = True
+            record.write()
+        images = {
+            split: sum(amount[0] for name, amount in record.folders.items() if name.startswith(split))
+            for split in ("train", "val")
+        }
+        progress.say(
+            f"{root} is ready: {images['train']:,} images to train on, {images['val']:,} to validate."
+        )
+
+
+def check_archives(edition: Edition, folder: Path, record: Record, progress: Progress) -> None:
+    """Checks each archive once: one that did not change since is not read again.
+
+    Raises:
+        DataError: One is missing or damaged.
+    """
+    for archive in edition.archives:
+        check_size(archive, folder)
+    for archive in edition.archives:
+        file = folder / archive.name
+        stamp = [file.stat().st_size, file.stat().st_mtime_ns]
+        if record.checked.get(str(file.absolute())) != stamp:
+            check_archive(archive, folder, progress)
+            record.checked[str(file.absolute())] = stamp
+            record.write()
+
+
+def check_labels(devkit: Devkit, edition: Edition) -> None:
+    """Makes sure that the devkit gives the labels that everybody uses.
+
+    Raises:
+        DataError: It does not.
+    """
+    labels = {wnid: label for label, wnid in enumerate(devkit.classes)}
+    found = hash_wnids(list(labels)), hash_labels([labels[wnid] for wnid in devkit.val_wnids])
+    if found != (edition.wnids_sha256, edition.val_labels_sha256):
+        raise DataError(
+            f"{edition.devkit.name} has other classes or labels than ImageNet's; download it again."
+        )
+
+
+def unpack_train(file: Path, root: Path, devkit: Devkit, record: Record, progress: Progress) -> None:
+    """Unpacks the classes that are not there yet.
+
+    Raises:
+        DataError: The archive is damaged, lacks a class, or the disk is too small.
+    """
+    with _open(file) as outer:
+        tars = {Path(member.name).stem: member for member in list_files(outer, CLASS_TAR)}
+        if sorted(tars) != list(devkit.classes):
+            raise DataError(
+                f"{file} has {len(tars)} classes and not the {len(devkit.classes)} of the devkit."
+            )
+        left = {wnid: member for wnid, member in tars.items() if not record.holds(f"train/{wnid}")}
+        num_bytes = sum(member.size for member in left.values())
+        check_space(root, num_bytes - _num_bytes_there(root / "train", left))
+        total = sum(member.size for member in tars.values())
+        progress.begin("Unpacking train", total, "bytes", done=total - num_bytes)
+        for wnid, member in left.items():
+            amount = _unpack_class(outer, member, _place(root / "train" / wnid), progress)
+            record.folders[f"train/{wnid}"] = amount
+            # Recorded before it appears: the record alone is believed by nobody.
+            record.write()
+            _reveal(root / "train" / wnid)
+
+
+def unpack_val(file: Path, root: Path, devkit: Devkit, record: Record, progress: Progress) -> None:
+    """Unpacks the validation images into the folders of their classes, unless they are there.
+
+    Raises:
+        DataError: The archive is damaged, does not fit the devkit, or the disk is too small.
+    """
+    names = [f"val/{wnid}" for wnid in devkit.classes]
+    if all(record.holds(name) for name in names):
+        return
+    place = _place(root / "val")
+    for wnid in devkit.classes:
+        (place / wnid).mkdir(parents=True, exist_ok=True)
+    check_space(root, file.stat().st_size - sum(measure(place / wnid)[1] for wnid in devkit.classes))
+    progress.begin("Unpacking val", file.stat().st_size, "bytes")
+    amounts = {wnid: [0, 0] for wnid in devkit.classes}
+    with _open(file) as tar:
+        for member in list_files(tar, VAL_IMAGE):
+            name, number = VAL_IMAGE.fullmatch(member.name).groups()  # type: ignore[union-attr]
+            wnid = _wnid_of(int(number), devkit.val_wnids, file)
+            unpack(tar, member, place / wnid / name)
+            amounts[wnid] = [amounts[wnid][0] + 1, amounts[wnid][1] + member.size]
+            progress.advance(room(member))
+    found = sum(amount[0] for amount in amounts.values())
+    if found != len(devkit.val_numbers):
+        raise DataError(f"{file} has {found:,} images and not the {len(devkit.val_numbers):,} of the devkit.")
+    record.folders |= {f"val/{wnid}": amount for wnid, amount in amounts.items()}
+    record.write()
+    _reveal(root / "val")
+
+
+def _unpack_class(
+    outer: tarfile.TarFile, member: tarfile.TarInfo, place: Path, progress: Progress
+) -> list[int]:
+    """Unpacks the tar of a class from within the outer one; returns number and bytes of its images."""
+    place.mkdir(parents=True, exist_ok=True)
+    num_files = num_bytes = counted = 0
+    with _open(outer, member) as inner:
+        for image in list_files(inner, TRAIN_IMAGE):
+            unpack(inner, image, place / Path(image.name).name)
+            num_files, num_bytes = num_files + 1, num_bytes + image.size
+            counted += room(image)
+            progress.advance(room(image))
+    progress.advance(member.size - counted)
+    return [num_files, num_bytes]
+
+
+def _open(file: Path | tarfile.TarFile, member: tarfile.TarInfo | None = None) -> tarfile.TarFile:
+    """Opens a tar, or one within another."""
+    try:
+        if isinstance(file, Path):
+            return tarfile.open(file, "r:")
+        assert member is not None
+        return tarfile.open(member.name, "r:", fileobj=file.extractfile(member))
+    except tarfile.TarError as error:
+        name = file if member is None else member.name
+        raise DataError(f"The archive {name!s} is damaged: {error}.") from error
+
+
+def _place(folder: Path) -> Path:
+    """Where to unpack what belongs into a folder: beside it, unless it is there and only to be mended."""
+    return folder if folder.exists() else folder.with_name(f".{folder.name}.part")
+
+
+def _reveal(folder: Path) -> None:
+    place = _place(folder)
+    if place != folder:
+        place.rename(folder)
+
+
+def _wnid_of(number: int, val_wnids: Sequence[str], file: Path) -> str:
+    if not 1 <= number <= len(val_wnids):
+        raise DataError(f"{file} has an image {number:,}, but the devkit knows {len(val_wnids):,}.")
+    return val_wnids[number - 1]
+
+
+def _num_bytes_there(train: Path, wnids: Sequence[str] | dict[str, Any]) -> int:
+    return sum(measure(_place(train / wnid))[1] for wnid in wnids)
+
+
+def _is_intact(record: Record, progress: Progress) -> bool:
+    """Whether everything is still as it was unpacked."""
+    progress.begin("Looking through the images", len(record.folders), "folders")
+    for folder in record.folders:
+        if not record.holds(folder):
+            return False
+        progress.advance()
+    return read_devkit(record.file.parent) is not None
