@@ -14,6 +14,7 @@ from datamodules import sources
 from datamodules.augmentation import build_training, build_validation
 from datamodules.dataset import Batch, TrainingImages, ValidationImages, collate
 from datamodules.errors import DataError
+from datamodules.loading import ResumableLoader
 from datamodules.sampling import EpochSampler
 
 MAX_WORKERS = 16
@@ -69,6 +70,8 @@ class ImageNetDataModule(LightningDataModule):
         self.num_workers = num_workers
         self.images = self.source.open(Path(root).expanduser() if root else None)
         self.skipped: set[str] = set()
+        self._loader: ResumableLoader | None = None
+        self._place_to_resume: dict[str, Any] = {}
         if batch_size > self.train_images:
             raise DataError(
                 f"batch_size is {batch_size}, but there are only {self.train_images} images to train on; "
@@ -90,8 +93,12 @@ class ImageNetDataModule(LightningDataModule):
         """Images to validate on."""
         return len(self.images.val)
 
-    def train_dataloader(self) -> DataLoader[Any]:
-        """Returns shuffled, augmented batches; a last one that would not be full is left out."""
+    def train_dataloader(self) -> ResumableLoader:
+        """Returns shuffled, augmented batches; a last one that would not be full is left out.
+
+        Raises:
+            DataError: There are too few images, or others than those of the interrupted run.
+        """
         rank, world_size = self._place()
         transform = build_training(
             self.augmentation or "light", self.image_size, can_mirror=self.images.can_mirror
@@ -102,7 +109,23 @@ class ImageNetDataModule(LightningDataModule):
                 f"batch_size is {self.batch_size} on each of {world_size} devices, but there are only "
                 f"{self.train_images} images to train on; choose at most {len(sampler)}."
             )
-        return self._load(TrainingImages(self.images.train, transform), sampler, drop_last=True)
+        batches = self._load(TrainingImages(self.images.train, transform), sampler, drop_last=True)
+        self._loader = ResumableLoader(batches, sampler, self.batch_size)
+        if self._place_to_resume:
+            self._loader.load_state_dict(self._place_to_resume)
+        return self._loader
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns how far into the training images the run is."""
+        return self._loader.state_dict() if self._loader else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Lets the next training batches follow those of an interrupted run.
+
+        Lightning would give the loader its state, too, but not once `configure_optimizers` has asked how
+        many steps there will be: by then the loader is made, and is not looked at again.
+        """
+        self._place_to_resume = state_dict
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Returns every validation image once, over all processes together."""

@@ -6,6 +6,9 @@ from typing import NamedTuple
 import torch
 from torch.utils.data import Sampler
 
+# Draws that are Python objects at a time: all of ImageNet's at once would take 100 MB.
+CHUNK = 4096
+
 
 class Draw(NamedTuple):
     """One image of an epoch and the seed of its augmentation."""
@@ -25,25 +28,33 @@ class EpochSampler(Sampler[Draw]):
         seed: Of the run.
         rank: Number of this process.
         world_size: Number of processes.
+
+    Attributes:
+        epoch: Chooses the order.
+        start: Images of this process to leave out at the beginning: those an interrupted run has had.
     """
 
     def __init__(self, num_images: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
         self.num_images, self.seed, self.rank, self.world_size = num_images, seed, rank, world_size
-        self.epoch = 0
+        self.epoch = self.start = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the order; Lightning calls this before every epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
+        """Images of this process in a whole epoch."""
         return self.num_images // self.world_size
 
     def __iter__(self) -> Iterator[Draw]:
         generator = torch.Generator().manual_seed(_mix(self.seed, self.epoch))
         order = torch.randperm(self.num_images, generator=generator)
         seeds = torch.randint(2**62, (self.num_images,), generator=generator)
-        mine = slice(self.rank, len(self) * self.world_size, self.world_size)
-        yield from map(Draw, order[mine].tolist(), seeds[mine].tolist())
+        mine = slice(self.rank + self.start * self.world_size, len(self) * self.world_size, self.world_size)
+        order, seeds = order[mine], seeds[mine]
+        for first in range(0, len(order), CHUNK):
+            chunk = slice(first, first + CHUNK)
+            yield from map(Draw, order[chunk].tolist(), seeds[chunk].tolist())
 
 
 def _mix(seed: int, epoch: int) -> int:

@@ -1,0 +1,81 @@
+"""Training batches that go on in the middle of an epoch, with the very next image."""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from datamodules.dataset import Batch
+from datamodules.errors import DataError
+from datamodules.sampling import EpochSampler
+
+
+class Batches(Protocol):
+    """The batches of what a sampler draws, such as a `DataLoader` gives them."""
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Draws anew."""
+
+
+class ResumableLoader:
+    """An epoch's batches, from the first or from where an interrupted run stopped.
+
+    Order and augmentation depend on seed and epoch alone, so that a place in them is two numbers: the epoch
+    and the batches of it that were delivered. Going on needs no replay, and neither the number of workers
+    nor, as long as all processes together take as many images at once, that of the processes has to be the
+    same as before.
+
+    Nothing is read before the first batch is asked for: Lightning makes an iterator before it says which
+    epoch it is.
+
+    Args:
+        batches: What reads the sampler's draws.
+        sampler: Decides on the order; Lightning tells it the epoch.
+        batch_size: Images of one of these batches.
+    """
+
+    def __init__(self, batches: Batches, sampler: EpochSampler, batch_size: int) -> None:
+        self.sampler = sampler
+        self._batches, self._batch_size = batches, batch_size
+        self._epoch = self._delivered = self._start = 0
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch."""
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        if self.sampler.epoch != self._epoch:
+            self._start = 0
+        self._epoch, self._delivered, self._start = self.sampler.epoch, self._start, 0
+        self.sampler.start = self._delivered * self._batch_size
+        for batch in self._batches:
+            self._delivered += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the place, and what it has no meaning without; the same for every process."""
+        return {"epoch": self._epoch, "batches": self._delivered, **self._order()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on after the batches that were delivered when the state was taken.
+
+        Raises:
+            DataError: The images, the seed or the images a step are not those of the state.
+        """
+        for name, now in self._order().items():
+            if state[name] != now:
+                was = f"its {name.replace('_', ' ')} was {state[name]}, now it is {now}"
+                raise DataError(
+                    f"The interrupted epoch cannot go on: {was}; "
+                    "give it what it had, or start a new run from these weights."
+                )
+        self.sampler.set_epoch(state["epoch"])
+        self._epoch, self._delivered, self._start = state["epoch"], state["batches"], state["batches"]
+
+    def _order(self) -> dict[str, int]:
+        return {
+            "images": self.sampler.num_images,
+            "seed": self.sampler.seed,
+            "batch_size_of_all_devices": self._batch_size * self.sampler.world_size,
+        }
