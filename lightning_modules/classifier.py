@@ -75,7 +75,11 @@ class ImageClassifier(LightningModule):
         return logits
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Returns the loss of one batch; auxiliary heads count with the network's own weights."""
+        """Returns the loss of one batch; auxiliary heads count with the network's own weights.
+
+        Labels are N classes or, of mixed images, the share of every class, N x classes; the recipe's label
+        smoothing comes on top.
+        """
         images, labels = batch
         outputs = self.network(self.rescale(images))
         logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)

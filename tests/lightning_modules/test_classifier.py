@@ -90,6 +90,25 @@ def test_the_loss_by_hand(architecture, size, recipe):
     torch.testing.assert_close(module.training_step((images, labels), 0), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("architecture", ["googlenet", "resnet18"])
+@pytest.mark.parametrize("recipe", ["quick", "modern"])
+def test_the_loss_of_mixed_images_by_hand(architecture, recipe):
+    """The sum over classes of share times -log, at every head; smoothing spreads what the shares leave."""
+    module = without_dropout(ImageClassifier(architecture, 10, 64, recipe)).train()
+    images, shares = torch.randn(3, 3, 64, 64), torch.zeros(3, 10)
+    shares[:, 1], shares[:, 7] = 0.75, 0.25
+    outputs = module.network(images)
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    smoothing = {"quick": 0.0, "modern": 0.1}[recipe]
+    smoothed = shares * (1 - smoothing) + smoothing / 10
+    losses = [-(smoothed * F.log_softmax(logits, 1)).sum(1).mean() for logits in outputs]
+    heads = zip(module.network.auxiliary_weights, losses[1:], strict=True)
+    expected = losses[0] + sum(weight * loss for weight, loss in heads)
+    torch.testing.assert_close(module.training_step((images, shares), 0), expected, rtol=1e-4, atol=1e-5)
+    right = int((outputs[0].argmax(1) == 1).sum())
+    assert float(module.train_errors["error_top1"].compute()) == pytest.approx(100 * (1 - right / 3))
+
+
 def test_googlenet_adds_its_heads():
     module = without_dropout(ImageClassifier("googlenet", 10, 64, "paper")).train()
     images, labels = torch.randn(3, 3, 64, 64), torch.tensor([1, 5, 9])

@@ -31,6 +31,13 @@ def test_by_hand(labels, top1, top5):
         assert float(error.compute()) == pytest.approx(expected)
 
 
+def test_mixed_images_count_for_what_they_show_most_of():
+    shares = torch.tensor([[0.6, 0.4, 0, 0, 0, 0, 0], [0.3, 0, 0, 0, 0, 0.7, 0]])
+    error = TopKError(7, 1)
+    error.update(SCORES[:2], shares)  # the first class comes first, the sixth second
+    assert float(error.compute()) == 50.0
+
+
 def test_against_counting():
     scores, labels = torch.randn(500, 20), torch.randint(20, (500,))
     ranks = (scores > scores.gather(1, labels[:, None])).sum(1)

@@ -1,0 +1,73 @@
+"""Random numbers for a whole batch at once, on its device, each image's from its own seed alone.
+
+What an image gets depends neither on the images beside it nor on the number of processes, unlike with
+torch's generators, which are one for a batch. The numbers are splitmix64's (Steele, Lea and Flood, "Fast
+splittable pseudorandom number generators", 2014): the seed plus a multiple of the golden ratio, well mixed.
+"""
+
+from math import pi
+
+import torch
+from torch import Tensor
+
+
+def _signed(value: int) -> int:
+    """Returns the int64 of the same 64 bits."""
+    return value - 2**64 if value >= 2**63 else value
+
+
+GOLDEN = _signed(0x9E3779B97F4A7C15)
+FIRST, SECOND = _signed(0xBF58476D1CE4E5B9), _signed(0x94D049BB133111EB)
+# Numbers that one purpose can have before they are another's.
+PER_PURPOSE = 1 << 16
+# All floats of (0, 1) with 23 bits behind the point and a half: exact in float32, and never 0 or 1.
+BITS = 23
+MAX_TRIES = 8
+
+
+def draw_uniform(seeds: Tensor, count: int, purpose: int) -> Tensor:
+    """Returns numbers between 0 and 1, both excluded.
+
+    Args:
+        seeds: Of the images, N in int64.
+        count: Numbers an image.
+        purpose: Different ones give independent numbers.
+
+    Returns:
+        float32, N x count.
+    """
+    counters = torch.arange(1, count + 1, device=seeds.device) + purpose * PER_PURPOSE
+    bits = seeds[:, None] + counters * GOLDEN  # int64 wraps around, as the method wants it
+    bits = (bits ^ _shift(bits, 30)) * FIRST
+    bits = (bits ^ _shift(bits, 27)) * SECOND
+    bits = bits ^ _shift(bits, 31)
+    numbers: Tensor = (_shift(bits, 64 - BITS).to(torch.float32) + 0.5) / 2**BITS
+    return numbers
+
+
+def draw_normal(seeds: Tensor, count: int, purpose: int) -> Tensor:
+    """Returns numbers of N(0, 1) by Box and Muller, float32, N x count; see `draw_uniform`."""
+    radius, angle = draw_uniform(seeds, 2 * count, purpose).chunk(2, dim=1)
+    return (-2 * radius.log()).sqrt() * (2 * pi * angle).cos()
+
+
+def draw_beta(seeds: Tensor, alpha: float, purpose: int) -> Tensor:
+    """Returns one number of Beta(alpha, alpha) an image, float32, N.
+
+    Jöhnk's method: of pairs of powers of uniform numbers, the first whose sum is at most 1. At the 0.2 that
+    mixup uses, 95 pairs of 100 are taken, and all tries of an image fail once in 10^10.
+
+    Args:
+        seeds: Of the images, N in int64.
+        alpha: Between 0.1 and 1; the larger, the fewer pairs are taken.
+        purpose: See `draw_uniform`.
+    """
+    first, second = draw_uniform(seeds, 2 * MAX_TRIES, purpose).pow(1 / alpha).chunk(2, dim=1)
+    sums = first + second
+    taken = (sums <= 1).int().argmax(dim=1, keepdim=True)
+    return (first / sums).gather(1, taken)[:, 0]
+
+
+def _shift(bits: Tensor, places: int) -> Tensor:
+    """Shifts to the right and lets zeros in, where int64 would repeat its sign."""
+    return (bits >> places) & ((1 << (64 - places)) - 1)
