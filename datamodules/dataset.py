@@ -1,6 +1,6 @@
-"""From a split and a transform to the samples of a DataLoader; unreadable images are left out and named."""
+"""From a split and views to the samples of a DataLoader; unreadable images are left out and named."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -8,28 +8,38 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from datamodules import augmentation
+from datamodules.augmentation import Augmentation, training_views
 from datamodules.errors import DataError
-from datamodules.images import Split, UnreadableImage
+from datamodules.images import Images, Split, UnreadableImage
 from datamodules.sampling import Draw
+from datamodules.views import Chooser
 
 MAX_UNREADABLE_RUN = 64
 
-Transform = Callable[[Tensor], Tensor]
-
 
 class Sample(NamedTuple):
-    """One image, or what stands in for it, and the names of those that could not be read."""
+    """One image (uint8, S x S x 3), or what stands in for it, and the names of those that cannot be read."""
 
     pixels: Tensor | None
     label: int
+    seed: int
     unreadable: tuple[str, ...]
 
 
 class Batch(NamedTuple):
-    """Images N x 3 x S x S in uint8, N labels, and the names of images that could not be read."""
+    """Images, and what is known of each.
+
+    Attributes:
+        images: uint8, N x 3 x S x S, channels last.
+        labels: N classes.
+        seeds: N seeds that say by what chance an image is augmented; 0 where there is none.
+        unreadable: Names of images that could not be read.
+    """
 
     images: Tensor
     labels: Tensor
+    seeds: Tensor
     unreadable: tuple[str, ...]
 
 
@@ -38,42 +48,57 @@ class TrainingImages(Dataset[Sample]):
 
     An augmentation is drawn from the seed in its `Draw`: what an image looks like depends neither on the
     process that reads it nor on the images before it.
+
+    Args:
+        split: Where the images are.
+        chosen: What is done to them.
+        image_size: Side of what comes out.
+        can_mirror: Whether to mirror every other image.
     """
 
-    def __init__(self, split: Split, transform: Transform) -> None:
+    def __init__(self, split: Split, chosen: Augmentation, image_size: int, can_mirror: bool) -> None:
         self.split = split
-        self.transform = transform
+        self.views = training_views(chosen, image_size, can_mirror)
+        self.colour = chosen.colour() if chosen.colour else None
 
     def __getitem__(self, draw: Draw) -> Sample:
         unreadable: list[str] = []
         for index in range(draw.image, draw.image + MAX_UNREADABLE_RUN):
             index %= len(self.split)
             try:
-                pixels = self.split.read(index)
+                pixels = self.draw(Draw(index, draw.seed))
             except UnreadableImage as error:
                 unreadable.append(str(error))
                 continue
-            with _seeded(draw.seed):
-                return Sample(self.transform(pixels), self.split.label(index), tuple(unreadable))
+            return Sample(pixels, self.split.label(index), draw.seed, tuple(unreadable))
         raise DataError(f"{len(unreadable)} images in a row cannot be read; the first is {unreadable[0]}.")
+
+    def draw(self, draw: Draw) -> Tensor:
+        """Returns the image of a draw, augmented; raises UnreadableImage."""
+        pixels = self.split.view(draw.image, self.views.seeded(draw.seed))
+        if self.colour is None:
+            return pixels
+        with _seeded(draw.seed):
+            coloured: Tensor = self.colour(pixels.permute(2, 0, 1))
+            return coloured.permute(1, 2, 0)
 
 
 class ValidationImages(Dataset[Sample]):
     """Images without any chance; one that cannot be read is left out, so that it counts for no class."""
 
-    def __init__(self, split: Split, transform: Transform) -> None:
+    def __init__(self, split: Split, choose: Chooser) -> None:
         self.split = split
-        self.transform = transform
+        self.choose = choose
 
     def __len__(self) -> int:
         return len(self.split)
 
     def __getitem__(self, index: int) -> Sample:
         try:
-            pixels = self.split.read(index)
+            pixels = self.split.view(index, self.choose)
         except UnreadableImage as error:
-            return Sample(None, self.split.label(index), (str(error),))
-        return Sample(self.transform(pixels), self.split.label(index), ())
+            return Sample(None, self.split.label(index), 0, (str(error),))
+        return Sample(pixels, self.split.label(index), 0, ())
 
 
 @contextmanager
@@ -90,9 +115,34 @@ def _seeded(seed: int) -> Iterator[None]:
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """Stacks the samples that have pixels; a batch without any has length 0."""
-    readable = [(sample.pixels, sample.label) for sample in samples if sample.pixels is not None]
+    readable = [sample for sample in samples if sample.pixels is not None]
+    rows = [sample.pixels for sample in readable if sample.pixels is not None] or [torch.empty(1, 1, 3)]
     # Height, width, channel is how decoders lay images out, and what convolutions like best.
-    rows = [pixels.permute(1, 2, 0) for pixels, _ in readable] or [torch.empty(1, 1, 3)]
     images = torch.stack(rows).permute(0, 3, 1, 2)[: len(readable)]
-    labels = torch.tensor([label for _, label in readable], dtype=torch.int64)
-    return Batch(images, labels, tuple(name for sample in samples for name in sample.unreadable))
+    return Batch(
+        images,
+        labels=torch.tensor([sample.label for sample in readable], dtype=torch.int64),
+        seeds=torch.tensor([sample.seed for sample in readable], dtype=torch.int64),
+        unreadable=tuple(name for sample in samples for name in sample.unreadable),
+    )
+
+
+def show(images: Images, index: int, name: str, image_size: int, seed: int) -> Tensor:
+    """Returns one training image as a network would see it.
+
+    Args:
+        images: An opened source.
+        index: Number of the image in ``images.train``.
+        name: Of an augmentation.
+        image_size: Side of the result.
+        seed: The chance.
+
+    Returns:
+        uint8, image_size x image_size x 3.
+
+    Raises:
+        ValueError: There is no such augmentation.
+        UnreadableImage: The image cannot be decoded.
+    """
+    dataset = TrainingImages(images.train, augmentation.get(name), image_size, images.can_mirror)
+    return dataset.draw(Draw(index, seed))

@@ -1,6 +1,8 @@
 """Image files to pixels, going by what is in a file and not by how it is called."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,8 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from datamodules.images import UnreadableImage
+from datamodules.resampling import cut
+from datamodules.views import Chooser
 
 # Larger than any photograph of ImageNet by far; what claims more is a mistake or an attack on the memory.
 MAX_PIXELS = 100_000_000
@@ -28,6 +32,29 @@ def read_image(file: Path) -> Tensor:
     Raises:
         UnreadableImage: It is no image, damaged, cut off, or beyond 100 megapixels.
     """
+    with _opened(file) as image:
+        return torch.from_numpy(np.array(_convert(image))).permute(2, 0, 1)
+
+
+def read_view(file: Path, choose: Chooser) -> Tensor:
+    """Decodes a part of a file.
+
+    Args:
+        file: Of any format that Pillow knows; see `read_image`.
+        choose: Says from the picture's height and width which part.
+
+    Returns:
+        uint8, size x size x 3.
+
+    Raises:
+        UnreadableImage: It is no image, damaged, cut off, or beyond 100 megapixels.
+    """
+    with _opened(file) as image:
+        return torch.from_numpy(cut(_convert(image), choose(image.height, image.width)))
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             # Some files of ImageNet have broken metadata, which nobody here looks at.
@@ -36,7 +63,7 @@ def read_image(file: Path) -> Tensor:
                 # The header alone has been read: no memory is taken for pixels yet.
                 if image.width * image.height > MAX_PIXELS:
                     raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
-                return torch.from_numpy(_pixels(image)).permute(2, 0, 1)
+                yield image
     except UNREADABLE as error:
         raise UnreadableImage(f"{file} ({_reason(error)})") from error
 
@@ -49,7 +76,8 @@ def _reason(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _pixels(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _convert(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
-        return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
-    return np.array(image.convert("RGB"))
+        grey = (np.asarray(image) >> 8).astype(np.uint8)
+        return Image.fromarray(grey).convert("RGB")
+    return image.convert("RGB")

@@ -10,8 +10,8 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from datamodules import augmentation as augmentations
 from datamodules import sources
-from datamodules.augmentation import build_training, build_validation
 from datamodules.dataset import Batch, TrainingImages, ValidationImages, collate
 from datamodules.errors import DataError
 from datamodules.loading import ResumableLoader
@@ -64,7 +64,7 @@ class ImageNetDataModule(LightningDataModule):
         if root is not None and not self.source.needs_root:
             raise ValueError(f"The source {source} has its own images; leave root out.")
         if augmentation is not None:
-            build_training(augmentation, image_size, can_mirror=True)
+            augmentations.get(augmentation)
         self.image_size, self.batch_size, self.seed = image_size, batch_size, seed
         self.augmentation = augmentation
         self.num_workers = num_workers
@@ -100,16 +100,15 @@ class ImageNetDataModule(LightningDataModule):
             DataError: There are too few images, or others than those of the interrupted run.
         """
         rank, world_size = self._place()
-        transform = build_training(
-            self.augmentation or "light", self.image_size, can_mirror=self.images.can_mirror
-        )
+        augmentation = augmentations.get(self.augmentation or "light")
         sampler = EpochSampler(self.train_images, self.seed, rank, world_size)
         if len(sampler) < self.batch_size:
             raise DataError(
                 f"batch_size is {self.batch_size} on each of {world_size} devices, but there are only "
                 f"{self.train_images} images to train on; choose at most {len(sampler)}."
             )
-        batches = self._load(TrainingImages(self.images.train, transform), sampler, drop_last=True)
+        images = TrainingImages(self.images.train, augmentation, self.image_size, self.images.can_mirror)
+        batches = self._load(images, sampler, drop_last=True)
         self._loader = ResumableLoader(batches, sampler, self.batch_size)
         if self._place_to_resume:
             self._loader.load_state_dict(self._place_to_resume)
@@ -130,9 +129,10 @@ class ImageNetDataModule(LightningDataModule):
     def val_dataloader(self) -> DataLoader[Any]:
         """Returns every validation image once, over all processes together."""
         rank, world_size = self._place()
-        transform = build_validation(self.image_size, self.augmentation or "light")
+        augmentation = augmentations.get(self.augmentation or "light")
+        choose = augmentations.validation_view(augmentation, self.image_size)
         mine = range(rank, self.val_images, world_size)
-        return self._load(ValidationImages(self.images.val, transform), mine, drop_last=False)
+        return self._load(ValidationImages(self.images.val, choose), mine, drop_last=False)
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, Tensor]:
         """Notes what could not be read."""

@@ -6,6 +6,7 @@ from typing import Protocol
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.views import Chooser
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -27,7 +28,14 @@ class Split(Protocol):
         """The class of an image, from 0."""
 
     def read(self, index: int) -> Tensor:
-        """The pixels of an image, uint8, 3 x height x width.
+        """The pixels of a whole image, uint8, 3 x height x width.
+
+        Raises:
+            UnreadableImage: It cannot be decoded.
+        """
+
+    def view(self, index: int, choose: Chooser) -> Tensor:
+        """What is to be seen of an image once its size is known, uint8, size x size x 3.
 
         Raises:
             UnreadableImage: It cannot be decoded.

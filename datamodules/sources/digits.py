@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from datamodules.images import Images
+    from datamodules.views import Chooser
 
 VAL_EVERY = 5
 
@@ -37,6 +38,12 @@ class DigitSplit:
     def read(self, index: int) -> "Tensor":
         """Returns one digit, white on black, 3 x 10 x 10."""
         return self.pixels[index].expand(3, -1, -1)
+
+    def view(self, index: int, choose: "Chooser") -> "Tensor":
+        """Returns a part of it; see `datamodules.resampling.cut_pixels`."""
+        from datamodules.resampling import cut_pixels
+
+        return cut_pixels(self.read(index), choose)
 
 
 def open_digits(root: Path | None) -> "Images":

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from datamodules.images import Images
     from datamodules.index import FileIndex
+    from datamodules.views import Chooser
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,12 @@ class FolderSplit:
         from datamodules.decoding import read_image
 
         return read_image(self.folder / self.index.file(index))
+
+    def view(self, index: int, choose: "Chooser") -> "Tensor":
+        """Decodes a part of one image; see `datamodules.decoding.read_view`."""
+        from datamodules.decoding import read_view
+
+        return read_view(self.folder / self.index.file(index), choose)
 
 
 def open_folder(root: Path | None) -> "Images":

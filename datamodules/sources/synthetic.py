@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from datamodules.images import Images
+    from datamodules.views import Chooser
 
 NUM_CLASSES = 1000
 NUM_DISTINCT = 32
@@ -33,6 +34,12 @@ class NoiseSplit:
     def read(self, index: int) -> "Tensor":
         """Returns one image."""
         return self.pixels[index % len(self.pixels)]
+
+    def view(self, index: int, choose: "Chooser") -> "Tensor":
+        """Returns a part of it; see `datamodules.resampling.cut_pixels`."""
+        from datamodules.resampling import cut_pixels
+
+        return cut_pixels(self.read(index), choose)
 
 
 def open_synthetic(root: Path | None) -> "Images":

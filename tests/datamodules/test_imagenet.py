@@ -9,6 +9,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from datamodules.augmentation import AUGMENTATIONS
+from datamodules.dataset import show
 from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
 from datamodules.sampling import EpochSampler
@@ -159,3 +160,21 @@ def test_every_augmentation_trains(name: str) -> None:
     data = ImageNetDataModule(image_size=32, batch_size=64, augmentation=name)
     batch = next(iter(data.train_dataloader()))
     assert batch.images.shape == (64, 3, 32, 32)
+
+
+def test_batches_carry_the_seeds_of_their_images(folder: Path) -> None:
+    data = ImageNetDataModule(source="folder", root=str(folder), image_size=32, batch_size=4, num_workers=0)
+    batch = next(iter(data.train_dataloader()))
+    assert batch.seeds.tolist() == [draw.seed for draw in EpochSampler(12, seed=0)][:4]
+    assert len(set(batch.seeds.tolist())) == 4
+    assert next(iter(data.val_dataloader())).seeds.tolist() == [0] * 4
+
+
+def test_one_image_is_shown_as_it_would_be_in_a_batch(folder: Path) -> None:
+    data = ImageNetDataModule(
+        source="folder", root=str(folder), image_size=32, batch_size=4, num_workers=0, augmentation="vgg"
+    )
+    images = next(iter(data.train_dataloader())).images
+    for pixels, draw in zip(images, EpochSampler(12, seed=0), strict=False):
+        shown = show(data.images, draw.image, "vgg", 32, draw.seed)
+        assert torch.equal(shown.permute(2, 0, 1), pixels)

@@ -1,0 +1,68 @@
+"""A view has the pixels that resizing the whole picture and cutting would give."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms import v2
+
+from datamodules.augmentation import AUGMENTATIONS, training_views, validation_view
+from datamodules.resampling import cut, cut_pixels
+from datamodules.views import View
+
+
+def noise(height: int, width: int, low: int = 0) -> Image.Image:
+    """Noise with some structure: that of photographs would hide mistakes at edges."""
+    random = np.random.default_rng(height)
+    coarse = Image.fromarray(random.integers(low, 256, (height // 4 + 1, width // 4 + 1, 3), dtype=np.uint8))
+    return coarse.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def difference(pixels: np.ndarray, expected: Image.Image | torch.Tensor | np.ndarray) -> int:
+    return int(np.abs(pixels.astype(int) - np.asarray(expected).astype(int)).max())
+
+
+@pytest.mark.parametrize("size", [(300, 500), (500, 300), (256, 256), (100, 90), (375, 1000)])
+def test_validation_is_resize_256_and_crop_224(size: tuple[int, int]) -> None:
+    image = noise(*size)
+    pixels = cut(image, validation_view(AUGMENTATIONS["light"], 224)(*size))
+    for kind in (image, v2.functional.pil_to_tensor(image)):
+        small = v2.functional.center_crop(v2.functional.resize(kind, [256], antialias=True), [224, 224])
+        expected = small.permute(1, 2, 0) if isinstance(small, torch.Tensor) else small
+        assert difference(pixels, expected) <= 1
+
+
+def test_a_crop_is_cut_and_resized() -> None:
+    image = noise(300, 400)
+    pixels = cut(image, View(50, 60, 350, 260, 100))
+    expected = image.resize((100, 100), Image.Resampling.BILINEAR, (50, 60, 350, 260))
+    assert difference(pixels, expected) <= 1
+    mirrored = cut(image, View(50, 60, 350, 260, 100, mirrored=True))
+    assert np.array_equal(mirrored, pixels[:, ::-1])
+
+
+def test_small_images_are_seen_whole() -> None:
+    image = noise(32, 32)
+    whole = cut(image, validation_view(AUGMENTATIONS["cifar"], 32)(32, 32))
+    assert np.array_equal(whole, np.asarray(image))
+    assert difference(cut(image, validation_view(AUGMENTATIONS["light"], 32)(32, 32)), image) > 1
+
+
+def test_cifar_moves_images_by_four_pixels_at_most() -> None:
+    image = noise(32, 32, low=60)
+    padded = np.pad(np.asarray(image), ((4, 4), (4, 4), (0, 0)))
+    shifts = {padded[y : y + 32, x : x + 32].tobytes() for y in range(9) for x in range(9)}
+    views = training_views(AUGMENTATIONS["cifar"], 32, can_mirror=False)
+    found = {cut(image, views.seeded(seed)(32, 32)).tobytes() for seed in range(300)}
+    assert found <= shifts and len(found) > 60
+
+
+@pytest.mark.parametrize("size", [(120, 200), (120, 50), (9, 9), (1, 1), (2, 900)])
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_every_view_of_every_shape_has_pixels(name: str, size: tuple[int, int]) -> None:
+    views = training_views(AUGMENTATIONS[name], 64, can_mirror=True)
+    pixels = torch.full((3, *size), 200, dtype=torch.uint8)
+    for seed in range(20):
+        view = cut_pixels(pixels, views.seeded(seed))
+        assert view.dtype == torch.uint8 and view.shape == (64, 64, 3)
+        assert (view == 200).float().mean() > 0.7, "at most the padding is black"
