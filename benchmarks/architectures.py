@@ -24,7 +24,7 @@ OPENED = """() => document.querySelector('.drawing svg')
 COUNTED = f"""() => document.querySelectorAll('.card').length == {len(registry.architectures())}
     && document.querySelectorAll('[class*="st-key-card-"] button').length == {len(registry.architectures())}
     && ![...document.querySelectorAll('.card')].some(card => card.textContent.includes('counting'))"""
-SET_SIDE_BY_SIDE = """() => document.querySelector('.stPlotlyChart .barlayer .point')
+SET_SIDE_BY_SIDE = """() => document.querySelectorAll('.stacked-bars').length == 3
     && document.querySelector('[data-testid="stDataFrame"] canvas')"""
 
 

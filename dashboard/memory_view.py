@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue, charts, formatting, forms, palette, section_charts, training_needs
+from dashboard import catalogue, formatting, forms, palette, stacked_bars, training_needs
 from dashboard.address import Field, between, keep, one_of, restore
 from dashboard.board import read_runs
 from dashboard.errors import show_problem
-from dashboard.section_charts import Segment
+from dashboard.stacked_bars import Segment
 from dashboard.training_needs import PARTS, Pace, Plan, Room
 from dashboard.workplace import open_store
 from jobs.machine import Machine, describe_machine
@@ -152,12 +152,9 @@ def show_plans(plans: Sequence[Plan], num_classes: int | None = None) -> None:
     room = training_needs.room_of(machine)
     names = [catalogue.architectures()[plan.key].name for plan in plans]
     needs = [need_of(plan, num_classes) for plan in plans]
-    st.html(section_charts.legend_html(PART_COLOURS))
-    figure = section_charts.stacked_bars(
-        segments(dict(zip(names, needs, strict=True))), PART_COLOURS, "GB a device"
-    )
-    alt = f"Memory of a training step of {', '.join(names)}"
-    st.plotly_chart(figure, key="memory-bars", config=dict(charts.CONFIG), alt=alt)
+    bars = segments(dict(zip(names, needs, strict=True)))
+    legend = stacked_bars.legend_html(PART_COLOURS)
+    st.html(legend + stacked_bars.stacked_bars(bars, PART_COLOURS, "GB a device"))
     runs = read_runs(open_store())
     lines = []
     for name, plan, need in zip(names, plans, needs, strict=True):
@@ -187,7 +184,7 @@ def segments(needs: "Mapping[str, Memory]") -> list[Segment]:
         for part, word in PARTS.items():
             amount = getattr(need, part)
             if amount:
-                detail = f"<b>{name}</b><br>{word}: {memory_size(amount)} of {memory_size(need.total)}"
+                detail = f"{name}\n{word}: {memory_size(amount)} of {memory_size(need.total)}"
                 text = memory_size(amount) if 100 * amount / longest >= NARROW else ""
                 found.append(Segment(name, word, amount / GIB, text, detail))
     return found

@@ -1,12 +1,10 @@
-"""Figures of the Architectures page: stacked bars and the years of the challenge.
+"""The figure of the challenge's years.
 
 Axes and texts take their colours from Streamlit's theme, as in `charts`; what is coloured here can be read
 on white and on near-black.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,89 +12,10 @@ import plotly.graph_objects as go
 from dashboard import palette
 from dashboard.charts import build_figure
 from dashboard.ilsvrc import Entry, HumanEstimate
+from dashboard.stacked_bars import ink_on
 
-DARK_INK, LIGHT_INK = "#10151c", "#ffffff"
-BAR_PX = 46
 # Grey that lets the background through, light or dark.
 HOLLOW = "rgba(124, 134, 148, 0.18)"
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One part of a stacked bar: how long it is, what it says inside and when pointed at."""
-
-    bar: str
-    part: str
-    length: float
-    text: str
-    detail: str
-
-
-def stacked_bars(
-    segments: Sequence[Segment],
-    colours: Mapping[str, str],
-    title: str,
-    *,
-    limit: float | None = None,
-    tick_suffix: str = "",
-) -> go.Figure:
-    """Draw one horizontal bar for each name, its parts end to end in the order of their colours.
-
-    Args:
-        segments: bars appear from the top in the order they are first named.
-        colours: of each part, in order.
-        title: of the axis.
-        limit: where the axis ends; where the longest bar does when None.
-        tick_suffix: what stands behind the numbers of the axis.
-    """
-    bars = list(dict.fromkeys(segment.bar for segment in segments))
-    traces = []
-    for part, colour in colours.items():
-        found = [segment for segment in segments if segment.part == part]
-        if not found:
-            continue
-        traces.append(
-            {
-                "type": "bar",
-                "orientation": "h",
-                "name": escape(part),
-                "y": [segment.bar for segment in found],
-                "x": np.array([segment.length for segment in found]),
-                "text": [segment.text for segment in found],
-                "textposition": "inside",
-                "insidetextanchor": "middle",
-                "textangle": 0,
-                "constraintext": "none",
-                "textfont": {"color": ink_on(colour), "size": 11},
-                "marker": {"color": colour, "line": {"width": 0}},
-                "customdata": [segment.detail for segment in found],
-                "hovertemplate": "%{customdata}<extra></extra>",
-            }
-        )
-    x_axis = {"ticksuffix": tick_suffix, "range": None if limit is None else (0, limit)}
-    y_axis = {"autorange": "reversed", "showgrid": False, "categoryorder": "array", "categoryarray": bars}
-    margin = {"l": 8, "r": 24, "t": 8, "b": 8}
-    height = 58 + BAR_PX * len(bars)
-    layout = {"barmode": "stack", "bargap": 0.28, "showlegend": False, "margin": margin}
-    return build_figure(traces, title, "", height, x_axis, y_axis, **layout)
-
-
-def legend_html(colours: Mapping[str, str]) -> str:
-    """Name colours in a line that breaks where the page is narrow, which a figure's own legend does not."""
-    square = (
-        "display:inline-block;width:0.75em;height:0.75em;border-radius:2px;margin-right:0.4em;background:"
-    )
-    entries = (
-        f'<span style="white-space:nowrap;margin-right:1.1em"><span style="{square}{colour}"></span>'
-        f"{escape(name)}</span>"
-        for name, colour in colours.items()
-    )
-    return f'<div style="font-size:0.85rem;line-height:1.7">{" ".join(entries)}</div>'
-
-
-def ink_on(colour: str) -> str:
-    """Give the colour of text that is read more easily on a colour: near-black or white."""
-    return max((DARK_INK, LIGHT_INK), key=lambda ink: palette.contrast(ink, colour))
 
 
 def challenge_years(

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd  # type: ignore[import-untyped]
 import streamlit as st
 
-from dashboard import catalogue, charts, formatting, palette, resolutions, section_charts
+from dashboard import catalogue, formatting, palette, resolutions, stacked_bars
 from dashboard.address import Field, between, keep, one_of, restore
 from dashboard.errors import show_problem
 from dashboard.forms import size_problem
 from dashboard.resolutions import COSTS, HEAD, Cost, Split
-from dashboard.section_charts import Segment
+from dashboard.stacked_bars import Segment
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture
@@ -112,17 +112,18 @@ def sentences(splits: Sequence[Split]) -> list[str]:
 
 def _show_bars(splits: Sequence[Split], bars: str) -> None:
     colours = place_colours(splits)
-    st.html(section_charts.legend_html(colours))
+    figures = [stacked_bars.legend_html(colours)]
     for cost, title in COSTS.items():
-        figure = section_charts.stacked_bars(
-            segments(splits, cost, bars),
-            colours,
-            AMOUNTS[cost][0] if bars == "amount" else f"{title}, share",
-            limit=100 if bars == "share" else None,
-            tick_suffix=" %" if bars == "share" else "",
+        figures.append(
+            stacked_bars.stacked_bars(
+                segments(splits, cost, bars),
+                colours,
+                AMOUNTS[cost][0] if bars == "amount" else f"{title}, share",
+                limit=100 if bars == "share" else None,
+                unit=" %" if bars == "share" else "",
+            )
         )
-        alt = f"{title} of {', '.join(split.name for split in splits)} by resolution"
-        st.plotly_chart(figure, key=f"side-by-side-{cost}", config=dict(charts.CONFIG), alt=alt)
+    st.html("".join(figures))
 
 
 def place_colours(splits: Sequence[Split]) -> dict[str, str]:
@@ -157,10 +158,10 @@ def segments(splits: Sequence[Split], cost: Cost, bars: str) -> list[Segment]:
             width = share if bars == "share" else 100 * amount / max(1, longest)
             own = resolutions.place_name(place, [split])
             detail = (
-                f"<b>{split.name}, {own}</b><br>{cost_text(cost, amount)}: {share:.1f} %"
-                f"<br>{so_far:.1f} % from the image to here<br>{', '.join(part.stages)}"
+                f"{split.name}, {own}\n{cost_text(cost, amount)}: {share:.1f} %"
+                f"\n{so_far:.1f} % from the image to here\n{', '.join(part.stages)}"
             )
-            text = f"{'fc' if place == HEAD else part.side}<br>{share:.0f} %"
+            text = f"{'fc' if place == HEAD else part.side}\n{share:.0f} %"
             found.append(Segment(split.name, name, length, text if width >= NARROW else "", detail))
     return found
 

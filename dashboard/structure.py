@@ -16,6 +16,7 @@ from torch import fx, nn
 
 from dashboard.network_parts import TIMES, Box, DrawnStage, Parallel, Part, Repeated, Series, boxes, fold
 from lightning_modules.architecture import Architecture
+from lightning_modules.initialisation import without_numbers
 from lightning_modules.ledger import KINDS, Ledger
 
 ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
@@ -37,7 +38,7 @@ def read_structure(
         image_size: with which it was measured; the paper's if `None`.
         **options: what the paper leaves open.
     """
-    with torch.device("meta"):
+    with without_numbers():
         network = architecture.build(num_classes, image_size, **options).train()
     try:
         series, auxiliary = _Reader(network, ledger).read()

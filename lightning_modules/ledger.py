@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from lightning_modules import registry
+from lightning_modules.initialisation import without_numbers
 from lightning_modules.normalization import LocalResponseNorm
 
 KINDS: dict[type[nn.Module], str] = {
@@ -209,7 +210,7 @@ def measure(
 
 @lru_cache(maxsize=256)
 def _measure(key: str, num_classes: int, image_size: int, **options: str) -> Ledger:
-    with torch.device("meta"):
+    with without_numbers():
         network = registry.get(key).build(num_classes, image_size, **options)
     return measure_network(network, image_size)
 

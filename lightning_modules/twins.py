@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.architecture import Architecture, Twin
+from lightning_modules.initialisation import without_numbers
 
 OUR_HEADS = ("auxiliary",)
 # Older files lack this count of batch normalisation, which nothing depends on.
@@ -64,7 +65,7 @@ def to_twin(architecture: Architecture, state: Mapping[str, Tensor]) -> dict[str
     twin = twin_of(architecture)
     trunk = [name for name in list_layers(state) if not name.startswith(OUR_HEADS)]
     num_classes = len(state[f"{trunk[-1]}.weight"])
-    with torch.device("meta"):
+    with without_numbers():
         target = build_twin(twin, num_classes).state_dict()
     fitted = match(state, target, OUR_HEADS, twin.heads, f"{twin.library}'s {twin.name}")
     if fitted.afresh:

@@ -11,6 +11,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 from datamodules.imagenet import ImageNetDataModule
 from lightning_modules import registry
 from lightning_modules.classifier import ImageClassifier
+from lightning_modules.initialisation import without_numbers
 from lightning_modules.weights import check_weights
 from tracking.store import Store
 from training.cli import link_data_to_model
@@ -69,7 +70,7 @@ def check_start(
     """
     found, _ = find_weights(Store.default(), weights)
     known = registry.get(architecture)
-    with torch.device("meta"):
+    with without_numbers():
         network = known.build(num_classes, image_size, **options)
     check_weights(found, known, network, options)
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from lightning_modules import registry
 from lightning_modules.architecture import Architecture
+from lightning_modules.initialisation import without_numbers
 
 THIRD_PARTY = (
     # Lightning 2.6 looks at torch's trees the old way.
@@ -78,5 +79,5 @@ def network(architecture: Architecture, size: int) -> nn.Module:
 @pytest.fixture(scope="session")
 def full_size(architecture: Architecture) -> nn.Module:
     """One for the paper's classes and size, without numbers in it."""
-    with torch.device("meta"):
+    with without_numbers():
         return architecture.build()

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lightning_modules import registry
+from lightning_modules.initialisation import without_numbers
 from lightning_modules.normalization import LocalResponseNorm
 from lightning_modules.schedules import Step
 
@@ -15,7 +16,7 @@ FED_EARLY = ("conv2", "conv4", "conv5", "fc6", "fc7")
 
 
 def build_without_numbers(key):
-    with torch.device("meta"):
+    with without_numbers():
         return registry.get(key).build()
 
 
@@ -187,7 +188,7 @@ def test_depth_counts_layers_with_weights():
 
 def torchvision_at_64(key, side):
     """torchvision's network without the average that hides the size of the last map."""
-    with torch.device("meta"):
+    with without_numbers():
         model = getattr(torchvision.models, key)(num_classes=10)
         (place, first), *_ = find(model.classifier, nn.Linear).items()
         channels = first.in_features // model.avgpool.output_size[0] ** 2

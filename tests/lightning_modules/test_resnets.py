@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lightning_modules import cifar_resnet, registry, resnet
+from lightning_modules.initialisation import without_numbers
 from lightning_modules.ledger import measure
 from lightning_modules.resnet import ResidualBlock, ZeroPadding
 from lightning_modules.schedules import Milestones
@@ -31,7 +32,7 @@ SMALL = ["resnet18", "resnet50", "cifar_resnet20"]
 @lru_cache
 def build_meta(key, **options):
     """Shared, and without numbers: a thousand layers take a second."""
-    with torch.device("meta"):
+    with without_numbers():
         return registry.get(key).build(**options)
 
 
@@ -224,7 +225,7 @@ def test_twins_in_torchvision(key):
     twin = registry.get(key).twin
     assert (twin.library, twin.name) == ("torchvision", key)
     assert twin.options == ({"stride_on": "3x3"} if key in DEEP else {})
-    with torch.device("meta"):
+    with without_numbers():
         other = getattr(torchvision.models, key)()
     ours = build_meta(key, **twin.options).state_dict().values()
     assert [value.shape for value in ours] == [value.shape for value in other.state_dict().values()]
@@ -235,7 +236,7 @@ def test_twins_in_torchvision(key):
 def test_same_numbers_as_torchvision(key):
     architecture = registry.get(key)
     network = give_statistics(architecture.build(10, 64, **architecture.twin.options)).eval()
-    with torch.device("meta"):
+    with without_numbers():
         other = getattr(torchvision.models, key)(num_classes=10)
     weights = dict(zip(other.state_dict(), network.state_dict().values(), strict=True))
     other.load_state_dict(weights, assign=True)

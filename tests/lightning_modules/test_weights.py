@@ -15,7 +15,7 @@ from torchvision.transforms._presets import ImageClassification
 from lightning_modules import registry, weights
 from lightning_modules.architecture import Twin
 from lightning_modules.classifier import ImageClassifier
-from lightning_modules.initialisation import draw_he
+from lightning_modules.initialisation import draw_he, without_numbers
 from lightning_modules.twins import build_twin, from_twin, list_layers, to_twin
 from lightning_modules.weights import Rescale
 
@@ -24,12 +24,19 @@ RESNET18 = replace(registry.get("resnet18"), twin=Twin("torchvision", "resnet18"
 VGG16 = replace(registry.get("vgg16"), twin=Twin("torchvision", "vgg16"))
 
 
+def build_random(architecture, num_classes, images):
+    with without_numbers():
+        network = architecture.build(num_classes, len(images[0, 0]), **architecture.twin.options)
+    return randomise(network.to_empty(device="cpu"), images)
+
+
 def randomise(network, images):
     """Weights that keep the signal's size, and the running statistics of these images."""
     draw_he(network)
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = 1.0
+            layer.reset_running_stats()
             nn.init.uniform_(layer.bias, -0.2, 0.2)
             if layer.weight is not None:
                 nn.init.uniform_(layer.weight, 0.5, 1.5)
@@ -42,7 +49,7 @@ def randomise(network, images):
 def draw_images(architecture):
     """Two images, small where no layer's shape depends on the size, otherwise of the paper's."""
     small = max(64, architecture.minimum_size)
-    with torch.device("meta"):
+    with without_numbers():
         states = [architecture.build(7, size).state_dict() for size in (small, architecture.input_size)]
     first, second = ([tensor.shape for tensor in state.values()] for state in states)
     size = small if first == second else architecture.input_size
@@ -52,7 +59,7 @@ def draw_images(architecture):
 def twin_of(architecture, num_classes):
     if architecture.twin.library == "timm":
         pytest.importorskip("timm")
-    with torch.device("meta"):
+    with without_numbers():
         return build_twin(architecture.twin, num_classes).eval()
 
 
@@ -69,7 +76,7 @@ def test_the_twin_gives_the_same_logits(key):
     architecture = TWINS[key]
     theirs = twin_of(architecture, 7)
     images = draw_images(architecture)
-    ours = randomise(architecture.build(7, len(images[0, 0]), **architecture.twin.options), images)
+    ours = build_random(architecture, 7, images)
     state = to_twin(architecture, ours.state_dict())
     theirs.load_state_dict(state, assign=True)
     assert_same_logits(ours, theirs, images)
@@ -84,7 +91,7 @@ def test_published_weights_see_what_torchvision_shows_them(key):
     architecture = TWINS[key]
     theirs = get_model(architecture.twin.name, weights=None, init_weights=False, transform_input=True).eval()
     images = draw_images(architecture)
-    ours = randomise(architecture.build(1000, len(images[0, 0]), **architecture.twin.options), images)
+    ours = build_random(architecture, 1000, images)
     theirs.load_state_dict(to_twin(architecture, ours.state_dict()), assign=True)
     assert_same_logits(nn.Sequential(Rescale(), ours), theirs, images)
 
@@ -190,7 +197,7 @@ def test_other_classes_start_the_classifier_afresh(published_file, hub):
 
 
 def test_another_image_size_starts_the_first_linear_layer_afresh():
-    with torch.device("meta"):
+    with without_numbers():
         state, network = VGG16.build(1000, 224).state_dict(), VGG16.build(1000, 64)
     assert to_twin(VGG16, state).keys() == build_twin_of_vgg().state_dict().keys()
     fitted = from_twin(VGG16, network, to_twin(VGG16, state))
@@ -202,7 +209,7 @@ def test_another_image_size_starts_the_first_linear_layer_afresh():
 
 
 def build_twin_of_vgg():
-    with torch.device("meta"):
+    with without_numbers():
         return build_twin(VGG16.twin, 1000)
 
 
@@ -223,7 +230,7 @@ def test_each_head_has_a_classifier_of_its_own():
 
 
 def test_what_does_not_fit_names_both_sides():
-    with torch.device("meta"):
+    with without_numbers():
         state = resnet18().state_dict()
     deeper = replace(registry.get("resnet50"), twin=Twin("torchvision", "resnet50"))
     sentence = (
@@ -385,7 +392,7 @@ def test_other_options_are_another_network(tmp_path):
 
 
 def test_a_check_needs_no_numbers(checkpoint):
-    with torch.device("meta"):
+    with without_numbers():
         network = RESNET18.build(20, 64)
     weights.check_weights(str(checkpoint), RESNET18, network, {})
     with pytest.raises(ValueError, match="holds ResNet-18, not VGG-16"):
