@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard import charts, curves, formatting
 from dashboard.run_actions import show_actions
+from dashboard.run_data import show_data
 from dashboard.run_rows import RUNS_PAGE, progress_text, remaining_text, setting_text, status_text
 from dashboard.workplace import open_store
 from jobs.logs import read_log
@@ -72,6 +73,7 @@ def show_progress(run_id: str) -> Hashable:
 def show_settings(run: Run) -> None:
     """Show what the run was launched with, and what its training process found out."""
     _show_start(run)
+    show_data(run)
     st.subheader("Settings", anchor=False)
     chosen, found, yaml = st.tabs(["As launched", "Found out in training", "YAML"])
     with chosen:

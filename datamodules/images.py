@@ -41,6 +41,9 @@ class Split(Protocol):
             UnreadableImage: It cannot be decoded.
         """
 
+    def digest(self) -> str:
+        """What tells its images and labels from others'; see `datamodules.manifest`."""
+
 
 @dataclass(frozen=True)
 class Images:

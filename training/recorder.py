@@ -67,6 +67,8 @@ class RunRecorder(Callback):
                 "world_size": trainer.world_size,
             }
         )
+        if trainer.is_global_zero:
+            self._session.note_manifest(data.manifest)
         if pl_module.start is not None:
             self._session.describe(pl_module.start.record())
             if trainer.is_global_zero:

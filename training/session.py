@@ -72,6 +72,14 @@ class Session:
         """Sets tags of the run."""
         records.set_tags(self.store, self.run_id, dict(tags))
 
+    def note_manifest(self, manifest: str) -> None:
+        """Records which images these are; a run that goes on with others keeps what it began with as well."""
+        tags = {"data.manifest": manifest}
+        before = runs.get_run(self.store, self.run_id).tags.get("data.manifest")
+        if before is not None and before != manifest:
+            tags["data.manifest_before"] = before
+        self.annotate(tags)
+
     def stop_requested(self) -> bool:
         """Returns whether somebody asked this run to stop."""
         return runs.get_run(self.store, self.run_id).tags.get("job.request") == "stop"

@@ -45,6 +45,12 @@ class DigitSplit:
 
         return cut_pixels(self.read(index), choose)
 
+    def digest(self) -> str:
+        """Covers every pixel and label."""
+        from datamodules.manifest import digest_tensors
+
+        return digest_tensors(self.pixels, self.labels)
+
 
 def open_digits(root: Path | None) -> "Images":
     """Loads the digits; there is no folder to name."""

@@ -42,6 +42,12 @@ class FolderSplit:
 
         return read_view(self.folder / self.index.file(index), choose)
 
+    def digest(self) -> str:
+        """Covers names, labels and sizes; see `datamodules.manifest.digest_files`."""
+        from datamodules.manifest import digest_files
+
+        return digest_files(self.folder, self.index)
+
 
 def open_folder(root: Path | None) -> "Images":
     """Lists the images of a folder without reading any.

@@ -41,6 +41,14 @@ class NoiseSplit:
 
         return cut_pixels(self.read(index), choose)
 
+    def digest(self) -> str:
+        """Covers the noise and how often it is repeated; the labels follow from that."""
+        import torch
+
+        from datamodules.manifest import digest_tensors
+
+        return digest_tensors(self.pixels, torch.tensor([self.length, NUM_CLASSES]))
+
 
 def open_synthetic(root: Path | None) -> "Images":
     """Draws the noise; there is no folder to name."""

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.board import read_board
 from dashboard.navigation import discover_pages
-from tracking.records import delete_run, log_params, set_status
+from datamodules.reports import CheckReport, Finding, SplitSummary, write_report
+from tracking.records import delete_run, log_params, set_status, set_tags
 from tracking.runs import list_runs
 from tracking.store import Store
 
@@ -51,6 +53,32 @@ def test_one_run_in_every_state(status: str, filled_store: Store, open_page: Ope
     assert [header.value for header in app.header] == [run.name]
     assert run.settings["model.architecture"] in texts(app)
     assert (run.error in [error.value for error in app.error]) == bool(run.error)
+
+
+def test_one_run_says_which_images_it_saw(
+    filled_store: Store, open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARENA_CACHE", str(tmp_path / "cache"))
+    run = list_runs(filled_store, ["FINISHED"])[0]
+    assert "Images" not in [one.value for one in open_page("runs", run=run.run_id).subheader]
+    set_tags(filled_store, run.run_id, {"data.manifest": "a1" * 32, "data.manifest_before": "b2" * 32})
+    log_params(filled_store, run.run_id, {"train_images": 1433, "val_images": 364, "num_classes": 10})
+    app = open_page("runs", run=run.run_id)
+    check_sound(app)
+    assert "1,433 to train on, 364 to validate on, 10 classes" in texts(app)
+    assert "a1" * 8 in texts(app) and f"began with other images: `{'b2' * 8}`" in texts(app)
+    assert "python -m datamodules check" in texts(app)
+    summary = SplitSummary(1433, 1, 0, (1433,), {}, {}, (), ())
+    found = Finding("empty", "error", "1 file is empty.", 1, ("train/0/a.png",))
+    grey = (0.5, 0.5, 0.5)
+    write_report(
+        CheckReport(
+            *("digits", "", ("0",), "a1" * 32, "", summary, summary, grey, grey, (found,)),
+            checked_at=1_790_000_000.0,
+            duration_s=1.0,
+        )
+    )
+    assert "1 error, 0 warnings" in texts(open_page("runs", run=run.run_id))
 
 
 def test_one_run_says_what_it_started_from(filled_store: Store, open_page: OpenPage) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 
+from datamodules.imagenet import ImageNetDataModule
 from jobs.requests import request_stop
 from jobs.spec import JobSpec
 from tests.training.conftest import TIMEOUT_S, Arena
@@ -58,6 +59,7 @@ def test_a_whole_run_is_in_mlflow(arena: Arena) -> None:
         "trainer.max_epochs": "2",
     }
     assert {key: run.params[key] for key in expected} == expected
+    assert run.tags["data.manifest"] == ImageNetDataModule().manifest
     val = read_series(arena.store, [run.run_id], ["val/error_top1"])[run.run_id, "val/error_top1"]
     assert val.steps.tolist() == [4, 8]
     assert done.stdout.count("top-1 error") == 2
