@@ -168,6 +168,9 @@ def _load() -> None:
     from lightning_modules import registry
 
     import_module("dashboard.structure")
+    # torchvision and Lightning register operators as they are imported: networks that another thread
+    # measures meanwhile would fail inside torch. So all of it comes before the first is measured.
+    import_module("datamodules.imagenet")
     registry.architectures()
     # What was just imported lives as long as the process: no need to look through it after every rerun.
     gc.freeze()

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from dashboard.formatting import plain
+from datamodules.errors import DataError
 from jobs.errors import LaunchError
 from tracking.store import StoreUnavailable
 
@@ -29,7 +30,7 @@ def plain_words() -> Iterator[None]:
             f"{plain(str(problem))}  \nRunning jobs are not affected. Put it right, then reload this page.",
             icon=":material/database_off:",
         )
-    except (LaunchError, ValueError) as problem:
+    except (LaunchError, DataError, ValueError) as problem:
         st.error(plain(str(problem)), icon=":material/error:")
     except Exception:
         LOG.exception("A page failed")

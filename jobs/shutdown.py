@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 
 from jobs import requests
+from jobs.data_jobs import stop_all
 from jobs.errors import LaunchError
 from jobs.mlflow_ui import stop_mlflow_ui
 from jobs.supervisor import ASK_GRACE_S, TERM_GRACE_S, ensure_supervisor, stop_supervisor
@@ -33,6 +34,8 @@ def shutdown(store: Store) -> Iterator[str]:
         active = runs.list_runs(store, runs.ACTIVE_STATUSES)
     if active:
         raise LaunchError(f"{len(active)} jobs did not stop: {', '.join(run.name for run in active)}.")
+    if count := stop_all(store):
+        yield f"Stopped {count} {'command' if count == 1 else 'commands'} on data."
     yield "Stopped the supervisor." if stop_supervisor(store) else "No supervisor was running."
     if stop_mlflow_ui(store):
         yield "Stopped MLflow's page."

@@ -15,7 +15,7 @@ LOGIC = (
 
 def test_pages_come_in_their_order() -> None:
     titles = [page.title for page in discover_pages()]
-    assert titles == ["Home", "Launch", "Runs", "Compare", "Architectures"]
+    assert titles == ["Home", "Launch", "Runs", "Compare", "Architectures", "Data"]
 
 
 @pytest.mark.parametrize("file", sorted(PAGES.glob("*.py")), ids=lambda file: file.stem)

@@ -1,0 +1,24 @@
+"""Data: what there is to train on; one data set in full at `?set=<key>`."""
+
+import streamlit as st
+
+from dashboard.data.frame import choose_section, restore_fields, show_head, show_section
+from dashboard.data.job_rows import show_jobs
+from dashboard.data.overview import show_adding, show_sets
+
+TITLE = "Data"
+ICON = ":material/photo_library:"
+ORDER = 6
+
+if data_set := restore_fields():
+    show_head(data_set)
+    show_section(choose_section(), data_set)
+    st.stop()
+
+st.title("Data", anchor=False)
+st.caption("Images to train on: what is in them, how they look, and what a network gets to see of them.")
+show_sets()
+st.subheader("Add images", anchor=False)
+show_adding()
+st.subheader("Work on data", anchor=False)
+show_jobs()

@@ -1,0 +1,135 @@
+"""A data set's classes: what they mean, and how many images each has."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from dashboard import charts, formatting
+from dashboard.data import frame
+from dashboard.data.data_sets import DataSet, Numbers, count
+from dashboard.data.meanings import Meaning, class_label, meanings
+from dashboard.palette import COLOURS
+
+TABLE = "classes"
+ROW_HEIGHT, MAX_HEIGHT = 35, 560
+
+
+def show_classes(data_set: DataSet) -> None:
+    """Show the table of classes and the distribution of their images.
+
+    Raises:
+        DataError: the data set cannot be opened.
+    """
+    numbers = count(data_set)
+    words = meanings(numbers.class_names)
+    _show_figures(numbers)
+    find = st.text_input(
+        "Search",
+        placeholder="Name, meaning or number",
+        key="find",
+        icon=":material/search:",
+        max_chars=200,
+        width=320,
+    )
+    found = find_classes(numbers.class_names, words, find)
+    if found:
+        _show_table(numbers, words, found)
+    else:
+        st.caption("No class fits. Use fewer words.")
+    st.subheader("Images of each class", anchor=False)
+    _show_distribution(numbers, words)
+
+
+def find_classes(names: Sequence[str], words: Sequence[Meaning], find: str) -> list[int]:
+    """Find the labels of the classes that have every word of a search in name, meaning or number."""
+    wanted = find.lower().split()
+    texts = (
+        f"{label} {name} {meaning.words} {meaning.gloss}".lower()
+        for label, (name, meaning) in enumerate(zip(names, words, strict=True))
+    )
+    return [label for label, text in enumerate(texts) if all(word in text for word in wanted)]
+
+
+def _show_figures(numbers: Numbers) -> None:
+    figures = {
+        "Classes": f"{len(numbers.class_names):,}",
+        "To train on": f"{numbers.train.sum():,}",
+        "To validate on": f"{numbers.val.sum():,}",
+        "Of a class": _range(numbers.train),
+    }
+    with st.container(horizontal=True, gap="medium", key="figures"):
+        for label, value in figures.items():
+            st.metric(label, value, width=150)
+
+
+def _range(counts: np.ndarray) -> str:
+    lowest, highest = int(counts.min()), int(counts.max())
+    return f"{lowest:,}" if lowest == highest else f"{lowest:,} to {highest:,}"
+
+
+def _show_table(numbers: Numbers, words: Sequence[Meaning], found: Sequence[int]) -> None:
+    columns = {
+        "Label": list(found),
+        "Class": [numbers.class_names[label] for label in found],
+        "Meaning": [words[label].words for label in found],
+        "Definition": [words[label].gloss for label in found],
+        "Train": numbers.train[found],
+        "Val": numbers.val[found],
+    }
+    if not any(meaning.words for meaning in words):
+        columns = {name: values for name, values in columns.items() if name not in ("Meaning", "Definition")}
+    chosen = st.dataframe(
+        columns,
+        hide_index=True,
+        height=min(ROW_HEIGHT * (len(found) + 1) + 3, MAX_HEIGHT),
+        column_config={
+            "Label": st.column_config.NumberColumn(width=60, format="%d"),
+            "Class": st.column_config.TextColumn(width=110),
+            "Definition": st.column_config.TextColumn(width="large"),
+            "Train": st.column_config.NumberColumn(width=80, format="localized"),
+            "Val": st.column_config.NumberColumn(width=80, format="localized"),
+        },
+        on_select="rerun",
+        selection_mode="single-row",
+        key=TABLE,
+        alt="The classes with their meanings and counts of images",
+    )
+    rows = chosen["selection"]["rows"]
+    label = found[rows[0]] if rows and rows[0] < len(found) else frame.ALL
+    name = "each class" if label == frame.ALL else class_label(numbers.class_names[label], words[label])
+    st.button(
+        f"See images of {formatting.plain(name)}",
+        icon=":material/photo_library:",
+        on_click=frame.see_class,
+        args=(label,),
+    )
+
+
+def _show_distribution(numbers: Numbers, words: Sequence[Meaning]) -> None:
+    """Draw the counts from the largest class to the smallest."""
+    order = np.argsort(-numbers.train, kind="stable")
+    names = [
+        f"{numbers.class_names[label]} {formatting.plain(words[label].words[:40])}".strip() for label in order
+    ]
+    traces = [
+        {
+            "type": "bar",
+            "x": np.arange(len(order)),
+            "y": counts[order],
+            "name": name,
+            "customdata": names,
+            "marker": {"color": colour, "line": {"width": 0}},
+            "hovertemplate": "%{customdata}<br><b>%{y:,}</b> " + name + "<extra></extra>",
+        }
+        for name, counts, colour in (
+            ("to train on", numbers.train, COLOURS[1]),
+            ("to validate on", numbers.val, COLOURS[0]),
+        )
+    ]
+    figure = charts.build_figure(
+        traces, "Classes, the largest first", "Images", 300, {}, {"rangemode": "tozero"}, bargap=0.05
+    )
+    st.plotly_chart(
+        figure, key="distribution", config=dict(charts.CONFIG), alt="Images of each class, the largest first"
+    )

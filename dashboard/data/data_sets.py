@@ -1,0 +1,139 @@
+"""The data sets one can look at: a source and, where it needs one, a folder that somebody has added."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from dashboard import catalogue
+from dashboard.data.folders import Folder, read_folders
+from tracking.store import Store
+
+if TYPE_CHECKING:
+    from datamodules.images import Images, Split
+    from datamodules.sources import Source
+
+TRAIN, VAL = "train", "val"
+SPLITS: Mapping[str, str] = {TRAIN: "training", VAL: "validation"}
+
+Labels = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One data set.
+
+    Attributes:
+        source: What opens it.
+        root: Its folder or address, empty where the source needs none.
+    """
+
+    source: "Source"
+    root: str = ""
+
+    @property
+    def key(self) -> str:
+        """What the address of the page calls it."""
+        return Folder(self.source.key, self.root).key if self.root else self.source.key
+
+    @property
+    def title(self) -> str:
+        """Its name for people: the folder's own, or the source's."""
+        return Path(self.root).name if self.root else self.source.title
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether its folder is no longer there."""
+        return bool(self.root) and "://" not in self.root and not Path(self.root).is_dir()
+
+    @property
+    def stamp(self) -> tuple[int, ...]:
+        """Tells one state of its folder from another: adding or removing classes changes it."""
+        if not self.root or "://" in self.root:
+            return ()
+        folders = (Path(self.root), *(Path(self.root) / split for split in SPLITS))
+        return tuple(folder.stat().st_mtime_ns for folder in folders if folder.is_dir())
+
+    @property
+    def words(self) -> list[str]:
+        """What names it on a command line."""
+        return ["--source", self.source.key, *(["--root", self.root] if self.root else [])]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a data set holds.
+
+    Attributes:
+        class_names: In the order of the labels.
+        train: Images of each class to train on.
+        val: Images of each class to validate on.
+    """
+
+    class_names: tuple[str, ...]
+    train: Labels
+    val: Labels
+
+    @property
+    def text(self) -> str:
+        """The three numbers in one line."""
+        return f"{len(self.class_names):,} classes · {self.train.sum():,} + {self.val.sum():,} images"
+
+
+def known_sets(store: Store) -> dict[str, DataSet]:
+    """Find every data set by key: the sources that need no folder, then the folders in the order of adding.
+
+    Raises:
+        ValueError: the list of folders cannot be read.
+        StoreUnavailable: the store cannot be read.
+    """
+    sources = catalogue.sources()
+    own = [DataSet(source) for source in sources.values() if not source.needs_root]
+    added = [DataSet(sources[one.source], one.root) for one in read_folders(store) if one.source in sources]
+    return {one.key: one for one in (*own, *added)}
+
+
+def open_images(data_set: DataSet) -> "Images":
+    """Open a data set as a training would; what was opened is kept while its folders do not change.
+
+    Raises:
+        DataError: it is not there, or not as it must be.
+    """
+    return _open(data_set.source.key, data_set.root, data_set.stamp)
+
+
+def labels(data_set: DataSet, split: str) -> Labels:
+    """Give the label of every image of a split. Raises DataError as `open_images`."""
+    return _labels(data_set.source.key, data_set.root, data_set.stamp, split)
+
+
+def count(data_set: DataSet) -> Numbers:
+    """Count a data set's images by class. Raises DataError as `open_images`."""
+    names = open_images(data_set).class_names
+    train, val = (np.bincount(labels(data_set, split), minlength=len(names)) for split in SPLITS)
+    return Numbers(names, train, val)
+
+
+def name_of(split: "Split", index: int) -> str:
+    """Give the name of an image: its file's within the split, or its place among the others."""
+    files = getattr(split, "index", None)
+    return f"image {index}" if files is None else str(files.file(index))
+
+
+def split_of(images: "Images", split: str) -> "Split":
+    """Give one of the two splits by its key."""
+    return images.train if split == TRAIN else images.val
+
+
+@st.cache_resource(max_entries=8, ttl=60, show_spinner="Looking through the images …")
+def _open(source: str, root: str, stamp: tuple[int, ...]) -> "Images":
+    return catalogue.sources()[source].open(Path(root) if root else None)
+
+
+@st.cache_resource(max_entries=16, ttl=60, show_spinner="Counting …")
+def _labels(source: str, root: str, stamp: tuple[int, ...], split: str) -> Labels:
+    part = split_of(_open(source, root, stamp), split)
+    return np.fromiter((part.label(index) for index in range(len(part))), np.int64, len(part))

@@ -1,0 +1,138 @@
+"""The Data page's frame: its fields, which data set is open, and which section of it is shown."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard import catalogue, formatting
+from dashboard.address import Field, between, keep, one_of, restore, visit
+from dashboard.data.data_sets import SPLITS, VAL, DataSet, known_sets
+from dashboard.errors import show_problem
+from dashboard.workplace import open_store
+
+if TYPE_CHECKING:
+    from datamodules.sources import Source
+
+NEXT = "next_set"
+# Stands for one image of each class where a label is asked for.
+ALL = -1
+MAX_IMAGES = 10**9
+SIZES = (8, 1024)
+ROLLS = (0, 2**31 - 1)
+
+
+def data_fields(sets: Mapping[str, DataSet]) -> dict[str, Field]:
+    """Name the fields of the page with their defaults."""
+    kinds = sources_of_folders()
+    return {
+        "set": Field(None, one_of(sets)),
+        "kind": Field(next(iter(kinds)), one_of(kinds)),
+        "folder": Field(""),
+        "section": Field(CLASSES, one_of(SECTIONS)),
+        "find": Field(""),
+        "split": Field(VAL, one_of(SPLITS)),
+        "label": Field(ALL, between(ALL, MAX_IMAGES)),
+        "sheet": Field(1, between(1, MAX_IMAGES)),
+        "image": Field(0, between(0, MAX_IMAGES)),
+        "size": Field(224, between(*SIZES)),
+        "roll": Field(0, between(*ROLLS)),
+    }
+
+
+def restore_fields() -> DataSet | None:
+    """Give the page's fields their values; give the data set that is open, if one is.
+
+    Raises:
+        ValueError: the list of folders cannot be read.
+        StoreUnavailable: the store cannot be read.
+    """
+    sets = known_sets(open_store())
+    if NEXT in visit():
+        open_set(visit().pop(NEXT))
+    fields = data_fields(sets)
+    restore(fields)
+    if st.session_state["set"] is None:
+        keep(fields)
+    return sets.get(st.session_state["set"])
+
+
+def sources_of_folders() -> "dict[str, Source]":
+    """Find the sources that open a folder, by key."""
+    return {key: source for key, source in catalogue.sources().items() if source.needs_root}
+
+
+def open_next(key: str) -> None:
+    """Open a data set from within the page: the widgets of this run have been made already."""
+    visit()[NEXT] = key
+    st.rerun()
+
+
+def open_set(key: str | None) -> None:
+    """Open a data set from its beginning, or go back to all of them."""
+    for name, field in data_fields({}).items():
+        st.session_state[name] = field.default
+    st.session_state["set"] = key
+
+
+def see_class(label: int) -> None:
+    """Go to the images of a class."""
+    st.session_state.update(section=IMAGES, label=label, sheet=1)
+
+
+def see_image(index: int) -> None:
+    """Go to what the network sees of an image of the split that is shown."""
+    st.session_state.update(section=SIGHT, image=index)
+
+
+def show_head(data_set: DataSet) -> None:
+    """Show a data set's name and the way back."""
+    st.button("All data", type="tertiary", icon=":material/arrow_back:", on_click=open_set, args=(None,))
+    st.title(formatting.plain(data_set.title), anchor=False)
+    st.caption(formatting.plain(data_set.root or data_set.source.description))
+
+
+def choose_section() -> str:
+    """Ask what to look at; the answer is part of the address."""
+    section = st.segmented_control(
+        "Section", list(SECTIONS), required=True, key="section", label_visibility="collapsed", wrap=True
+    )
+    return section or CLASSES
+
+
+def show_section(section: str, data_set: DataSet) -> None:
+    """Show a section, or one sentence why the data set cannot be opened."""
+    from datamodules.errors import DataError
+
+    try:
+        SECTIONS[section](data_set)
+    except DataError as problem:
+        show_problem(str(problem))
+    keep(data_fields(known_sets(open_store())))
+
+
+def _show_classes(data_set: DataSet) -> None:
+    from dashboard.data.classes import show_classes
+
+    show_classes(data_set)
+
+
+def _show_images(data_set: DataSet) -> None:
+    from dashboard.data.contact_sheet import show_images
+
+    show_images(data_set)
+
+
+def _show_sight(data_set: DataSet) -> None:
+    from dashboard.data.sight import show_sight
+
+    show_sight(data_set)
+
+
+CLASSES, IMAGES, SIGHT = "Classes", "Images", "What the network sees"
+# Each imports what it needs when it is chosen: the first view of the page waits for none of the others.
+SECTIONS: Mapping[str, Callable[[DataSet], None]] = {
+    CLASSES: _show_classes,
+    IMAGES: _show_images,
+    SIGHT: _show_sight,
+}

@@ -1,0 +1,222 @@
+"""Commands on images (`python -m datamodules ...`) that outlive the page that started them.
+
+They train nothing, so they are no MLflow runs: each has a folder under `mlruns/data_jobs/` with what was
+asked for (`job.json`), the command's own progress file and its log. The command itself writes how it ended;
+one that neither lives nor has written an end was killed.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from secrets import token_hex
+
+import psutil
+from filelock import FileLock
+
+from datamodules.progress import Report, read_progress
+from jobs.errors import LaunchError
+from jobs.logs import read_tail
+from jobs.processes import find_process, kill_session, start_detached
+from tracking.store import REPOSITORY, Store, reported
+
+# So long a command may take to end what it is at; from then on it can be killed.
+STOP_GRACE_S = 15.0
+PROGRAM = (sys.executable, "-m", "datamodules")
+FOLDER, RECORD, PROGRESS, LOG = "data_jobs", "job.json", "progress.json", "log.txt"
+STATUSES = {"done": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
+GONE = "Its process is gone (killed, or the machine was restarted); the same command goes on from there."
+
+
+@dataclass(frozen=True)
+class DataJob:
+    """One command.
+
+    Attributes:
+        key: The name of its folder; later ones sort after earlier ones.
+        words: What follows `python -m datamodules`.
+        started_at: Unix seconds.
+        pid: Of its process.
+        create_time: When that process began, unix seconds.
+        stopped_at: When somebody asked it to stop, 0 if nobody did.
+    """
+
+    key: str
+    words: tuple[str, ...]
+    started_at: float
+    pid: int
+    create_time: float
+    stopped_at: float = 0.0
+
+    @property
+    def command(self) -> str:
+        """The same for a shell."""
+        return command_line(self.words)
+
+
+@dataclass(frozen=True)
+class JobState:
+    """How a command is.
+
+    Attributes:
+        job: The command.
+        status: RUNNING, FINISHED, FAILED or KILLED, as MLflow says it.
+        report: Where it stands or stood, None if it has written nothing.
+        message: How it ended, one sentence; empty while it runs.
+        ended_at: Unix seconds, None while it runs.
+    """
+
+    job: DataJob
+    status: str
+    report: Report | None
+    message: str = ""
+    ended_at: float | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether its process lives."""
+        return self.status == "RUNNING"
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to stop and has not ended yet."""
+        return self.is_active and self.job.stopped_at > 0
+
+    @property
+    def can_be_killed(self) -> bool:
+        """Whether it was asked to stop and has had its time."""
+        return self.is_stopping and time.time() - self.job.stopped_at > STOP_GRACE_S
+
+
+def command_line(words: Sequence[str]) -> str:
+    """The shell command that does what a job of these words does."""
+    return shlex.join(["python", "-m", "datamodules", *words])
+
+
+def start(store: Store, words: Sequence[str], program: Sequence[str] = PROGRAM) -> DataJob:
+    """Start a command in the background; the very same one that runs already is not started twice.
+
+    Args:
+        store: Where its folder goes.
+        words: What follows `python -m datamodules`; `--progress FILE` is added.
+        program: What takes the words.
+
+    Raises:
+        LaunchError: It cannot be started.
+        StoreUnavailable: The store cannot be written.
+    """
+    with reported(store), FileLock(store.root / "data_jobs.lock"):
+        for state in list_jobs(store):
+            if state.is_active and state.job.words == tuple(words):
+                return state.job
+        folder = _folder(store, f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(2)}")
+        folder.mkdir(parents=True)
+        log = folder / LOG
+        log.write_text(f"$ {command_line(words)}\n", encoding="utf-8")
+        command = [*program, *words, "--progress", str(folder / PROGRESS)]
+        environment = {"ARENA_MLRUNS": str(store.root), "PYTHONUNBUFFERED": "1"}
+        try:
+            child = start_detached(command, log, cwd=REPOSITORY, environment=environment)
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise LaunchError(f"The command could not be started: {error.strerror}.") from error
+        create_time = 0.0
+        with suppress(psutil.NoSuchProcess):
+            create_time = psutil.Process(child.pid).create_time()
+        job = DataJob(folder.name, tuple(words), time.time(), child.pid, create_time)
+        _write(store, job)
+        return job
+
+
+def list_jobs(store: Store) -> list[JobState]:
+    """Every command that was started from here, newest first. Raises StoreUnavailable."""
+    with reported(store):
+        return [look(store, job) for job in _read_all(store)]
+
+
+def look(store: Store, job: DataJob) -> JobState:
+    """How a command is now."""
+    # The process first: one that ends in this very moment has written its end by the time we read it.
+    lives = find_process(job.pid, job.create_time, job.key) is not None
+    folder = _folder(store, job.key)
+    report = read_progress(folder / PROGRESS)
+    if lives:
+        return JobState(job, "RUNNING", report)
+    files = [file for file in (folder / PROGRESS, folder / LOG) if file.is_file()]
+    ended_at = max((file.stat().st_mtime for file in files), default=job.started_at)
+    if report is not None and report.state != "running":
+        return JobState(job, STATUSES[report.state], report, report.message, ended_at)
+    if job.stopped_at:
+        return JobState(job, "KILLED", report, "Stopped; the same command goes on from there.", ended_at)
+    # What cannot work is said before any progress: one sentence, the last of the log.
+    last = read_tail(folder / LOG, 1)
+    told = report is None and last and not last.startswith("$ ")
+    return JobState(job, "FAILED", report, last if told else GONE, ended_at)
+
+
+def request_stop(store: Store, job: DataJob) -> None:
+    """Ask a command to stop: it ends what it is at, and the same command goes on from there.
+
+    Raises:
+        StoreUnavailable: The store cannot be written.
+    """
+    with reported(store), suppress(psutil.Error):
+        if process := find_process(job.pid, job.create_time, job.key):
+            _write(store, replace(job, stopped_at=job.stopped_at or time.time()))
+            process.terminate()
+
+
+def kill(job: DataJob) -> None:
+    """End a command and all that it has started at once."""
+    kill_session(job.pid, job.create_time)
+
+
+def delete(store: Store, job: DataJob) -> None:
+    """Forget a command that has ended, with its log. Raises ValueError when it runs, and StoreUnavailable."""
+    if look(store, job).is_active:
+        raise ValueError(f"{job.command} is running; stop it before deleting it.")
+    with reported(store):
+        shutil.rmtree(_folder(store, job.key))
+
+
+def read_job_log(store: Store, job: DataJob, num_lines: int = 200) -> str:
+    """The last lines that a command has printed."""
+    return read_tail(_folder(store, job.key) / LOG, num_lines)
+
+
+def stop_all(store: Store) -> int:
+    """Ask every command to stop, kill what does not in time, and return how many there were."""
+    active = [state.job for state in list_jobs(store) if state.is_active]
+    for job in active:
+        request_stop(store, job)
+    deadline = time.monotonic() + STOP_GRACE_S
+    while time.monotonic() < deadline and any(look(store, job).is_active for job in active):
+        time.sleep(0.2)
+    for job in active:
+        if look(store, job).is_active:
+            kill(job)
+    return len(active)
+
+
+def _folder(store: Store, key: str) -> Path:
+    return store.root / FOLDER / key
+
+
+def _read_all(store: Store) -> Iterator[DataJob]:
+    for file in sorted((store.root / FOLDER).glob(f"*/{RECORD}"), reverse=True):
+        with suppress(OSError, ValueError, TypeError):  # deleted or damaged in the meantime
+            record = json.loads(file.read_text(encoding="utf-8"))
+            yield DataJob(**{**record, "key": file.parent.name, "words": tuple(record["words"])})
+
+
+def _write(store: Store, job: DataJob) -> None:
+    file = _folder(store, job.key) / RECORD
+    draft = file.with_suffix(f".{os.getpid()}")
+    draft.write_text(json.dumps(asdict(job)), encoding="utf-8")
+    draft.replace(file)

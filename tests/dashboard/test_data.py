@@ -1,0 +1,145 @@
+"""The Data page: data sets are added, opened and looked at; what is wrong is one sentence."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from dashboard.data.classes import find_classes
+from dashboard.data.data_sets import DataSet, count
+from dashboard.data.folders import VARIABLE, add_folder, read_folders
+from dashboard.data.meanings import Meaning, class_label, meanings
+from datamodules import sources
+from tracking.store import Store
+
+OpenPage = Callable[..., AppTest]
+CLASSES = ("n01440764", "n02102040", "n03000684")
+
+
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three classes of ImageNet: 4, 5 and 6 images to train on, 2 each to validate; one cannot be read."""
+    root = tmp_path / "images"
+    for split in ("train", "val"):
+        for label, name in enumerate(CLASSES):
+            (root / split / name).mkdir(parents=True)
+            for number in range(4 + label if split == "train" else 2):
+                pixels = np.full((40, 60, 3), 40 * number, dtype=np.uint8)
+                Image.fromarray(pixels).save(root / split / name / f"{name}_{number}.JPEG")
+    (root / "val" / CLASSES[0] / f"{CLASSES[0]}_0.JPEG").write_bytes(b"<html>404</html>")
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    return root
+
+
+@pytest.fixture
+def added(images: Path, empty_store: Store) -> str:
+    return add_folder(empty_store, "folder", str(images)).key
+
+
+def problems(app: AppTest) -> list[str]:
+    marker = ":red[:material/error: "
+    return [one.value.removeprefix(marker)[:-1] for one in app.markdown if one.value.startswith(marker)]
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    return next(one for one in app.button if one.label.replace("\\", "") == label).click().run()
+
+
+def test_every_source_that_needs_no_folder_has_a_card(empty_store: Store, open_page: OpenPage) -> None:
+    labels = [one.label for one in open_page("data").button]
+    for source in sources.available().values():
+        assert (source.title in labels) == (not source.needs_root)
+
+
+def test_a_folder_is_added_and_opens(images: Path, empty_store: Store, open_page: OpenPage) -> None:
+    app = open_page("data", folder=str(images))
+    press(app, "Add")
+    assert not app.exception and not app.error and problems(app) == []
+    assert [one.root for one in read_folders(empty_store)] == [str(images)]
+    assert app.title[0].value == "images" and app.query_params["set"] == f"folder:{images}"
+    assert [one.value for one in app.metric] == ["3", "15", "6", "4 to 6"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [("", "Name a folder"), ("/etc", "not in a place"), ("{root}/train", "There is no folder")],
+)
+def test_a_folder_that_is_refused_says_why_and_stays_typed(
+    typed: str, problem: str, images: Path, empty_store: Store, open_page: OpenPage
+) -> None:
+    app = open_page("data", folder=typed.format(root=images))
+    press(app, "Add")
+    assert not app.exception and len(problems(app)) == 1 and problem in problems(app)[0]
+    assert read_folders(empty_store) == []
+    assert app.text_input(key="folder").value == typed.format(root=images)
+
+
+def test_classes_with_meaning_and_counts(added: str, open_page: OpenPage) -> None:
+    app = open_page("data", set=added)
+    table = app.dataframe[0].value
+    assert list(table["Class"]) == list(CLASSES) and list(table["Train"]) == [4, 5, 6]
+    assert table["Meaning"][0] == "tench, Tinca tinca"
+    assert "freshwater" in table["Definition"][0]
+    app.text_input(key="find").set_value("chain SAW").run()
+    assert list(app.dataframe[0].value["Class"]) == ["n03000684"]
+    app.text_input(key="find").set_value("no such thing").run()
+    assert not app.dataframe and "No class fits." in "".join(one.value for one in app.caption)
+
+
+def test_a_class_that_is_no_synset_has_no_meaning() -> None:
+    found = meanings(["cat", "n99999999", "n01440764"])
+    assert found[:2] == [Meaning(), Meaning()] and found[2].words
+    assert [class_label("cat", found[0]), class_label("n01440764", found[2])] == ["cat", "tench"]
+    assert find_classes(["cat", "n01440764"], [found[0], found[2]], "") == [0, 1]
+
+
+@pytest.mark.parametrize("source", [one.key for one in sources.available().values() if not one.needs_root])
+def test_what_needs_no_folder_is_counted(source: str) -> None:
+    numbers = count(DataSet(sources.get(source)))
+    images = sources.get(source).open(None)
+    assert (numbers.train.sum(), numbers.val.sum()) == (len(images.train), len(images.val))
+    assert numbers.class_names == images.class_names
+
+
+def test_images_of_all_classes_and_of_one(added: str, open_page: OpenPage) -> None:
+    app = open_page("data", set=added, section="Images")
+    shown = [one.value for one in app.markdown if "<img" in one.value]
+    assert len(shown) == 2 and all("data:image/" in one for one in shown)
+    # The one that cannot be read is there by its name.
+    assert any("n01440764_0.JPEG" in one.value.replace("\\", "") for one in app.caption)
+    app.selectbox(key="label").select(2).run()
+    assert len([one for one in app.markdown if "<img" in one.value]) == 2
+    assert app.query_params["label"] == "2"
+    assert not app.exception
+
+
+def test_an_image_opens_as_the_network_sees_it(added: str, open_page: OpenPage) -> None:
+    app = open_page("data", set=added, section="Images", label="1")
+    press(app, "n02102040_0.JPEG")
+    assert not app.exception and problems(app) == []
+    strips = [one.body for one in app.get("html") if 'class="sight"' in one.body]
+    assert len(strips) > 5 and all("<img" in one for one in strips)
+    press(app, "Roll again")
+    again = [one.body for one in app.get("html") if 'class="sight"' in one.body]
+    assert again[0] == strips[0], "nothing is left to chance in validation"
+    assert app.query_params["roll"] == "1"
+
+
+def test_an_image_that_cannot_be_read_is_named(added: str, open_page: OpenPage) -> None:
+    app = open_page("data", set=added, section="What the network sees", image="0")
+    assert not app.exception and len(problems(app)) == 1 and "n01440764" in problems(app)[0]
+
+
+def test_a_folder_that_is_gone_is_one_sentence(added: str, images: Path, open_page: OpenPage) -> None:
+    images.rename(images.with_name("elsewhere"))
+    assert "is not there" in "".join(one.value for one in open_page("data").markdown)
+    app = open_page("data", set=added)
+    assert not app.exception and len(problems(app)) == 1 and "There is no folder" in problems(app)[0]
+
+
+def test_only_what_was_added_can_be_opened(images: Path, empty_store: Store, open_page: OpenPage) -> None:
+    app = open_page("data", set=f"folder:{images}")
+    assert app.title[0].value == "Data"
