@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from datamodules import augmentation
 from datamodules.augmentation import Augmentation, training_views
 from datamodules.errors import DataError
-from datamodules.images import Images, Split, UnreadableImage
+from datamodules.images import Images, Split, StreamedSplit, UnreadableImage
 from datamodules.sampling import Draw
 from datamodules.views import Chooser
 
@@ -62,6 +62,8 @@ class TrainingImages(Dataset[Sample]):
         self.colour = chosen.colour() if chosen.colour else None
 
     def __getitem__(self, draw: Draw) -> Sample:
+        if draw.ahead >= 0 and isinstance(self.split, StreamedSplit):
+            self.split.expect(draw.ahead)
         unreadable: list[str] = []
         for index in range(draw.image, draw.image + MAX_UNREADABLE_RUN):
             index %= len(self.split)

@@ -1,5 +1,6 @@
 """Image files to pixels, going by what is in a file and not by how it is called."""
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,18 @@ MAX_PIXELS = 100_000_000
 UNREADABLE = (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError)
 
 
-def read_image(file: Path) -> Tensor:
+class NamedBytes(io.BytesIO):
+    """The content of a file that is part of another, with a name for messages."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        super().__init__(content)
+        self.title: str = name
+
+    def __str__(self) -> str:
+        return self.title
+
+
+def read_image(file: Path | NamedBytes) -> Tensor:
     """Decodes a file of any format that Pillow knows (torchvision's own decoders are deprecated).
 
     Greyscale, palette, transparent and CMYK images become RGB, of an animation the first image counts; the
@@ -36,7 +48,7 @@ def read_image(file: Path) -> Tensor:
         return torch.from_numpy(np.array(_convert(image))).permute(2, 0, 1)
 
 
-def read_view(file: Path, choose: Chooser) -> Tensor:
+def read_view(file: Path | NamedBytes, choose: Chooser) -> Tensor:
     """Decodes a part of a file.
 
     Args:
@@ -54,7 +66,7 @@ def read_view(file: Path, choose: Chooser) -> Tensor:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[Image.Image]:
+def _opened(file: Path | NamedBytes) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             # Some files of ImageNet have broken metadata, which nobody here looks at.

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,10 +13,10 @@ from datamodules import augmentation as augmentations
 from datamodules import sources
 from datamodules.dataset import Batch, TrainingImages, ValidationImages, collate
 from datamodules.errors import DataError
+from datamodules.images import StreamedSplit
 from datamodules.loading import ResumableLoader
 from datamodules.manifest import compute_manifest
 from datamodules.sampling import EpochSampler
-from datamodules.subset import choose_classes
 
 MAX_WORKERS = 16
 
@@ -31,17 +30,16 @@ class ImageNetDataModule(LightningDataModule):
 
     Args:
         source: A key of ``datamodules.sources``, such as ``digits`` or ``folder``.
-        root: Folder of the images, for a source that needs one.
+        root: Folder or address of the images, for a source that needs one.
         image_size: Height and width of the square images, in pixels.
         batch_size: Images a step on each device.
-        classes: The first so many classes, or a list of their names or labels; all if ``None``.
         augmentation: What happens to training images; what the recipe says if ``None``, ``light`` without
             a recipe.
         num_workers: Processes that read images; as many as pay if ``None``.
         seed: Of order and augmentation.
 
     Raises:
-        ValueError: The source, a class or the augmentation is unknown, or a number out of its range.
+        ValueError: The source or the augmentation is unknown, or a number out of its range.
         DataError: The images are not there, or not as they must be.
     """
 
@@ -51,7 +49,6 @@ class ImageNetDataModule(LightningDataModule):
         root: str | None = None,
         image_size: int = 64,
         batch_size: int = 32,
-        classes: int | list[int | str] | None = None,
         augmentation: str | None = None,
         num_workers: int | None = None,
         seed: int = 0,
@@ -72,7 +69,7 @@ class ImageNetDataModule(LightningDataModule):
         self.image_size, self.batch_size, self.seed = image_size, batch_size, seed
         self.augmentation = augmentation
         self.num_workers = num_workers
-        self.images = choose_classes(self.source.open(Path(root).expanduser() if root else None), classes)
+        self.images = self.source.images(root)
         self.skipped: set[str] = set()
         self._loader: ResumableLoader | None = None
         self._place_to_resume: dict[str, Any] = {}
@@ -84,7 +81,7 @@ class ImageNetDataModule(LightningDataModule):
 
     @property
     def num_classes(self) -> int:
-        """Classes to tell apart."""
+        """Classes of the source."""
         return len(self.images.class_names)
 
     @property
@@ -110,7 +107,9 @@ class ImageNetDataModule(LightningDataModule):
         """
         rank, world_size = self._place()
         augmentation = augmentations.get(self.augmentation or "light")
-        sampler = EpochSampler(self.train_images, self.seed, rank, world_size)
+        split = self.images.train
+        parts = split.parts if isinstance(split, StreamedSplit) else None
+        sampler = EpochSampler(self.train_images, self.seed, rank, world_size, parts)
         if len(sampler) < self.batch_size:
             raise DataError(
                 f"batch_size is {self.batch_size} on each of {world_size} devices, but there are only "

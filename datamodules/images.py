@@ -1,8 +1,10 @@
 """What every data source gives: two splits of labelled images."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.errors import DataError
@@ -43,6 +45,18 @@ class Split(Protocol):
 
     def digest(self) -> str:
         """What tells its images and labels from others'; see `datamodules.manifest`."""
+
+
+@runtime_checkable
+class StreamedSplit(Split, Protocol):
+    """Images that come in parts, which have to be fetched."""
+
+    @property
+    def parts(self) -> NDArray[np.int64] | None:
+        """Where each part ends, in images; None if all is here already."""
+
+    def expect(self, index: int) -> None:
+        """Takes note that an image will be needed soon."""
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,33 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Sampler
 
 # Draws that are Python objects at a time: all of ImageNet's at once would take 100 MB.
 CHUNK = 4096
 
 
+# Where images come in parts that have to be fetched, they are shuffled over this many, and the parts are
+# fetched this many images before they are needed.
+WINDOW, LOOKAHEAD = 16_384, 4_096
+
+
 class Draw(NamedTuple):
-    """One image of an epoch and the seed of its augmentation."""
+    """One image of an epoch and the seed of its augmentation.
+
+    Attributes:
+        image: Its number.
+        seed: Of its augmentation.
+        ahead: An image that will be needed soon; -1 where that is nobody's concern.
+    """
 
     image: int
     seed: int
+    ahead: int = -1
 
 
 class EpochSampler(Sampler[Draw]):
@@ -28,14 +43,23 @@ class EpochSampler(Sampler[Draw]):
         seed: Of the run.
         rank: Number of this process.
         world_size: Number of processes.
+        parts: Where each of the parts ends that images are fetched in; None where they are not.
 
     Attributes:
         epoch: Chooses the order.
         start: Images of this process to leave out at the beginning: those an interrupted run has had.
     """
 
-    def __init__(self, num_images: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self,
+        num_images: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        parts: NDArray[np.int64] | None = None,
+    ) -> None:
         self.num_images, self.seed, self.rank, self.world_size = num_images, seed, rank, world_size
+        self.parts = parts
         self.epoch = self.start = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -48,13 +72,35 @@ class EpochSampler(Sampler[Draw]):
 
     def __iter__(self) -> Iterator[Draw]:
         generator = torch.Generator().manual_seed(_mix(self.seed, self.epoch))
-        order = torch.randperm(self.num_images, generator=generator)
+        order = shuffle(self.num_images, generator, self.parts)
         seeds = torch.randint(2**62, (self.num_images,), generator=generator)
         mine = slice(self.rank + self.start * self.world_size, len(self) * self.world_size, self.world_size)
+        ahead = self._look_ahead(order)[mine]
         order, seeds = order[mine], seeds[mine]
         for first in range(0, len(order), CHUNK):
             chunk = slice(first, first + CHUNK)
-            yield from map(Draw, order[chunk].tolist(), seeds[chunk].tolist())
+            yield from map(Draw, order[chunk].tolist(), seeds[chunk].tolist(), ahead[chunk].tolist())
+
+    def _look_ahead(self, order: Tensor) -> Tensor:
+        """Returns for every image the one that comes ``LOOKAHEAD`` later, or -1."""
+        ahead = torch.full_like(order, -1)
+        if self.parts is not None:
+            ahead[:-LOOKAHEAD] = order[LOOKAHEAD:]
+        return ahead
+
+
+def shuffle(num_images: int, generator: torch.Generator, parts: NDArray[np.int64] | None = None) -> Tensor:
+    """Returns an order of all images, int64.
+
+    Where they come in parts, these are shuffled, and then every image is put off by up to ``WINDOW`` others:
+    at any time few parts are in use, and in time each of them once.
+    """
+    if parts is None or num_images <= WINDOW:
+        return torch.randperm(num_images, generator=generator)
+    pieces = torch.tensor_split(torch.arange(num_images), parts[:-1].tolist())
+    order = torch.cat([pieces[part] for part in torch.randperm(len(pieces), generator=generator).tolist()])
+    delays = torch.rand(num_images, generator=generator, dtype=torch.float64) * WINDOW
+    return order[torch.argsort(torch.arange(num_images) + delays)]
 
 
 def _mix(seed: int, epoch: int) -> int:

@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datamodules.errors import DataError
+
 if TYPE_CHECKING:
     from datamodules.images import Images
     from datamodules.progress import Progress
@@ -22,6 +24,7 @@ class Source:
         title: Its name for people.
         description: One or two sentences: what it holds and what it needs.
         open: Gives the images of a folder (of none where ``needs_root`` is False); raises DataError.
+        open_address: Gives those at an address such as ``s3://bucket/folder``; None for folders only.
         needs_root: Whether the user has to name a folder.
         order: Sources are listed from small to large.
         in_memory: Whether reading costs so little that no extra process should do it.
@@ -37,6 +40,24 @@ class Source:
     order: int = 100
     in_memory: bool = False
     prepare: "Callable[[Path, Path | None, Progress], None] | None" = None
+    open_address: "Callable[[str], Images] | None" = None
+
+    def images(self, root: str | None) -> "Images":
+        """Opens what a user has named, a folder or an address.
+
+        Raises:
+            DataError: The images are not there, or not as they must be.
+        """
+        if root and is_address(root):
+            if self.open_address is None:
+                raise DataError(f"{self.key} reads a folder, not an address such as {root}; litdata does.")
+            return self.open_address(root)
+        return self.open(Path(root).expanduser() if root else None)
+
+
+def is_address(root: str) -> bool:
+    """Tells an address such as ``s3://bucket/folder`` from a folder."""
+    return "://" in root
 
 
 def available() -> dict[str, Source]:

@@ -12,7 +12,7 @@ from datamodules.augmentation import AUGMENTATIONS
 from datamodules.dataset import show
 from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
-from datamodules.sampling import EpochSampler
+from datamodules.sampling import Draw, EpochSampler
 from tests.datamodules.conftest import CLASSES, DAMAGES, Damage
 
 
@@ -75,7 +75,7 @@ def test_order_and_pixels_depend_on_seed_and_epoch_alone(num_workers: int, folde
 
 
 def test_two_ranks_see_what_one_sees() -> None:
-    def draws(rank: int, world_size: int) -> list[tuple[int, int]]:
+    def draws(rank: int, world_size: int) -> list[Draw]:
         sampler = EpochSampler(1003, seed=5, rank=rank, world_size=world_size)
         sampler.set_epoch(4)
         assert len(list(sampler)) == len(sampler)
@@ -84,7 +84,7 @@ def test_two_ranks_see_what_one_sees() -> None:
     alone, first, second = draws(0, 1), draws(0, 2), draws(1, 2)
     assert len(first) == len(second) == 501
     assert [draw for pair in zip(first, second, strict=True) for draw in pair] == alone[:1002]
-    assert len({image for image, _ in alone}) == 1003
+    assert len({draw.image for draw in alone}) == 1003
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)

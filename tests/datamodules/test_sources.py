@@ -18,8 +18,8 @@ EMBEDDED = [key for key, source in sources.available().items() if not source.nee
 
 
 def test_sources_are_found_from_small_to_large() -> None:
-    assert list(sources.available()) == ["digits", "folder", "imagenet", "synthetic"]
-    with pytest.raises(ValueError, match=r"no data source 'imagnet'.*digits, folder, imagenet, synthetic"):
+    assert list(sources.available()) == ["digits", "folder", "imagenet", "litdata", "synthetic"]
+    with pytest.raises(ValueError, match=r"no data source 'imagnet'.*digits, folder, imagenet, litdata"):
         sources.get("imagnet")
 
 

@@ -1,0 +1,169 @@
+"""Chunks of an address on the local disk: fetched when they are needed, within a bound, shared by processes.
+
+One bound holds for all data together. Whoever needs a chunk that is not there fetches it; whoever needs the
+same one waits. Two kinds of locks do that, both of the operating system, which lets go of them when a process
+dies: one on the unfinished file, one on the folder while room is made. No other files are left about.
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from datamodules.errors import DataError
+from datamodules.storage import Store, download
+
+UNFINISHED = ".part"
+# Fetched at a time by each process, besides the one that it waits for.
+MAX_AHEAD = 2
+
+
+@dataclass
+class Ahead:
+    """What a process fetches besides its work; not handed on to other processes."""
+
+    process: int = field(default_factory=os.getpid)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    begun: set[str] = field(default_factory=set)
+
+
+class ChunkCache:
+    """The chunks of one split.
+
+    Args:
+        store: Where they come from.
+        root: Of all chunks that are kept, whatever they belong to.
+        folder: Where these are kept, two levels below the root; made when the first arrives.
+        limit_bytes: Of all that is kept below the root.
+    """
+
+    def __init__(self, store: Store, root: Path, folder: Path, limit_bytes: int) -> None:
+        self.store, self.root, self.folder, self.limit_bytes = store, root, folder, limit_bytes
+        self._ahead = Ahead()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_ahead"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _ahead=Ahead())
+
+    @contextmanager
+    def open(self, name: str, size_bytes: int) -> Iterator[int]:
+        """Gives a chunk to read from, which stays readable until the end even if it is cleared away.
+
+        Raises:
+            DataError: It cannot be fetched.
+        """
+        path = self.folder / name
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            handle = self._fetch(name, size_bytes)
+        try:
+            os.utime(handle)  # the longest unused one goes first
+            yield handle
+        finally:
+            os.close(handle)
+
+    def expect(self, name: str, size_bytes: int) -> None:
+        """Begins to fetch what will be needed soon; what goes wrong shows when it is needed."""
+        if self._ahead.process != os.getpid():
+            self._ahead = Ahead()
+        ahead = self._ahead
+        with ahead.lock:
+            if name in ahead.begun or len(ahead.begun) == MAX_AHEAD or (self.folder / name).exists():
+                return
+            ahead.begun.add(name)
+        threading.Thread(target=self._fetch_ahead, args=(ahead, name, size_bytes), daemon=True).start()
+
+    def _fetch_ahead(self, ahead: Ahead, name: str, size_bytes: int) -> None:
+        try:
+            with suppress(DataError, OSError):
+                os.close(self._fetch(name, size_bytes, waits=False))
+        finally:
+            with ahead.lock:
+                ahead.begun.discard(name)
+
+    def _fetch(self, name: str, size_bytes: int, waits: bool = True) -> int:
+        """Fetches a chunk, or waits until another process has, and opens it."""
+        if size_bytes > self.limit_bytes:
+            raise DataError(f"{name} alone is larger than the {self.limit_bytes:,} bytes that may be kept.")
+        path, unfinished = self.folder / name, self.folder / (name + UNFINISHED)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with _lock(unfinished, waits) as file:
+                with suppress(FileNotFoundError):
+                    handle = os.open(path, os.O_RDONLY)
+                    unfinished.unlink()
+                    return handle
+                self._make_room(unfinished, size_bytes)
+                download(self.store, name, file, size_bytes)
+                file.flush()
+                unfinished.rename(path)
+                return os.open(path, os.O_RDONLY)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise DataError(
+                f"{self.folder} cannot keep {name} ({error.strerror}); see ARENA_CACHE."
+            ) from error
+
+    def _make_room(self, unfinished: Path, size_bytes: int) -> None:
+        """Removes what was not used for longest, and takes the place of what is to come."""
+        handle = os.open(self.root, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            found = kept_chunks(self.root)
+            found.pop(unfinished, None)
+            kept = sum(status.st_size for status in found.values())
+            for file in sorted(found, key=lambda file: found[file].st_mtime):
+                if kept + size_bytes <= self.limit_bytes:
+                    break
+                if file.suffix != UNFINISHED or _is_orphan(file):
+                    file.unlink(missing_ok=True)
+                    kept -= found[file].st_size
+            os.truncate(unfinished, size_bytes)
+        finally:
+            os.close(handle)
+
+
+def kept_chunks(root: Path) -> dict[Path, os.stat_result]:
+    """Returns all files of all splits that are kept, unfinished ones too."""
+    found = {}
+    for file in root.glob("*/*/*"):
+        with suppress(FileNotFoundError):  # a moment ago it was there
+            found[file] = file.stat()
+    return found
+
+
+@contextmanager
+def _lock(unfinished: Path, waits: bool) -> Iterator[BinaryIO]:
+    """Opens a file for one process alone; raises BlockingIOError if another has it and we do not wait."""
+    while True:
+        with os.fdopen(os.open(unfinished, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+            # Whoever had it before may have renamed or removed what we opened.
+            if _is_at(file, unfinished):
+                yield file
+                return
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _is_orphan(unfinished: Path) -> bool:
+    """Tells whether the process that was writing a file has died."""
+    try:
+        with unfinished.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

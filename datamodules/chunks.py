@@ -1,0 +1,245 @@
+"""Lightning's LitData format: files of many samples each, and an index of them.
+
+A chunk begins with the number of its samples and where each begins and ends (little-endian uint32, as
+everything below); a sample begins with the sizes of its leaves, which follow. ``index.json`` names the chunks
+and what the leaves are. Read and written here without LitData itself: of its thirty kinds of leaves two or
+three matter for images, and among the others are some that it unpickles, that is, runs.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.errors import DataError
+
+INDEX = "index.json"
+# Longer samples are no photographs but a mistake or an attack on the memory.
+MAX_SAMPLE_BYTES = 256 * 2**20
+# What can be decoded: files as they are, and the raw pixels that LitData makes of Pillow's images.
+ENCODED, RAW = ("jpeg", "image", "file", "bytes"), "pil"
+PICKLED = ("pickle", "graph")
+# As LitData names the structure of a dictionary of three.
+LEAF: dict[str, Any] = {"type": None, "context": None, "children_spec": []}
+KEYS = ("image", "label", "name")
+FORMATS = ("jpeg", "int", "str")
+
+
+class DamagedChunk(Exception):
+    """A sample is not where the chunk says it is; the message says what is odd."""
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """Which parts of a sample are what.
+
+    Attributes:
+        count: Parts of a sample.
+        image: Place of the image.
+        label: Place of its class.
+        name: Place of its name; None where it has none.
+        is_raw: Whether the image is raw pixels and not a file.
+    """
+
+    count: int
+    image: int
+    label: int
+    name: int | None
+    is_raw: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Chunks:
+    """The chunks of a split.
+
+    Attributes:
+        names: Of the files.
+        sizes_bytes: Of the files.
+        ends: Samples up to the end of each.
+        leaves: What a sample consists of.
+    """
+
+    names: tuple[str, ...]
+    sizes_bytes: tuple[int, ...]
+    ends: NDArray[np.int64]
+    leaves: Leaves
+
+    def __len__(self) -> int:
+        """Samples of all chunks."""
+        return int(self.ends[-1])
+
+    def locate(self, index: int) -> tuple[int, int]:
+        """Returns the chunk of a sample and its place therein."""
+        chunk = int(np.searchsorted(self.ends, index, side="right"))
+        return chunk, index - (int(self.ends[chunk - 1]) if chunk else 0)
+
+
+def parse_index(content: bytes, where: str) -> Chunks:
+    """Reads an ``index.json``, which may come from strangers.
+
+    Args:
+        content: Of the file.
+        where: Its name in messages.
+
+    Raises:
+        DataError: It is no index, or one of data that cannot or must not be read.
+    """
+    try:
+        listing = json.loads(content)
+        config, rows = listing["config"], listing["chunks"]
+        names = tuple(str(row["filename"]) for row in rows)
+        sizes = tuple(int(row["chunk_bytes"]) for row in rows)
+        counts = np.array([int(row["chunk_size"]) for row in rows], dtype=np.int64)
+        formats = [str(kind) for kind in config["data_format"]]
+        keys = _keys(config["data_spec"], len(formats))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f"{where} is not an index of LitData's; name what its optimize wrote.") from error
+    _refuse(config, formats, where)
+    # A name with a folder in it could lead anywhere on this machine.
+    odd = next((name for name in names if not re.fullmatch(r"[\w-][\w.-]*", name)), None)
+    if odd is not None:
+        raise DataError(f"{where} names a chunk {odd!r}; only plain file names are opened.")
+    if not names or (counts < 1).any() or min(sizes) < 0:
+        raise DataError(f"{where} lists no chunks, or empty ones; write the data again.")
+    return Chunks(names, sizes, np.cumsum(counts), _find_leaves(config, formats, keys, where))
+
+
+def write_index(chunks: Sequence[tuple[str, int, int]]) -> bytes:
+    """Returns an ``index.json`` for chunks of `write_chunk`: name, bytes and samples of each."""
+    spec = {"type": "builtins.dict", "context": json.dumps(KEYS), "children_spec": [LEAF] * len(KEYS)}
+    config = {
+        "chunk_bytes": None,
+        "chunk_size": max(count for _, _, count in chunks),
+        "compression": None,
+        "data_format": FORMATS,
+        "data_spec": json.dumps([1, spec]),
+        "encryption": None,
+        "item_loader": "PyTreeLoader",
+    }
+    rows = [
+        {"chunk_bytes": size, "chunk_size": count, "dim": None, "filename": name}
+        for name, size, count in chunks
+    ]
+    return json.dumps({"chunks": rows, "config": config}).encode()
+
+
+def write_chunk(stream: BinaryIO, samples: Iterable[tuple[bytes, int, str]], count: int) -> int:
+    """Writes images, their labels and names, one at a time; returns the bytes written."""
+    offsets = [4 * (count + 2)]
+    stream.seek(offsets[0])
+    for image, label, name in samples:
+        leaves = (image, np.int64(label).tobytes(), name.encode())
+        sample = np.array([len(leaf) for leaf in leaves], np.uint32).tobytes() + b"".join(leaves)
+        stream.write(sample)
+        offsets.append(offsets[-1] + len(sample))
+    stream.seek(0)
+    stream.write(np.array([count, *offsets], np.uint32).tobytes())
+    return offsets[-1]
+
+
+def read_leaves(handle: int, place: int, leaves: Leaves) -> list[bytes]:
+    """Reads a sample of an open chunk.
+
+    Raises:
+        DamagedChunk: The chunk is cut off or otherwise not as it must be.
+    """
+    begin, end = _bounds(handle, place)
+    sample = _read(handle, begin, end - begin)
+    sizes = np.frombuffer(sample, np.uint32, count=min(leaves.count, len(sample) // 4)).tolist()
+    if 4 * leaves.count + sum(sizes) != len(sample):
+        raise DamagedChunk("its parts do not add up")
+    ends = np.cumsum([4 * leaves.count, *sizes]).tolist()
+    return [sample[start:stop] for start, stop in pairwise(ends)]
+
+
+def read_label(handle: int, place: int, leaves: Leaves) -> int:
+    """Reads the class of a sample of an open chunk, without its image.
+
+    Raises:
+        DamagedChunk: As `read_leaves`.
+    """
+    begin, _ = _bounds(handle, place)
+    sizes = np.frombuffer(_read(handle, begin, 4 * leaves.count), np.uint32).tolist()
+    return to_label(_read(handle, begin + 4 * leaves.count + sum(sizes[: leaves.label]), 8))
+
+
+def to_label(leaf: bytes) -> int:
+    """Reads the leaf that is a class."""
+    if len(leaf) != 8:
+        raise DamagedChunk("its label is no whole number")
+    return int.from_bytes(leaf, "little", signed=True)
+
+
+def to_file(leaf: bytes, leaves: Leaves) -> bytes:
+    """Returns an image as the content of a file; raw pixels become a bitmap."""
+    if not leaves.is_raw:
+        return leaf
+    width, height, size = np.frombuffer(leaf, np.uint32, count=min(3, len(leaf) // 4)).tolist() or (0, 0, 0)
+    mode, pixels = leaf[12 : 12 + size], leaf[12 + size :]
+    kinds = {b"RGB": (b"P6", 3), b"L": (b"P5", 1)}
+    if mode not in kinds or len(pixels) != width * height * kinds[mode][1]:
+        raise DamagedChunk("its pixels are neither RGB nor grey")
+    return b"%s %d %d 255\n" % (kinds[mode][0], width, height) + pixels
+
+
+def _bounds(handle: int, place: int) -> tuple[int, int]:
+    begin, end = np.frombuffer(_read(handle, 4 * (place + 1), 8), np.uint32).tolist()
+    if not 0 < end - begin <= MAX_SAMPLE_BYTES:
+        raise DamagedChunk(f"it claims {end - begin:,} bytes")
+    return begin, end
+
+
+def _read(handle: int, offset: int, size: int) -> bytes:
+    content = os.pread(handle, size, offset)
+    if len(content) != size:
+        raise DamagedChunk("the chunk is cut off")
+    return content
+
+
+def _keys(spec: Any, count: int) -> Sequence[str]:
+    """Returns the names of the leaves, where a sample is a plain dictionary of them."""
+    tree = json.loads(spec)[1]
+    if tree["type"] != "builtins.dict":
+        return [""] * count
+    keys = [str(key) for key in json.loads(tree["context"])]
+    return keys if len(keys) == count else [""] * count
+
+
+def _refuse(config: dict[str, Any], formats: Sequence[str], where: str) -> None:
+    if any(part in PICKLED for kind in formats for part in kind.split(":")):
+        raise DataError(
+            f"{where} says that samples are pickled, which lets whoever wrote them run anything here; "
+            f"write images as JPEG files instead."
+        )
+    for name in ("encryption", "compression"):
+        if config.get(name):
+            raise DataError(
+                f"{where} says that chunks have {name}; write them without, JPEG files are small."
+            )
+    if config.get("item_loader", "PyTreeLoader") != "PyTreeLoader":
+        raise DataError(f"{where} is for LitData's {config['item_loader']}; images need its PyTreeLoader.")
+
+
+def _find_leaves(config: dict[str, Any], formats: Sequence[str], keys: Sequence[str], where: str) -> Leaves:
+    kinds = [kind.split(":")[0] for kind in formats]
+    images = [place for place, kind in enumerate(kinds) if kind in ENCODED or kind == RAW]
+    labels = [place for place, kind in enumerate(kinds) if kind == "int"]
+    if len(labels) > 1:
+        labels = [place for place in labels if keys[place] in ("label", "class", "target")]
+    if len(images) != 1 or len(labels) != 1:
+        raise DataError(
+            f"{where} has samples of {', '.join(kinds)}; one image (jpeg, image, file, bytes or pil) and one "
+            f"label (int) are needed."
+        )
+    if keys[images[0]] and kinds[images[0]] == "bytes" and "ipc_compression" in config:
+        raise DataError(
+            f"{where} is of a LitData that keeps bytes in Arrow tables; let it write litdata.Jpeg(bytes=...)."
+        )
+    name = next((place for place, key in enumerate(keys) if key == "name" and kinds[place] == "str"), None)
+    return Leaves(len(kinds), images[0], labels[0], name, is_raw=kinds[images[0]] == RAW)

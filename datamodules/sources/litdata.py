@@ -1,0 +1,39 @@
+"""Lightning's LitData format: ``train/`` and ``val/`` full of chunks, in a folder or at an address.
+
+``python -m datamodules convert`` writes it. Beside the two splits lies ``info.json``: the class names, and
+what is known of the pixels. See `datamodules.chunks` for what is read, and for what is refused.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datamodules.sources import Source
+
+if TYPE_CHECKING:
+    from datamodules.images import Images
+
+
+def open_folder(root: Path | None) -> "Images":
+    """Opens a folder; see `datamodules.streaming.open_folder`."""
+    from datamodules import streaming
+
+    return streaming.open_folder(root)
+
+
+def open_address(address: str) -> "Images":
+    """Opens an address; see `datamodules.streaming.open_address`."""
+    from datamodules import streaming
+
+    return streaming.open_address(address)
+
+
+SOURCE = Source(
+    key="litdata",
+    title="LitData, streamed",
+    description="A folder or an address (s3://bucket/folder, gs://, hf://datasets/owner/name) in Lightning's "
+    "LitData format, as python -m datamodules convert writes it; more than one disk can hold.",
+    open=open_folder,
+    open_address=open_address,
+    needs_root=True,
+    order=8,
+)

@@ -1,0 +1,279 @@
+"""Files at an address: ``s3://``, ``gs://`` and ``hf://``. Credentials come from the environment.
+
+Each process makes connections of its own, so that readers may be forked at any time. What does not answer is
+given up after less than a minute, and said in one sentence.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+from urllib.parse import quote
+
+from datamodules.errors import DataError
+
+CONNECT_S, READ_S, ATTEMPTS = 5, 20, 3
+BLOCK_BYTES = 2**20
+
+
+class Store(Protocol):
+    """A folder of files somewhere."""
+
+    @property
+    def address(self) -> str:
+        """Its name."""
+
+    def stream(self, name: str) -> Iterator[bytes]:
+        """Gives a file in blocks.
+
+        Raises:
+            DataError: It is not there, not allowed, or cannot be reached.
+        """
+
+
+def open_store(address: str) -> "Store":
+    """Returns the files at an address, without asking for any.
+
+    Raises:
+        DataError: It is none that can be read.
+    """
+    scheme, _, path = address.rstrip("/").partition("://")
+    place, _, folder = path.partition("/")
+    if scheme == "s3" and place:
+        return Bucket(address.rstrip("/"), place, folder)
+    if scheme == "gs" and place:
+        host = os.environ.get("STORAGE_EMULATOR_HOST") or "https://storage.googleapis.com"
+        return Web(address.rstrip("/"), f"{host.rstrip('/')}/{quote(path)}", "gs")
+    if scheme == "hf" and path.startswith("datasets/") and path.count("/") >= 2:
+        host = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+        owner, name, *rest = path.removeprefix("datasets/").split("/")
+        name, _, revision = name.partition("@")
+        url = "/".join((host.rstrip("/"), "datasets", owner, name, "resolve", revision or "main", *rest))
+        return Web(address.rstrip("/"), quote(url, safe=":/"), "hf")
+    raise DataError(
+        f"{address} is no address that can be read; choose s3://bucket/folder, gs://bucket/folder or "
+        f"hf://datasets/owner/name/folder."
+    )
+
+
+def read_file(store: Store, name: str, limit_bytes: int) -> bytes:
+    """Reads a small file.
+
+    Raises:
+        DataError: As `Store.stream`, or the file is larger than it may be.
+    """
+    content = bytearray()
+    for block in store.stream(name):
+        content += block
+        if len(content) > limit_bytes:
+            raise DataError(
+                f"{store.address}/{name} has more than {limit_bytes:,} bytes, which it should not."
+            )
+    return bytes(content)
+
+
+def download(store: Store, name: str, file: BinaryIO, size_bytes: int) -> None:
+    """Writes a file of known size to an open one, from its beginning; tries again when cut off.
+
+    Raises:
+        DataError: As `Store.stream`, or the size is another.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        file.seek(0)
+        try:
+            for block in store.stream(name):
+                file.write(block)
+                if file.tell() > size_bytes:
+                    break
+        except Interrupted as error:
+            if attempt == ATTEMPTS:
+                raise DataError(f"{error} It broke off {ATTEMPTS} times.") from error
+            continue
+        if file.tell() != size_bytes:
+            raise DataError(
+                f"{store.address}/{name} does not have the {size_bytes:,} bytes that {store.address}'s index "
+                f"says; upload it again."
+            )
+        return
+
+
+class NotThere(DataError):
+    """There is no such file."""
+
+
+class Interrupted(DataError):
+    """A connection broke off while something came through it."""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A folder in S3, or in what speaks its language (``AWS_ENDPOINT_URL``).
+
+    Credentials and region are found as boto3 finds them; without any, requests go out unsigned, as public
+    data allows.
+    """
+
+    address: str
+    bucket: str
+    folder: str
+
+    def stream(self, name: str) -> Iterator[bytes]:
+        """Gives a file in blocks; raises DataError."""
+        with self._explained(name):
+            body = self._client().get_object(Bucket=self.bucket, Key=self._key(name))["Body"]
+        with self._explained(name, has_begun=True):
+            yield from body.iter_chunks(BLOCK_BYTES)
+
+    def upload(self, file: Path, name: str) -> None:
+        """Puts a file there, whole or not at all; raises DataError."""
+        with self._explained(name):
+            self._client().upload_file(str(file), self.bucket, self._key(name))
+
+    def sizes_bytes(self) -> dict[str, int]:
+        """Returns the files right in the folder and their sizes; raises DataError."""
+        with self._explained(""):
+            pages = self._client().get_paginator("list_objects_v2")
+            found = pages.paginate(Bucket=self.bucket, Prefix=self._key(""), Delimiter="/")
+            rows = (row for page in found for row in page.get("Contents", ()))
+            return {row["Key"].rpartition("/")[2]: row["Size"] for row in rows}
+
+    def _key(self, name: str) -> str:
+        return f"{self.folder}/{name}" if self.folder else name
+
+    def _client(self) -> Any:
+        return _connect(os.getpid())
+
+    @contextmanager
+    def _explained(self, name: str, has_begun: bool = False) -> Iterator[None]:
+        import boto3.exceptions
+        import botocore.exceptions
+        import urllib3.exceptions
+
+        try:
+            yield
+        except botocore.exceptions.ClientError as error:
+            raise self._explain(name, error.response) from error
+        except boto3.exceptions.S3UploadFailedError as error:
+            raise DataError(f"{self.address}/{name} cannot be written: {error}.") from error
+        except (botocore.exceptions.BotoCoreError, urllib3.exceptions.HTTPError, OSError) as error:
+            if has_begun:
+                raise Interrupted(f"{self.address}/{name} stopped coming.") from error
+            raise DataError(_unreachable(self.address, "AWS_ENDPOINT_URL", error)) from error
+
+    def _explain(self, name: str, response: Any) -> DataError:
+        status, code = response["ResponseMetadata"].get("HTTPStatusCode"), response["Error"].get("Code", "")
+        if code == "NoSuchBucket":
+            return DataError(f"There is no bucket {self.bucket}, and so no {self.address}.")
+        if status == 404:
+            return NotThere(f"There is no {name} in {self.address}.")
+        if status in (401, 403):
+            return DataError(
+                f"{self.address} may not be used with these credentials ({code}); set AWS_ACCESS_KEY_ID and "
+                f"AWS_SECRET_ACCESS_KEY."
+            )
+        return DataError(f"{self.address} answers {code or status} instead of {name}; try again later.")
+
+
+@dataclass(frozen=True)
+class Web:
+    """A folder behind HTTPS: Google's storage or a data set of Hugging Face's.
+
+    ``HF_TOKEN`` opens private data sets; Google's credentials are used where google-auth finds some.
+    """
+
+    address: str
+    url: str
+    scheme: str
+
+    def stream(self, name: str) -> Iterator[bytes]:
+        """Gives a file in blocks; raises DataError."""
+        import urllib3
+
+        try:
+            answer = _pool(os.getpid()).request(
+                "GET", f"{self.url}/{quote(name)}", headers=_authorise(self.scheme), preload_content=False
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise DataError(_unreachable(self.address, "the address", error)) from error
+        try:
+            if answer.status == 404:
+                raise NotThere(f"There is no {name} in {self.address}.")
+            if answer.status in (401, 403):
+                needed = "HF_TOKEN" if self.scheme == "hf" else "GOOGLE_APPLICATION_CREDENTIALS"
+                raise DataError(f"{self.address} may not be read; set {needed}.")
+            if answer.status != 200:
+                raise DataError(f"{self.address} answers {answer.status} instead of {name}.")
+            yield from answer.stream(BLOCK_BYTES)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise Interrupted(f"{self.address}/{name} stopped coming.") from error
+        finally:
+            answer.release_conn()
+
+
+def _unreachable(address: str, setting: str, error: Exception) -> str:
+    return f"{address} does not answer ({type(error).__name__}); check the network and {setting}."
+
+
+@lru_cache(maxsize=1)
+def _connect(process: int) -> Any:
+    """Returns the process's own client: one that was inherited would share its sockets with the parent."""
+    import boto3
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
+    session = boto3.session.Session()
+    signature = {} if session.get_credentials() else {"signature_version": UNSIGNED}
+    config = Config(
+        connect_timeout=CONNECT_S,
+        read_timeout=READ_S,
+        retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+        max_pool_connections=16,
+        **signature,
+    )
+    region = session.region_name or "us-east-1"
+    return session.client("s3", config=config, region_name=region)
+
+
+@lru_cache(maxsize=1)
+def _pool(process: int) -> Any:
+    import urllib3
+
+    return urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=CONNECT_S, read=READ_S),
+        retries=urllib3.Retry(
+            ATTEMPTS, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False
+        ),
+    )
+
+
+def _authorise(scheme: str) -> dict[str, str]:
+    if scheme == "hf":
+        token = os.environ.get("HF_TOKEN")
+        return {"Authorization": f"Bearer {token}"} if token else {}
+    credentials = _google_credentials(os.getpid())
+    if credentials is None:
+        return {}
+    if not credentials.valid:
+        from google.auth.transport.urllib3 import Request
+
+        credentials.refresh(Request(_pool(os.getpid())))  # type: ignore[no-untyped-call]
+    return {"Authorization": f"Bearer {credentials.token}"}
+
+
+@lru_cache(maxsize=1)
+def _google_credentials(process: int) -> Any:
+    """Returns what google-auth finds, where it is installed; None for public data."""
+    if os.environ.get("STORAGE_EMULATOR_HOST"):
+        return None
+    try:
+        import google.auth
+        from google.auth.exceptions import DefaultCredentialsError
+    except ImportError:
+        return None
+    try:
+        return google.auth.default(scopes=["https://www.googleapis.com/auth/devstorage.read_only"])[0]
+    except DefaultCredentialsError:
+        return None

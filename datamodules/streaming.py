@@ -1,0 +1,336 @@
+"""Splits made of chunks, in a folder or at an address; see `datamodules.chunks` for what a chunk is."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from datamodules.cache import cache_folder
+from datamodules.chunk_cache import ChunkCache, kept_chunks
+from datamodules.chunks import (
+    INDEX,
+    Chunks,
+    DamagedChunk,
+    parse_index,
+    read_label,
+    read_leaves,
+    to_file,
+)
+from datamodules.decoding import NamedBytes, read_image, read_view
+from datamodules.errors import DataError, printable
+from datamodules.images import IMAGENET_MEAN, IMAGENET_STD, Channels, Images, UnreadableImage
+from datamodules.sampling import LOOKAHEAD, WINDOW
+from datamodules.storage import NotThere, Store, open_store, read_file
+from datamodules.views import Chooser
+
+INFO, LABELS = "info.json", "labels.npy"
+SPLITS = ("train", "val")
+MAX_INDEX_BYTES, MAX_INFO_BYTES = 2**27, 2**24
+
+
+class ChunkFiles(Protocol):
+    """Where chunks can be read from."""
+
+    def open(self, name: str, size_bytes: int) -> AbstractContextManager[int]:
+        """Gives a chunk to read from; raises DataError."""
+
+    def expect(self, name: str, size_bytes: int) -> None:
+        """Takes note that a chunk will be needed soon."""
+
+
+@dataclass(frozen=True)
+class ChunkFolder:
+    """Chunks in a folder of this machine."""
+
+    folder: Path
+
+    @contextmanager
+    def open(self, name: str, size_bytes: int) -> Iterator[int]:
+        """Gives a chunk to read from; raises DataError."""
+        try:
+            handle = os.open(self.folder / name, os.O_RDONLY)
+        except OSError as error:
+            raise DataError(f"{printable(self.folder / name)} cannot be read: {error.strerror}.") from error
+        try:
+            yield handle
+        finally:
+            os.close(handle)
+
+    def expect(self, name: str, size_bytes: int) -> None:
+        """Does nothing: all is here."""
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkSplit:
+    """Images in chunks.
+
+    Attributes:
+        where: The split's folder or address, for messages.
+        chunks: What there is.
+        files: Where it is read from.
+        labels: Of all images; None where they are found in the chunks alone.
+        num_classes: Labels lie below it.
+    """
+
+    where: str
+    chunks: Chunks
+    files: ChunkFiles
+    labels: NDArray[np.integer[Any]] | None
+    num_classes: int
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    @property
+    def parts(self) -> NDArray[np.int64] | None:
+        """Where each chunk ends, in images; None for a folder, whose images come in any order."""
+        return None if isinstance(self.files, ChunkFolder) else self.chunks.ends
+
+    def label(self, index: int) -> int:
+        """Returns the class of an image, which for data written by others takes a look into its chunk."""
+        if self.labels is not None:
+            return int(self.labels[index])
+        with self._at(index) as (handle, place):
+            label = read_label(handle, place, self.chunks.leaves)
+        if not 0 <= label < self.num_classes:
+            raise DataError(f"{self._place(index)} has label {label}; there are {self.num_classes} classes.")
+        return label
+
+    def read(self, index: int) -> Tensor:
+        """Decodes one image; see `datamodules.decoding.read_image`."""
+        return read_image(NamedBytes(*self._find(index)))
+
+    def view(self, index: int, choose: Chooser) -> Tensor:
+        """Decodes a part of one image; see `datamodules.decoding.read_view`."""
+        return read_view(NamedBytes(*self._find(index)), choose)
+
+    def encoded(self, index: int) -> bytes:
+        """Returns an image as the content of a file.
+
+        Raises:
+            UnreadableImage: The chunk is damaged there.
+            DataError: The chunk cannot be had.
+        """
+        return self._find(index)[0]
+
+    def digest(self) -> str:
+        """Covers names and sizes of the chunks, and labels where there is a list of them."""
+        rows = zip(self.chunks.names, self.chunks.sizes_bytes, self.chunks.ends.tolist(), strict=True)
+        labels = [] if self.labels is None else self.labels.tolist()
+        return hashlib.sha256(json.dumps([list(rows), labels]).encode()).hexdigest()
+
+    def expect(self, index: int) -> None:
+        """Takes note that an image will be needed soon."""
+        chunk, _ = self.chunks.locate(index)
+        self.files.expect(self.chunks.names[chunk], self.chunks.sizes_bytes[chunk])
+
+    def _find(self, index: int) -> tuple[bytes, str]:
+        """Returns the content of an image's file, and a name for it."""
+        leaves = self.chunks.leaves
+        with self._at(index) as (handle, place):
+            found = read_leaves(handle, place, leaves)
+            name = self._place(index)
+            if leaves.name is not None:
+                name = f"{printable(found[leaves.name])} in {name}"
+            return to_file(found[leaves.image], leaves), name
+
+    @contextmanager
+    def _at(self, index: int) -> Iterator[tuple[int, int]]:
+        chunk, place = self.chunks.locate(index)
+        try:
+            with self.files.open(self.chunks.names[chunk], self.chunks.sizes_bytes[chunk]) as handle:
+                yield handle, place
+        except DamagedChunk as error:
+            raise UnreadableImage(f"{self._place(index)} ({error})") from error
+
+    def _place(self, index: int) -> str:
+        chunk, place = self.chunks.locate(index)
+        return f"{self.where}/{self.chunks.names[chunk]}, image {place}"
+
+
+@dataclass(frozen=True)
+class Info:
+    """What ``info.json`` says of the images.
+
+    Attributes:
+        classes: In the order of the labels.
+        mean: Of each channel, where white is 1.
+        std: Standard deviation of the same.
+        can_mirror: Whether a mirrored image still shows the same thing.
+    """
+
+    classes: tuple[str, ...]
+    mean: Channels = IMAGENET_MEAN
+    std: Channels = IMAGENET_STD
+    can_mirror: bool = True
+
+
+def open_folder(root: Path | None) -> Images:
+    """Reads what lies beside the chunks of a folder.
+
+    Raises:
+        DataError: It is not there, or not in this format.
+    """
+    if root is None:
+        raise DataError("Name the folder or address that holds train/ and val/ as the root of the data.")
+    if not root.is_dir():
+        raise DataError(f"There is no folder {printable(root)}; name one that holds train/ and val/.")
+    info = parse_info(_read(root / INFO, MAX_INFO_BYTES), str(root))
+    splits = [
+        _open_split(
+            printable(root / name),
+            _read(root / name / INDEX, MAX_INDEX_BYTES),
+            _read(root / name / LABELS, MAX_INDEX_BYTES) if (root / name / LABELS).exists() else None,
+            ChunkFolder(root / name),
+            len(info.classes),
+        )
+        for name in SPLITS
+    ]
+    return _images(info, *splits)
+
+
+def open_address(address: str) -> Images:
+    """Fetches what lies beside the chunks of an address, but none of these.
+
+    Raises:
+        DataError: It cannot be reached, is not there or not in this format, or cannot be kept here.
+    """
+    cache = cache_folder()
+    if cache is None:
+        raise DataError("Chunks need a place on this machine; set ARENA_CACHE to a folder.")
+    address = address.rstrip("/")
+    root, limit_bytes = cache / "chunks", cache_limit(cache / "chunks")
+    top = open_store(address)
+    info = parse_info(read_file(top, INFO, MAX_INFO_BYTES), address)
+    splits = []
+    for name in SPLITS:
+        store = open_store(f"{address}/{name}")
+        index = read_file(store, INDEX, MAX_INDEX_BYTES)
+        # Of other data at the same address later, chunks of the same name must not be taken for these.
+        digest = hashlib.sha256(address.encode() + b"\0" + index).hexdigest()[:16]
+        chunks = ChunkCache(store, root, root / digest / name, limit_bytes)
+        split = _open_split(store.address, index, _find_labels(store), chunks, len(info.classes))
+        check_cache_limit(split.chunks, limit_bytes, address)
+        splits.append(split)
+    return _images(info, *splits)
+
+
+def parse_info(content: bytes, where: str) -> Info:
+    """Reads an ``info.json``, which may come from strangers.
+
+    Raises:
+        DataError: It does not hold what it should.
+    """
+    try:
+        found = json.loads(content)
+        info = Info(
+            tuple(str(name) for name in found["classes"]),
+            _channels(found.get("mean", IMAGENET_MEAN)),
+            _channels(found.get("std", IMAGENET_STD)),
+            bool(found.get("can_mirror", True)),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(
+            f"{where}/{INFO} does not hold the class names; write them in the order of the labels, such as "
+            f'{{"classes": ["cat", "dog"]}}.'
+        ) from error
+    if len(info.classes) < 2 or min(info.std) <= 0:
+        raise DataError(f"{where}/{INFO} needs two classes or more, and deviations above 0.")
+    return info
+
+
+def cache_limit(root: Path) -> int:
+    """Returns how many bytes of chunks are kept: ``ARENA_CACHE_GB``, else half of what is free or ours.
+
+    Raises:
+        DataError: The setting is no number.
+    """
+    setting = os.environ.get("ARENA_CACHE_GB")
+    if setting:
+        try:
+            return round(float(setting) * 1e9)
+        except (ValueError, OverflowError) as error:
+            raise DataError(f"ARENA_CACHE_GB is {setting!r}; it must be a number, such as 50.") from error
+    existing = next(folder for folder in (root, *root.parents) if folder.exists())
+    kept = sum(status.st_size for status in kept_chunks(root).values())
+    return (shutil.disk_usage(existing).free + kept) // 2
+
+
+def check_cache_limit(chunks: Chunks, limit_bytes: int, address: str) -> None:
+    """Makes sure that what is shuffled at a time fits, since all would be fetched again and again.
+
+    Raises:
+        DataError: It does not.
+    """
+    share = min(1.0, 1.25 * (WINDOW + LOOKAHEAD) / len(chunks))
+    needed = round(share * sum(chunks.sizes_bytes)) + 4 * max(chunks.sizes_bytes)
+    if needed > limit_bytes:
+        raise DataError(
+            f"{address} needs {needed / 1e9:.1f} GB for chunks on this machine, and only "
+            f"{limit_bytes / 1e9:.1f} GB are granted; raise ARENA_CACHE_GB, or name another disk in "
+            f"ARENA_CACHE."
+        )
+
+
+def _open_split(
+    where: str, index: bytes, labels: bytes | None, files: ChunkFiles, num_classes: int
+) -> ChunkSplit:
+    chunks = parse_index(index, f"{where}/{INDEX}")
+    known = None if labels is None else _parse_labels(labels, len(chunks), num_classes, where)
+    return ChunkSplit(where, chunks, files, known, num_classes)
+
+
+def _parse_labels(content: bytes, count: int, num_classes: int, where: str) -> NDArray[np.integer[Any]]:
+    try:
+        labels: NDArray[np.integer[Any]] = np.load(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(f"{where}/{LABELS} is not an array of NumPy's; write or upload it again.") from error
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"{where}/{LABELS} does not hold a label for each of {count:,} images; write it again."
+        )
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise DataError(
+            f"{where}/{LABELS} has labels from {labels.min()} to {labels.max()}, but there are {num_classes} "
+            f"classes in {INFO}."
+        )
+    return labels
+
+
+def _find_labels(store: Store) -> bytes | None:
+    try:
+        return read_file(store, LABELS, MAX_INDEX_BYTES)
+    except NotThere:
+        return None
+
+
+def _images(info: Info, train: ChunkSplit, val: ChunkSplit) -> Images:
+    return Images(info.classes, train, val, info.mean, info.std, info.can_mirror)
+
+
+def _channels(values: Any) -> Channels:
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
+
+
+def _read(file: Path, limit_bytes: int) -> bytes:
+    try:
+        if file.stat().st_size > limit_bytes:
+            raise DataError(f"{printable(file)} has more than {limit_bytes:,} bytes, which it should not.")
+        return file.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(
+            f"There is no {file.name} in {printable(file.parent)}; python -m datamodules convert writes it."
+        ) from error
+    except OSError as error:
+        raise DataError(f"{printable(file)} cannot be read: {error.strerror}.") from error

@@ -1,0 +1,250 @@
+"""LitData's format, held against LitData itself, and against what strangers might put into it."""
+
+import io
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import litdata
+import numpy as np
+import pytest
+import torch
+from litdata.streaming.writer import BinaryWriter
+from PIL import Image
+
+from datamodules import sources
+from datamodules.chunks import parse_index, write_chunk, write_index
+from datamodules.errors import DataError
+from datamodules.images import Images, UnreadableImage
+from tests.datamodules.conftest import picture
+
+CLASSES = ["red", "green", "blue"]
+
+
+def jpeg(number: int) -> bytes:
+    stream = io.BytesIO()
+    picture(number, number).save(stream, "JPEG", quality=95)
+    return stream.getvalue()
+
+
+def decode(number: int) -> torch.Tensor:
+    with Image.open(io.BytesIO(jpeg(number))) as image:
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def write_with_litdata(folder: Path, sample: Callable[[int], Any], count: int = 7) -> Path:
+    """A data set of three classes as LitData writes it, three samples a chunk, both splits the same."""
+    for split in ("train", "val"):
+        (folder / split).mkdir(parents=True)
+        writer = BinaryWriter(str(folder / split), chunk_size=3)
+        for number in range(count):
+            writer[number] = sample(number)
+        writer.done()
+        writer.merge(1)
+    (folder / "info.json").write_text(json.dumps({"classes": CLASSES}))
+    return folder
+
+
+def write_ourselves(folder: Path, count: int = 7, labels: bool = True) -> Path:
+    for split in ("train", "val"):
+        (folder / split).mkdir(parents=True)
+        rows = []
+        for start in range(0, count, 3):
+            numbers = range(start, min(start + 3, count))
+            name = f"chunk-0-{start // 3}.bin"
+            with (folder / split / name).open("wb") as stream:
+                samples = ((jpeg(number), number % 3, f"{number}.JPEG") for number in numbers)
+                size = write_chunk(stream, samples, len(numbers))
+            rows.append((name, size, len(numbers)))
+        (folder / split / "index.json").write_bytes(write_index(rows))
+        if labels:
+            np.save(folder / split / "labels.npy", np.arange(count, dtype=np.int32) % 3)
+    (folder / "info.json").write_text(json.dumps({"classes": CLASSES}))
+    return folder
+
+
+def open_images(folder: Path) -> Images:
+    return sources.get("litdata").images(str(folder))
+
+
+def raw_sample(number: int) -> dict[str, Any]:
+    return {"image": picture(number, number), "class": number % 3}
+
+
+SAMPLES: dict[str, Callable[[int], Any]] = {
+    "JPEG in a dictionary": lambda number: {"image": litdata.Jpeg(bytes=jpeg(number)), "label": number % 3},
+    "a tuple": lambda number: (litdata.Jpeg(bytes=jpeg(number)), number % 3),
+    "label first": lambda number: {"class": number % 3, "x": litdata.Image(bytes=jpeg(number)), "width": 48},
+    "bytes": lambda number: (jpeg(number), number % 3),
+    "raw pixels": raw_sample,
+}
+
+
+@pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
+def test_what_litdata_wrote_is_read(tmp_path: Path, sample: Callable[[int], Any]) -> None:
+    images = open_images(write_with_litdata(tmp_path / "set", sample))
+    assert len(images.train) == 7 and images.class_names == ("red", "green", "blue")
+    for number in range(7):
+        whole = torch.from_numpy(np.array(picture(number, number))).permute(2, 0, 1)
+        assert torch.equal(images.train.read(number), whole if sample is raw_sample else decode(number))
+        assert images.train.label(number) == number % 3
+
+
+def test_bytes_that_litdata_puts_into_tables_are_refused(tmp_path: Path) -> None:
+    folder = write_with_litdata(tmp_path / "set", lambda number: {"image": jpeg(number), "label": 0})
+    with pytest.raises(DataError, match="keeps bytes in Arrow tables"):
+        open_images(folder)
+
+
+@pytest.mark.filterwarnings("ignore:The image decoding and encoding capabilities of TorchVision")
+@pytest.mark.filterwarnings("ignore:The given buffer is not writable")  # LitData decodes so
+def test_what_we_write_is_read_by_litdata(tmp_path: Path) -> None:
+    folder = write_ourselves(tmp_path / "set")
+    theirs = litdata.StreamingDataset(str(folder / "train"))
+    assert len(theirs) == 7
+    for number in range(7):
+        sample = theirs[number]
+        assert (sample["image"].int() - decode(number).int()).abs().max() <= 3  # two decoders
+        assert sample["label"] == number % 3 and sample["name"] == f"{number}.JPEG"
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_our_own_is_read_with_and_without_its_list_of_labels(tmp_path: Path, labels: bool) -> None:
+    images = open_images(write_ourselves(tmp_path / "set", labels=labels))
+    assert [images.val.label(number) for number in range(7)] == [0, 1, 2, 0, 1, 2, 0]
+
+
+class Trap:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open, (self.file, "w")
+
+
+def test_pickled_samples_are_refused_and_never_run(tmp_path: Path) -> None:
+    trap = Trap(str(tmp_path / "sprung"))
+    folder = write_with_litdata(
+        tmp_path / "set", lambda number: {"image": jpeg(number), "label": 0, "x": trap}
+    )
+    with pytest.raises(DataError, match=r"index.json says that samples are pickled"):
+        open_images(folder)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_pickled_list_of_labels_is_refused_and_never_run(tmp_path: Path) -> None:
+    folder = write_ourselves(tmp_path / "set")
+    trap = np.array([Trap(str(tmp_path / "sprung"))], dtype=object)
+    np.save(folder / "train" / "labels.npy", trap, allow_pickle=True)
+    with pytest.raises(DataError, match=r"labels.npy is not an array"):
+        open_images(folder)
+    assert not (tmp_path / "sprung").exists()
+
+
+def index_with(**config: Any) -> bytes:
+    listing = json.loads(write_index([("chunk-0-0.bin", 100, 3)]))
+    listing["config"].update(config)
+    return json.dumps(listing).encode()
+
+
+def index_of(**chunk: Any) -> bytes:
+    listing = json.loads(write_index([("chunk-0-0.bin", 100, 3)]))
+    listing["chunks"][0].update(chunk)
+    return json.dumps(listing).encode()
+
+
+REFUSED = {
+    "no JSON": (b"<html>", "is not an index of LitData's"),
+    "another JSON": (b"[1, 2]", "is not an index of LitData's"),
+    "deep JSON": (b"[" * 100_000, "is not an index of LitData's"),
+    "compressed": (index_with(compression="zstd"), "have compression"),
+    "encrypted": (index_with(encryption={"algorithm": "fernet"}), "have encryption"),
+    "tokens": (index_with(item_loader="TokensLoader"), "for LitData's TokensLoader"),
+    "a graph": (index_with(data_format=["graph:pickle", "int", "str"]), "are pickled"),
+    "no image": (index_with(data_format=["float", "int", "str"]), "samples of float, int, str"),
+    "no label": (index_with(data_format=["jpeg", "float", "str"]), "samples of jpeg, float, str"),
+    "another folder": (index_of(filename="../../secret"), "names a chunk '../../secret'"),
+    "an absolute path": (index_of(filename="/dev/zero"), "names a chunk '/dev/zero'"),
+    "an empty chunk": (index_of(chunk_size=0), "lists no chunks, or empty ones"),
+    "no chunks": (json.dumps({**json.loads(index_with()), "chunks": []}).encode(), "lists no chunks"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), REFUSED.values(), ids=REFUSED)
+def test_an_index_that_will_not_do_is_refused_in_one_sentence(content: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message) as found:
+        parse_index(content, "here/index.json")
+    assert str(found.value).startswith("here/index.json") and "\n" not in str(found.value)
+
+
+def overwrite(offset: int, content: bytes) -> Callable[[Path], None]:
+    def damage(chunk: Path) -> None:
+        with chunk.open("r+b") as stream:
+            stream.seek(offset)
+            stream.write(content)
+
+    return damage
+
+
+ODD_CHUNKS: dict[str, Callable[[Path], None]] = {
+    "cut off": lambda chunk: os.truncate(chunk, 200),
+    "empty": lambda chunk: os.truncate(chunk, 0),
+    "begins after its end": overwrite(4, b"\xff\xff\xff\xff"),
+    "four gigabytes": overwrite(8, b"\xff\xff\xff\xff"),
+    "sizes that do not add up": overwrite(20, b"\xff\xff\xff\x7f"),
+}
+
+
+@pytest.mark.parametrize("damage", ODD_CHUNKS.values(), ids=ODD_CHUNKS)
+def test_a_damaged_chunk_costs_its_images_and_no_more(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    folder = write_ourselves(tmp_path / "set")
+    damage(folder / "train" / "chunk-0-0.bin")
+    images = open_images(folder)
+    with pytest.raises(UnreadableImage, match=r"chunk-0-0.bin, image 0 \("):
+        images.train.read(0)
+    assert images.train.read(3).shape == (3, 40, 48)
+
+
+def test_an_image_that_is_none_is_called_by_its_name(tmp_path: Path) -> None:
+    folder = write_ourselves(tmp_path / "set")
+    chunk = folder / "train" / "chunk-0-1.bin"
+    content = chunk.read_bytes()
+    chunk.write_bytes(content.replace(jpeg(4), b"x" * len(jpeg(4))))
+    with pytest.raises(UnreadableImage, match=r"4.JPEG in .*chunk-0-1.bin, image 1 \(not an image\)"):
+        open_images(folder).train.read(4)
+
+
+def without(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def put(name: str, content: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_text(content)
+
+
+INCOMPLETE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no info": (without("info.json"), "There is no info.json"),
+    "no index": (without("val/index.json"), "There is no index.json in .*val"),
+    "info without classes": (put("info.json", "{}"), "does not hold the class names"),
+    "info that is none": (put("info.json", "[]"), "does not hold the class names"),
+    "one class": (put("info.json", '{"classes": ["cat"]}'), "needs two classes"),
+    "too few classes": (put("info.json", '{"classes": ["a", "b"]}'), "labels from 0 to 2, but there are 2"),
+    "labels of others": (
+        lambda folder: np.save(folder / "train" / "labels.npy", np.zeros(3, int)),
+        "does not hold a label for each of 7",
+    ),
+}
+
+
+@pytest.mark.parametrize(("damage", "message"), INCOMPLETE.values(), ids=INCOMPLETE)
+def test_what_is_missing_is_said_in_one_sentence(
+    tmp_path: Path, damage: Callable[[Path], object], message: str
+) -> None:
+    folder = write_ourselves(tmp_path / "set")
+    damage(folder)
+    with pytest.raises(DataError, match=message):
+        open_images(folder)
