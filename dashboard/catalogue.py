@@ -50,6 +50,14 @@ def sources() -> "Mapping[str, Source]":
     return sources.available()
 
 
+def augmentations() -> tuple[str, ...]:
+    """Every key of what can be done to training images."""
+    _wait()
+    from datamodules.augmentation import AUGMENTATIONS
+
+    return tuple(AUGMENTATIONS)
+
+
 def ledger(key: str, num_classes: int | None, image_size: int | None, options: Mapping[str, str]) -> "Ledger":
     """Count a network's parameters and MACs layer by layer.
 

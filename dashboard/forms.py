@@ -7,6 +7,7 @@ import yaml
 
 from dashboard import formatting
 from dashboard.address import Field, between, one_of
+from datamodules.subset import write_classes
 from jobs.machine import Machine
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ LIMITS: Mapping[str, tuple[int, int]] = {
     "epochs": (1, 1000),
     "image_size": (8, 1024),
     "batch_size": (1, 8192),
+    "num_workers": (0, 128),
     "devices": (1, 64),
     "seed": (0, 2**31 - 1),
 }
@@ -49,7 +51,9 @@ PRECISIONS: Mapping[str, str] = {
 }
 
 
-def launch_fields(architectures: "Mapping[str, Architecture]", sources: Collection[str]) -> dict[str, Field]:
+def launch_fields(
+    architectures: "Mapping[str, Architecture]", sources: Collection[str], augmentations: Collection[str]
+) -> dict[str, Field]:
     """Name every field of the form, whether it is shown or not, with its default."""
     fields = {
         "networks": Field(
@@ -57,17 +61,25 @@ def launch_fields(architectures: "Mapping[str, Architecture]", sources: Collecti
         ),
         "source": Field(DEFAULT_SOURCE, one_of(sources)),
         "root": Field(""),
+        "classes": Field(""),
         "recipe": Field(DEFAULT_RECIPE, one_of(RECIPES)),
         "epochs": Field(None, between(*LIMITS["epochs"])),
         "image_size": Field(DEFAULT_IMAGE_SIZE, between(*LIMITS["image_size"])),
         "batch_size": Field(None, between(*LIMITS["batch_size"])),
+        "augmentation": Field(None, one_of(augmentations)),
         "weights": Field(SCRATCH, one_of(WEIGHTS)),
         "checkpoint": Field(""),
         "precision": Field(AUTO, one_of(PRECISIONS)),
-        "devices": Field(1, between(*LIMITS["devices"])),
+        "devices": Field(1, parse_devices),
+        "num_workers": Field(None, between(*LIMITS["num_workers"])),
         "seed": Field(0, between(*LIMITS["seed"])),
     }
     return fields | option_fields(architectures)
+
+
+def parse_devices(text: str) -> int | str:
+    """Read a number of devices, or that all are meant."""
+    return AUTO if text == AUTO else between(*LIMITS["devices"])(text)
 
 
 def option_fields(architectures: "Mapping[str, Architecture]") -> dict[str, Field]:
@@ -159,8 +171,10 @@ def weights_problem(
     return ""
 
 
-def devices_problem(devices: int, machine: Machine) -> str:
+def devices_problem(devices: int | str, machine: Machine) -> str:
     """Say when a job asks for more devices than this machine has, nothing when it does not."""
+    if isinstance(devices, str):
+        return ""
     num_gpus = len(machine.gpus)
     if num_gpus and devices > num_gpus:
         return f"This machine has {formatting.plural(num_gpus, 'GPU')}; take at most {num_gpus}."
@@ -207,10 +221,13 @@ def clone_params(config_yaml: str) -> dict[str, str | list[str]]:
     values = {
         "source": data["source"],
         "root": data.get("root"),
+        "classes": write_classes(data.get("classes")) or None,
         "recipe": model["recipe"],
         "epochs": trainer["max_epochs"],
         "image_size": data["image_size"],
         "batch_size": data["batch_size"],
+        "augmentation": data.get("augmentation"),
+        "num_workers": data.get("num_workers"),
         "precision": trainer.get("precision"),
         "devices": trainer["devices"],
         "seed": config["seed_everything"],

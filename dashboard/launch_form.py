@@ -1,6 +1,6 @@
 """The fields of the launch form. What is typed lives in the page's address."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from dashboard import catalogue, formatting, forms, palette
 from dashboard.address import keep, restore
 from dashboard.errors import show_problem
 from dashboard.launching import Found, look_at_images
+from datamodules.subset import parse_classes
 from jobs.machine import describe_machine
 from jobs.spec import JobSpec
 
@@ -34,20 +35,22 @@ class Form:
 def show_fields() -> Form:
     """Show the form and read it."""
     architectures = catalogue.architectures()
-    fields = forms.launch_fields(architectures, catalogue.sources())
+    augmentations = catalogue.augmentations()
+    fields = forms.launch_fields(architectures, catalogue.sources(), augmentations)
     restore(fields)
     st.subheader("Networks", anchor=False)
     chosen, networks_problem = _show_networks(architectures)
     st.subheader("Images", anchor=False)
-    source, root, found = _show_source()
+    source, root, classes, found = _show_source()
     image_size, size_problem = _show_image_size(chosen)
     st.subheader("Training", anchor=False)
     recipe = _show_recipe()
     epochs, batch_size, batch_problem = _show_amounts(chosen, recipe, found)
+    augmentation = _show_augmentation(chosen, recipe, augmentations)
     options = _show_options(chosen)
     weights, weights_problem = _show_weights(chosen, options)
     st.subheader("Hardware", anchor=False)
-    precision, devices, seed, hardware_problem = _show_hardware()
+    precision, devices, num_workers, seed, hardware_problem = _show_hardware()
     keep(fields)
     spec = JobSpec(
         architectures=tuple(chosen),
@@ -57,15 +60,19 @@ def show_fields() -> Form:
         epochs=epochs,
         image_size=image_size,
         batch_size=batch_size,
+        classes=parse_classes(classes),
+        augmentation=augmentation,
         precision=precision,
         devices=devices,
         seed=seed,
+        num_workers=num_workers,
         options=options,
         weights=weights,
     )
     problems = (
         networks_problem,
         found.problem,
+        found.classes_problem,
         size_problem,
         batch_problem,
         weights_problem,
@@ -117,7 +124,7 @@ def _take_networks() -> None:
     st.session_state["networks"] = forms.change_choice(st.session_state["networks"], chosen)
 
 
-def _show_source() -> tuple[str, str | None, Found]:
+def _show_source() -> tuple[str, str | None, str, Found]:
     sources = catalogue.sources()
     key = st.segmented_control(
         "Source",
@@ -134,14 +141,22 @@ def _show_source() -> tuple[str, str | None, Found]:
             "Folder or address" if source.open_address else "Folder",
             placeholder="s3://bucket/imagenet" if source.open_address else "/path/to/imagenet",
             key="root",
-            help="It holds train/ and val/, "
-            + ("each with chunks." if source.open_address else "each with one folder a class."),
         ).strip()
-    found = look_at_images(source.key, root)
-    show_problem(found.problem)
-    if source.needs_root and not found.problem:
+    place = st.container()
+    classes = st.text_input(
+        "Classes",
+        placeholder="all; or how many, such as 10; or their names",
+        key="classes",
+        help="A number takes the first so many in the order of the labels. Names, such as n01440764, and "
+        "labels are separated by commas. The labels of those chosen start from 0.",
+    ).strip()
+    found = look_at_images(source.key, root, classes)
+    with place:
+        show_problem(found.problem)
+    show_problem(found.classes_problem)
+    if (source.needs_root or classes) and found.classes:
         st.caption(found.text)
-    return source.key, root or None, found
+    return source.key, root or None, classes, found
 
 
 def _show_image_size(chosen: Chosen) -> tuple[int, str]:
@@ -188,6 +203,19 @@ def _show_amounts(chosen: Chosen, recipe: str, found: Found) -> tuple[int | None
     return epochs, batch_size, problem
 
 
+def _show_augmentation(chosen: Chosen, recipe: str, augmentations: Collection[str]) -> str | None:
+    taken = sorted({architecture.get_recipe(recipe).augmentation for architecture in chosen.values()})
+    return st.selectbox(
+        "Augmentation",
+        augmentations,
+        index=None,
+        placeholder=f"{forms.join(taken)}, the recipe's" if taken else "the recipe's",
+        width=415,
+        key="augmentation",
+        help="What happens to training images: crops and colour in the manner of a paper",
+    )
+
+
 def _show_options(chosen: Chosen) -> dict[str, dict[str, str]]:
     """Ask for what the papers leave open; what stays at its default is not part of the order."""
     picked: dict[str, dict[str, str]] = {}
@@ -228,7 +256,7 @@ def _show_weights(chosen: Chosen, options: Mapping[str, Mapping[str, str]]) -> t
     return weights, problem
 
 
-def _show_hardware() -> tuple[str | None, int, int, str]:
+def _show_hardware() -> tuple[str | None, int | str, int | None, int, str]:
     machine = describe_machine()
     with st.container(horizontal=True, gap="small"):
         precision = st.selectbox(
@@ -238,10 +266,26 @@ def _show_hardware() -> tuple[str | None, int, int, str]:
             width=230,
             key="precision",
         )
-        devices = st.number_input("Devices a job", *forms.LIMITS["devices"], width=120, key="devices")
+        lowest, highest = forms.LIMITS["devices"]
+        devices = st.selectbox(
+            "Devices a job",
+            [forms.AUTO, *range(lowest, highest + 1)],
+            format_func=lambda number: "all" if number == forms.AUTO else str(number),
+            width=120,
+            key="devices",
+        )
+        num_workers = st.number_input(
+            "Workers",
+            *forms.LIMITS["num_workers"],
+            None,
+            placeholder="automatic",
+            width=140,
+            key="num_workers",
+            help="Processes that read images for each device",
+        )
         seed = st.number_input("Seed", *forms.LIMITS["seed"], width=120, key="seed")
     if note := forms.precision_note(precision, machine):
         st.caption(note)
     problem = forms.devices_problem(devices, machine)
     show_problem(problem)
-    return None if precision == forms.AUTO else precision, int(devices), int(seed), problem
+    return None if precision == forms.AUTO else precision, devices, num_workers, int(seed), problem

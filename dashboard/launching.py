@@ -20,18 +20,30 @@ DOUBLE_CLICK_S = 2.0
 
 @dataclass(frozen=True)
 class Found:
-    """What a data source holds, or one sentence why it cannot be used."""
+    """What a data source holds, or one sentence why it cannot be used.
+
+    Attributes:
+        problem: With the source.
+        classes_problem: With the choice of classes.
+        train_images: Of the chosen classes.
+        val_images: The same.
+        classes: How many are chosen.
+        all_classes: How many the source has.
+    """
 
     problem: str = ""
+    classes_problem: str = ""
     train_images: int = 0
     val_images: int = 0
     classes: int = 0
+    all_classes: int = 0
 
     @property
     def text(self) -> str:
         """The counts in one line."""
         amounts = f"{self.train_images:,} images to train on, {self.val_images:,} to validate"
-        return f"{amounts}, {self.classes:,} classes"
+        of = f" of {self.all_classes:,}" if self.classes != self.all_classes else ""
+        return f"{amounts}, {self.classes:,}{of} classes"
 
 
 def launch(store: Store, spec: JobSpec) -> list[Run]:
@@ -67,18 +79,21 @@ def launch_once(store: Store, spec: JobSpec) -> list[Run]:
 
 
 @st.cache_data(ttl=30, max_entries=32, show_spinner="Looking through the images …")
-def look_at_images(source: str, root: str) -> Found:
+def look_at_images(source: str, root: str, classes: str = "") -> Found:
     """Open a data source as the training process would and count what it holds."""
     from datamodules.errors import DataError
+    from datamodules.subset import choose_classes, parse_classes
 
-    if catalogue.sources()[source].needs_root and not root.strip():
-        what = "folder or address" if catalogue.sources()[source].open_address else "folder"
-        return Found(f"Name the {what} that holds train/ and val/.")
     try:
         images = catalogue.sources()[source].images(root.strip() or None)
     except (DataError, OSError, ValueError) as problem:
         return Found(str(problem))
-    return Found("", len(images.train), len(images.val), len(images.class_names))
+    all_classes = len(images.class_names)
+    try:
+        images = choose_classes(images, parse_classes(classes))
+    except (DataError, ValueError) as problem:
+        return Found(classes_problem=str(problem), all_classes=all_classes)
+    return Found("", "", len(images.train), len(images.val), len(images.class_names), all_classes)
 
 
 def to_yaml(configs: Sequence[dict[str, object]]) -> str:

@@ -17,6 +17,7 @@ from datamodules.images import StreamedSplit
 from datamodules.loading import ResumableLoader
 from datamodules.manifest import compute_manifest
 from datamodules.sampling import EpochSampler
+from datamodules.subset import choose_classes
 
 MAX_WORKERS = 16
 
@@ -33,13 +34,14 @@ class ImageNetDataModule(LightningDataModule):
         root: Folder or address of the images, for a source that needs one.
         image_size: Height and width of the square images, in pixels.
         batch_size: Images a step on each device.
+        classes: The first so many classes, or a list of their names or labels; all if ``None``.
         augmentation: What happens to training images; what the recipe says if ``None``, ``light`` without
             a recipe.
         num_workers: Processes that read images; as many as pay if ``None``.
         seed: Of order and augmentation.
 
     Raises:
-        ValueError: The source or the augmentation is unknown, or a number out of its range.
+        ValueError: The source, a class or the augmentation is unknown, or a number out of its range.
         DataError: The images are not there, or not as they must be.
     """
 
@@ -49,6 +51,7 @@ class ImageNetDataModule(LightningDataModule):
         root: str | None = None,
         image_size: int = 64,
         batch_size: int = 32,
+        classes: int | list[int | str] | None = None,
         augmentation: str | None = None,
         num_workers: int | None = None,
         seed: int = 0,
@@ -69,7 +72,7 @@ class ImageNetDataModule(LightningDataModule):
         self.image_size, self.batch_size, self.seed = image_size, batch_size, seed
         self.augmentation = augmentation
         self.num_workers = num_workers
-        self.images = self.source.images(root)
+        self.images = choose_classes(self.source.images(root), classes)
         self.skipped: set[str] = set()
         self._loader: ResumableLoader | None = None
         self._place_to_resume: dict[str, Any] = {}
@@ -81,7 +84,7 @@ class ImageNetDataModule(LightningDataModule):
 
     @property
     def num_classes(self) -> int:
-        """Classes of the source."""
+        """Classes to tell apart."""
         return len(self.images.class_names)
 
     @property

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from datamodules.subset import parse_classes
 from jobs import requests
 from jobs.engines.local import LocalEngine
 from jobs.errors import LaunchError
@@ -104,6 +105,13 @@ def add_spec_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--epochs", type=int, help="the recipe's by default")
     command.add_argument("--image_size", type=int, default=JobSpec.image_size, help="pixels (%(default)s)")
     command.add_argument("--batch_size", type=int, help="the recipe's by default")
+    command.add_argument(
+        "--classes",
+        type=parse_classes,
+        metavar="N|NAME,NAME,...",
+        help="the first so many classes, or their names or labels; all by default",
+    )
+    command.add_argument("--augmentation", help="such as light or googlenet; the recipe's by default")
     command.add_argument("--precision", help="such as bf16-mixed or 32-true; what is fast here by default")
     command.add_argument(
         "--devices", type=devices, default=JobSpec.devices, help="a number, or auto for all (1)"
@@ -135,6 +143,8 @@ def spec_from(options: argparse.Namespace) -> JobSpec:
         epochs=options.epochs,
         image_size=options.image_size,
         batch_size=options.batch_size,
+        classes=options.classes,
+        augmentation=options.augmentation,
         precision=options.precision,
         devices=options.devices,
         seed=options.seed,

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from datamodules.subset import write_classes
+
 
 @dataclass(frozen=True)
 class JobSpec:
@@ -18,9 +20,11 @@ class JobSpec:
         epochs: None takes the recipe's own.
         batch_size: Images a step on each device; None takes the recipe's own.
         image_size: Side of the images in pixels.
+        classes: The first so many of the source, or their names or labels; None takes all.
         precision: Lightning's name for it; None lets the training process choose what is fast here.
         devices: How many, or "auto" for all.
         options: Options of the networks by architecture, such as `{"resnet50": {"stride": "3x3"}}`.
+        augmentation: Key of what happens to training images; None takes the recipe's own.
         num_workers: Processes that load data; None lets the data module choose.
         weights: "torchvision", a run or a checkpoint file to start from; None starts from scratch.
     """
@@ -31,11 +35,13 @@ class JobSpec:
     recipe: str = "quick"
     epochs: int | None = None
     image_size: int = 64
+    classes: int | tuple[int | str, ...] | None = None
     batch_size: int | None = None
     precision: str | None = None
     devices: int | str = 1
     seed: int = 0
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    augmentation: str | None = None
     num_workers: int | None = None
     weights: str | None = None
 
@@ -63,10 +69,12 @@ class JobSpec:
             "--recipe": self.recipe,
             "--epochs": self.epochs,
             "--image_size": self.image_size,
+            "--classes": write_classes(self.classes) or None,
             "--batch_size": self.batch_size,
             "--precision": self.precision,
             "--devices": self.devices,
             "--seed": self.seed,
+            "--augmentation": self.augmentation,
             "--num_workers": self.num_workers,
             "--weights": self.weights,
         }
@@ -104,7 +112,8 @@ class JobSpec:
                 "root": self.root,
                 "image_size": self.image_size,
                 "batch_size": batch_size,
-                "augmentation": None,
+                "classes": list(self.classes) if isinstance(self.classes, tuple) else self.classes,
+                "augmentation": self.augmentation,
                 "num_workers": self.num_workers,
             },
         }

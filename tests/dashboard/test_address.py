@@ -99,7 +99,7 @@ def test_what_is_typed_survives_while_it_is_hidden(empty_store: Store, open_page
     app = open_page("launch", source="folder", root="/somewhere", networks="resnet50", **OPTION)
     choose(app, "source", "digits")
     choose(app, "networks.known", ["vgg16"])
-    assert not app.text_input
+    assert [one.key for one in app.text_input] == ["classes"]
     choose(app, "networks.known", ["resnet50"])
     choose(app, "source", "folder")
     assert app.text_input(key="root").value == "/somewhere"
@@ -178,7 +178,7 @@ def test_reading(field: Field, texts: list[str] | None, value: Any) -> None:
 def fields() -> list[tuple[str, Field]]:
     architectures = catalogue.architectures()
     return [
-        *forms.launch_fields(architectures, catalogue.sources()).items(),
+        *forms.launch_fields(architectures, catalogue.sources(), catalogue.augmentations()).items(),
         *network_fields(architectures).items(),
         *curve_fields(["error_top1", "loss"]).items(),
     ]

@@ -52,7 +52,10 @@ def make_folder(root: Path, splits: dict[str, list[str]]) -> Path:
             {"batch_size": "2000"},
             "A batch of 2000 does not fit into 1433 training images; take at most 1433.",
         ),
-        ({"source": "folder"}, "Name the folder that holds train/ and val/."),
+        ({"source": "folder"}, "Name the folder that holds train/ and val/"),
+        ({"source": "imagenet"}, "Name the folder of ImageNet as the root;"),
+        ({"classes": "11"}, "classes is 11; choose from 2 to 10 of this source."),
+        ({"classes": "3, cat"}, "There is no class 'cat'; this source has 10"),
         (
             {"source": "folder", "root": "/no/such/folder"},
             "There is no folder /no/such/folder; name one that",
@@ -105,6 +108,17 @@ def test_a_folder_that_works_is_counted(tmp_path: Path, empty_store: Store, open
     assert "4 images to train on, 4 to validate, 2 classes" in [one.value for one in app.caption]
 
 
+def test_fewer_classes_are_part_of_the_order(tmp_path: Path, empty_store: Store, open_page: OpenPage) -> None:
+    root = make_folder(tmp_path / "images", {split: ["cat", "cow", "dog"] for split in ("train", "val")})
+    app = open_page("launch", source="folder", root=str(root), batch_size="2", classes="dog, cat")
+    assert problems(app) == [] and not button(app).disabled
+    assert "4 images to train on, 4 to validate, 2 of 3 classes" in [one.value for one in app.caption]
+    command, text = (code.value for code in app.code)
+    assert "--classes dog,cat" in command
+    assert [config["data"]["classes"] for config in yaml.safe_load_all(text)] == [["dog", "cat"]] * 4
+    assert app.query_params["classes"] == "dog, cat"
+
+
 def test_the_batch_of_a_recipe_must_fit_too(tmp_path: Path, empty_store: Store, open_page: OpenPage) -> None:
     root = make_folder(tmp_path / "images", {"train": ["cat", "dog"], "val": ["cat", "dog"]})
     app = open_page("launch", source="folder", root=str(root))
@@ -150,7 +164,7 @@ def test_published_weights_are_part_of_the_order(empty_store: Store, open_page: 
 )
 def test_a_clone_starts_from_the_same_weights(weights: str | None) -> None:
     (config,) = JobSpec(("resnet18",), weights=weights).configs()
-    fields = forms.launch_fields(ARCHITECTURES, catalogue.sources())
+    fields = forms.launch_fields(ARCHITECTURES, catalogue.sources(), catalogue.augmentations())
     params = forms.clone_params(yaml.safe_dump(config))
     kind, checkpoint = (
         fields[name].parse(str(params.get(name, fields[name].default))) for name in ("weights", "checkpoint")
@@ -193,18 +207,23 @@ def test_a_clone_asks_for_the_same(key: str) -> None:
         epochs=4,
         image_size=96,
         batch_size=7,
+        classes=("n01440764", "n01443537"),
+        augmentation="cifar",
         precision="bf16-mixed",
-        devices=2,
+        devices="auto",
         seed=5,
+        num_workers=0,
         options=options,
     )
-    fields = forms.launch_fields(ARCHITECTURES, catalogue.sources())
+    fields = forms.launch_fields(ARCHITECTURES, catalogue.sources(), catalogue.augmentations())
     params = forms.clone_params(yaml.safe_dump(spec.configs()[0]))
     assert set(params) <= set(fields)
     for name, value in params.items():
         for one in value if isinstance(value, list) else [value]:
             assert str(fields[name].parse(one)) == one
-    assert params["networks"] == [key] and params["root"] == "/data/image net" and params["devices"] == "2"
+    assert params["networks"] == [key] and params["root"] == "/data/image net"
+    assert (params["devices"], params["num_workers"]) == ("auto", "0")
+    assert (params["augmentation"], params["classes"]) == ("cifar", "n01440764,n01443537")
 
 
 def machine(gpus: int, accelerator: str) -> Machine:

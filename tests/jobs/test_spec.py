@@ -32,6 +32,9 @@ def parse(command):
         ),
         JobSpec(("resnet18",), source="folder", root="--odd", epochs=1, batch_size=1, seed=-1),
         JobSpec(("resnet18", "vgg16"), epochs=1, batch_size=1, weights="torchvision"),
+        JobSpec(("resnet18",), epochs=1, batch_size=1, classes=100, augmentation="googlenet"),
+        JobSpec(("resnet18",), epochs=1, batch_size=1, classes=("n01440764", "n01443537")),
+        JobSpec(("resnet18",), epochs=1, batch_size=1, classes=(3,)),
         JobSpec(("resnet18",), epochs=1, batch_size=1, weights="/runs/of last year/best.ckpt"),
     ],
 )
@@ -52,6 +55,7 @@ def test_configuration_of_a_job():
                 "root": None,
                 "image_size": 64,
                 "batch_size": 64,
+                "classes": None,
                 "augmentation": None,
                 "num_workers": None,
             },

@@ -160,7 +160,7 @@ def test_one_file_adds_a_network(example, monkeypatch):
         assert measure("lenet").parameters == 456 + 2_416 + 48_120 + 10_164 + 850
         classifier = ImageClassifier("lenet", num_classes=4, image_size=16)
         assert classifier(torch.zeros(2, 3, 16, 16)).shape == (2, 4)
-        networks = launch_fields(registry.architectures(), ["digits"])["networks"]
+        networks = launch_fields(registry.architectures(), ["digits"], ["light"])["networks"]
         assert networks.parse("lenet") == "lenet"
     finally:
         registry._discover.cache_clear()

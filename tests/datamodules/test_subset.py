@@ -1,0 +1,113 @@
+"""Fewer classes of a source: which ones, their labels, and what makes no sense."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pytorch_lightning.cli import LightningArgumentParser
+
+from datamodules.imagenet import ImageNetDataModule
+from datamodules.subset import Classes, parse_classes, write_classes
+from tests.datamodules.conftest import CLASSES
+
+
+def labels_of(data: ImageNetDataModule) -> list[int]:
+    split = data.images.train
+    return [split.label(index) for index in range(len(split))]
+
+
+@pytest.mark.parametrize(
+    ("classes", "chosen"),
+    [
+        (2, [0, 1]),
+        (3, [0, 1, 2]),
+        (None, [0, 1, 2]),
+        ([CLASSES[2], CLASSES[0]], [0, 2]),
+        ([2, 1], [1, 2]),
+        ([0, CLASSES[2]], [0, 2]),
+    ],
+)
+def test_chosen_classes_keep_their_order_and_start_from_0(
+    classes: Any, chosen: list[int], folder: Path
+) -> None:
+    data = ImageNetDataModule(source="folder", root=str(folder), batch_size=2, classes=classes)
+    assert data.images.class_names == tuple(CLASSES[label] for label in chosen)
+    assert data.num_classes == len(chosen)
+    assert labels_of(data) == [label for label in range(len(chosen)) for _ in range(4)]
+    assert (data.train_images, data.val_images) == (4 * len(chosen), 2 * len(chosen))
+    for split in (data.images.train, data.images.val):
+        for index in range(len(split)):
+            channel = split.read(index).float().mean((1, 2)).argmax()
+            assert channel == chosen[split.label(index)], "the fixture's classes differ by colour"
+
+
+def test_a_subset_is_trained_on(folder: Path) -> None:
+    data = ImageNetDataModule(
+        source="folder", root=str(folder), image_size=32, batch_size=4, classes=[CLASSES[1], CLASSES[2]]
+    )
+    labels = torch.cat([data.on_before_batch_transfer(batch, 0)[1] for batch in data.train_dataloader()])
+    assert labels.bincount().tolist() == [4, 4]
+
+
+def test_what_is_known_of_the_pixels_stays(folder: Path) -> None:
+    whole, part = (ImageNetDataModule(classes=classes) for classes in (None, 5))
+    assert (part.images.mean, part.images.std) == (whole.images.mean, whole.images.std)
+    assert part.images.can_mirror is False
+
+
+def test_folders_called_by_numbers_are_found_by_name(folder: Path) -> None:
+    for split in ("train", "val"):
+        for name, number in zip(CLASSES, (1, 10, 2), strict=True):
+            (folder / split / name).rename(folder / split / str(number))
+    data = ImageNetDataModule(source="folder", root=str(folder), batch_size=2, classes=[2, 10])
+    assert data.images.class_names == ("10", "2")
+
+
+@pytest.mark.parametrize(
+    ("classes", "sentence"),
+    [
+        (1, r"classes is 1; choose from 2 to 10 of this source\."),
+        (0, "classes is 0; choose from 2 to 10"),
+        (11, "classes is 11; choose from 2 to 10"),
+        ([], "names 0 of them; a classifier needs two or more"),
+        ([3], "names 1 of them; a classifier needs two or more"),
+        ([3, "3"], "names 3 twice; once is enough"),
+        ([3, "cat"], r"There is no class 'cat'; this source has 10: 0, 1, 2 \.\.\."),
+        ([3, 10], "There is no class 10; this source has 10"),
+        ([3, -1], "There is no class -1"),
+    ],
+)
+def test_what_makes_no_sense_is_one_sentence(classes: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence) as error:
+        ImageNetDataModule(classes=classes)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "classes"),
+    [
+        ("", None),
+        ("  ", None),
+        ("100", 100),
+        ("n01440764, n01443537", ("n01440764", "n01443537")),
+        ("[n01440764,n01443537]", ("n01440764", "n01443537")),
+        ("golden retriever\ntench", ("golden retriever", "tench")),
+        ("0,5,", (0, 5)),
+        ("5,", (5,)),
+        ("tench", ("tench",)),
+    ],
+)
+def test_classes_as_one_types_them(text: str, classes: Classes | None) -> None:
+    assert parse_classes(text) == classes
+    assert parse_classes(write_classes(classes)) == classes
+
+
+@pytest.mark.parametrize(
+    ("argument", "classes"),
+    [("100", 100), ("[n01440764,n01443537]", ["n01440764", "n01443537"]), ("[0,5]", [0, 5]), ("null", None)],
+)
+def test_the_command_line_of_a_training(argument: str, classes: Any) -> None:
+    parser = LightningArgumentParser()
+    parser.add_lightning_class_args(ImageNetDataModule, "data")
+    assert parser.parse_args([f"--data.classes={argument}"]).data.classes == classes
