@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from datamodules.images import Images, Split
+    from datamodules.views import Chooser
 
 Classes = int | Sequence[int | str]
 
@@ -41,6 +42,10 @@ class ChosenSplit:
     def read(self, index: int) -> "Tensor":
         """Returns what the split gives."""
         return self.split.read(int(self.numbers[index]))
+
+    def view(self, index: int, choose: "Chooser") -> "Tensor":
+        """Returns what the split gives."""
+        return self.split.view(int(self.numbers[index]), choose)
 
 
 def choose_classes(images: "Images", classes: Classes | None) -> "Images":
