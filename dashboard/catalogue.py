@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import palette, thumbnail
+from dashboard import palette
+from dashboard.architectures import thumbnail
 
 if TYPE_CHECKING:
-    from dashboard.network_parts import DrawnStage
+    from dashboard.architectures.network_parts import DrawnStage
     from datamodules.sources import Source
     from lightning_modules.architecture import Architecture
     from lightning_modules.ledger import Ledger
@@ -119,7 +120,7 @@ def _chosen(key: str, options: Mapping[str, str]) -> dict[str, str]:
 def _structure(
     key: str, num_classes: int | None, image_size: int | None, options: tuple[tuple[str, str], ...]
 ) -> "tuple[DrawnStage, ...]":
-    from dashboard.structure import read_structure
+    from dashboard.architectures.structure import read_structure
 
     counted = ledger(key, num_classes, image_size, dict(options))
     with _tracing:
@@ -175,7 +176,7 @@ def _load() -> None:
         return
     from lightning_modules import registry
 
-    import_module("dashboard.structure")
+    import_module("dashboard.architectures.structure")
     # torchvision and Lightning register operators as they are imported: networks that another thread
     # measures meanwhile would fail inside torch. So all of it comes before the first is measured.
     import_module("datamodules.imagenet")

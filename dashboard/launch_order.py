@@ -4,8 +4,8 @@ import streamlit as st
 
 from dashboard import formatting, forms, launching
 from dashboard.address import visit
+from dashboard.architectures.memory_view import show_memory
 from dashboard.launch_form import Form
-from dashboard.memory_view import show_memory
 from dashboard.run_rows import RUNS_PAGE
 from dashboard.workplace import open_store
 from tracking.runs import Run

@@ -2,8 +2,14 @@
 
 import streamlit as st
 
-from dashboard.architectures_view import choose_section, restore_fields, show_section
-from dashboard.network_view import choose_network, show_about, show_drawing, show_layers, show_published
+from dashboard.architectures.network_view import (
+    choose_network,
+    show_about,
+    show_drawing,
+    show_layers,
+    show_published,
+)
+from dashboard.architectures.sections import choose_section, restore_fields, show_section
 
 TITLE = "Architectures"
 ICON = ":material/account_tree:"

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import catalogue, forms
 from dashboard.address import Field, between, is_yes, one_of, read, write
-from dashboard.architectures_view import network_fields
+from dashboard.architectures.sections import network_fields
 from dashboard.comparing import curve_fields
 from tracking.runs import list_runs, read_config
 from tracking.store import Store

@@ -6,10 +6,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import catalogue
-from dashboard.architecture_rows import layer_rows, network_rows
-from dashboard.architectures_view import SECTIONS
-from dashboard.gallery import card, error_text, families, find
-from dashboard.network_view import figures
+from dashboard.architectures.gallery import card, error_text, families, find
+from dashboard.architectures.network_view import figures
+from dashboard.architectures.rows import layer_rows, network_rows
+from dashboard.architectures.sections import SECTIONS
 from tracking.store import Store
 
 OpenPage = Callable[..., AppTest]

@@ -3,9 +3,10 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import catalogue, checked_claims
-from dashboard.checked_claims import Catalogue, Claim, Verdict
-from dashboard.claims import figures_table
+from dashboard import catalogue
+from dashboard.architectures import checked_claims
+from dashboard.architectures.checked_claims import Catalogue, Claim, Verdict
+from dashboard.architectures.claims import figures_table
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_verdicts_differ_by_more_than_colour() -> None:
 
 
 def script() -> None:
-    from dashboard.claims import show_claims
+    from dashboard.architectures.claims import show_claims
 
     show_claims()
 

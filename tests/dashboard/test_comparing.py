@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dashboard import board, catalogue, comparing, curves
-from dashboard.architecture_rows import layer_rows, measured
+from dashboard.architectures.rows import layer_rows, measured
 from tracking import records
 from tracking.comparison import best_and_last, best_per_architecture
 from tracking.runs import list_runs

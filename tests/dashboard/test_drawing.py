@@ -12,11 +12,21 @@ import torch
 from torch import Tensor, nn
 
 from dashboard import catalogue
-from dashboard.drawing import describe, draw, legend
-from dashboard.network_parts import TIMES, Box, DrawnStage, Parallel, Repeated, Series, boxes, fold, num_boxes
-from dashboard.stage_bars import stage_bars
-from dashboard.structure import read_structure
-from dashboard.thumbnail import thumbnail
+from dashboard.architectures.drawing import describe, draw, legend
+from dashboard.architectures.network_parts import (
+    TIMES,
+    Box,
+    DrawnStage,
+    Parallel,
+    Repeated,
+    Series,
+    boxes,
+    fold,
+    num_boxes,
+)
+from dashboard.architectures.stage_bars import stage_bars
+from dashboard.architectures.structure import read_structure
+from dashboard.architectures.thumbnail import thumbnail
 from lightning_modules.ledger import measure_network
 
 NETWORKS = {key: one for key, one in catalogue.architectures().items() if one.depth <= 152}

@@ -5,9 +5,10 @@ import math
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import bubble_chart, catalogue, error_figure, published
-from dashboard.bubble_chart import Bubble
-from dashboard.published import OURS, Protocol
+from dashboard import catalogue
+from dashboard.architectures import bubble_chart, error_figure, published
+from dashboard.architectures.bubble_chart import Bubble
+from dashboard.architectures.published import OURS, Protocol
 from tests.dashboard.conftest import configuration
 from tracking import records
 from tracking.comparison import best_and_last
@@ -19,7 +20,7 @@ CROPS = Protocol("ILSVRC2012 val", "10 crops")
 
 def script() -> None:
     from dashboard.address import arrive
-    from dashboard.error_figure import show_error_figure
+    from dashboard.architectures.error_figure import show_error_figure
 
     arrive("architectures")
     show_error_figure()

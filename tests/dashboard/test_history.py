@@ -2,14 +2,15 @@
 
 from streamlit.testing.v1 import AppTest
 
-from dashboard import catalogue, ilsvrc, section_charts
-from dashboard.families import family_colours, network_colours
-from dashboard.history import history_rows, history_text
-from dashboard.ilsvrc import ENTRIES, HUMAN
+from dashboard import catalogue
+from dashboard.architectures import ilsvrc, section_charts
+from dashboard.architectures.families import family_colours, network_colours
+from dashboard.architectures.history import history_rows, history_text
+from dashboard.architectures.ilsvrc import ENTRIES, HUMAN
 
 
 def script() -> None:
-    from dashboard.history import show_history
+    from dashboard.architectures.history import show_history
 
     show_history()
 

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import memory_view, training_needs
-from dashboard.training_needs import Plan, Room
+from dashboard.architectures import memory_view, training_needs
+from dashboard.architectures.training_needs import Plan, Room
 from jobs.machine import Gpu, Machine, describe_machine
 from jobs.spec import JobSpec
 from lightning_modules.memory import estimate
@@ -22,14 +22,14 @@ CPU = Machine("here", "cpu", 2, 16 * GIB, (), "cpu", ("cpu:0",))
 
 def script() -> None:
     from dashboard.address import arrive
-    from dashboard.memory_view import show_memory_section
+    from dashboard.architectures.memory_view import show_memory_section
 
     arrive("architectures")
     show_memory_section()
 
 
 def order_script() -> None:
-    from dashboard.memory_view import show_memory
+    from dashboard.architectures.memory_view import show_memory
     from jobs.spec import JobSpec
 
     show_memory(JobSpec(("alexnet", "resnet18"), batch_size=64, precision="32-true"), 10)

@@ -5,8 +5,9 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import catalogue, resolutions, side_by_side, stacked_bars
-from dashboard.resolutions import HEAD, Split
+from dashboard import catalogue
+from dashboard.architectures import resolutions, side_by_side, stacked_bars
+from dashboard.architectures.resolutions import HEAD, Split
 from lightning_modules import ledger
 
 NETWORKS = ("alexnet", "vgg16", "googlenet", "resnet152")
@@ -20,7 +21,7 @@ def split(key: str, image_size: int | None = None) -> Split:
 
 def script() -> None:
     from dashboard.address import arrive
-    from dashboard.side_by_side import show_side_by_side
+    from dashboard.architectures.side_by_side import show_side_by_side
 
     arrive("architectures")
     show_side_by_side()

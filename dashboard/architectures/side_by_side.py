@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd  # type: ignore[import-untyped]
 import streamlit as st
 
-from dashboard import catalogue, formatting, palette, resolutions, stacked_bars
+from dashboard import catalogue, formatting, palette
 from dashboard.address import Field, between, keep, one_of, restore
+from dashboard.architectures import resolutions, stacked_bars
+from dashboard.architectures.resolutions import COSTS, HEAD, Cost, Split
+from dashboard.architectures.stacked_bars import Segment
 from dashboard.errors import show_problem
 from dashboard.forms import size_problem
-from dashboard.resolutions import COSTS, HEAD, Cost, Split
-from dashboard.stacked_bars import Segment
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture

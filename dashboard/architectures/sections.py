@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue, gallery
+from dashboard import catalogue
 from dashboard.address import Field, between, keep, one_of, restore
+from dashboard.architectures import gallery
 from dashboard.forms import option_fields
 
 if TYPE_CHECKING:
@@ -65,32 +66,32 @@ def _show_table(fields: Fields) -> None:
 
 
 def _show_side_by_side(fields: Fields) -> None:
-    from dashboard.side_by_side import show_side_by_side
+    from dashboard.architectures.side_by_side import show_side_by_side
 
     show_side_by_side(fields)
 
 
 def _show_error_figure(fields: Fields) -> None:
-    from dashboard.error_figure import show_error_figure
+    from dashboard.architectures.error_figure import show_error_figure
 
     show_error_figure(fields)
 
 
 def _show_memory(fields: Fields) -> None:
-    from dashboard.memory_view import show_memory_section
+    from dashboard.architectures.memory_view import show_memory_section
 
     show_memory_section(fields)
 
 
 def _show_claims(fields: Fields) -> None:
-    from dashboard.claims import show_claims
+    from dashboard.architectures.claims import show_claims
 
     keep(fields)
     show_claims()
 
 
 def _show_history(fields: Fields) -> None:
-    from dashboard.history import show_history
+    from dashboard.architectures.history import show_history
 
     keep(fields)
     show_history()

@@ -9,7 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from dashboard.network_parts import TIMES, Box, DrawnStage, Parallel, Part, Repeated, Series, boxes
+from dashboard.architectures.network_parts import (
+    TIMES,
+    Box,
+    DrawnStage,
+    Parallel,
+    Part,
+    Repeated,
+    Series,
+    boxes,
+)
 
 KINDS = {
     "conv": "convolution",

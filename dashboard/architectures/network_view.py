@@ -4,16 +4,17 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue, drawing, formatting, gallery
+from dashboard import catalogue, formatting
 from dashboard.address import keep
-from dashboard.architecture_rows import FLOAT32_BYTES, layer_rows
-from dashboard.architectures_view import CLASSES, SIZES, network_fields
+from dashboard.architectures import drawing, gallery
+from dashboard.architectures.rows import FLOAT32_BYTES, layer_rows
+from dashboard.architectures.sections import CLASSES, SIZES, network_fields
+from dashboard.architectures.stage_bars import stage_bars
 from dashboard.errors import show_problem
 from dashboard.forms import option_key, size_problem
-from dashboard.stage_bars import stage_bars
 
 if TYPE_CHECKING:
-    from dashboard.network_parts import DrawnStage
+    from dashboard.architectures.network_parts import DrawnStage
     from lightning_modules.architecture import Architecture
     from lightning_modules.ledger import Ledger
 

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue, formatting, forms, palette, stacked_bars, training_needs
+from dashboard import catalogue, formatting, forms, palette
 from dashboard.address import Field, between, keep, one_of, restore
+from dashboard.architectures import stacked_bars, training_needs
+from dashboard.architectures.stacked_bars import Segment
+from dashboard.architectures.training_needs import PARTS, Pace, Plan, Room
 from dashboard.board import read_runs
 from dashboard.errors import show_problem
-from dashboard.stacked_bars import Segment
-from dashboard.training_needs import PARTS, Pace, Plan, Room
 from dashboard.workplace import open_store
 from jobs.machine import Machine, describe_machine
 from jobs.spec import JobSpec

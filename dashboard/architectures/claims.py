@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard import catalogue
-from dashboard.checked_claims import Catalogue, Claim, check_claims
+from dashboard.architectures.checked_claims import Catalogue, Claim, check_claims
 
 if TYPE_CHECKING:
     from lightning_modules.ledger import Ledger

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue, charts, formatting, section_charts
-from dashboard.families import network_colours
-from dashboard.ilsvrc import ENTRIES, HUMAN, Entry
+from dashboard import catalogue, charts, formatting
+from dashboard.architectures import section_charts
+from dashboard.architectures.families import network_colours
+from dashboard.architectures.ilsvrc import ENTRIES, HUMAN, Entry
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue, charts, curves, formatting, published
+from dashboard import catalogue, charts, curves, formatting
 from dashboard.address import Field, keep, one_of, restore
+from dashboard.architectures import published
+from dashboard.architectures.bubble_chart import Bubble, bubble_chart
+from dashboard.architectures.families import network_colours
+from dashboard.architectures.published import METRICS, Protocol, Standing
 from dashboard.board import read_runs
-from dashboard.bubble_chart import Bubble, bubble_chart
-from dashboard.families import network_colours
-from dashboard.published import METRICS, Protocol, Standing
 from dashboard.workplace import open_store
 from tracking.comparison import Summary, best_and_last
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import catalogue, formatting
 from dashboard.address import Field, one_of
-from dashboard.architecture_rows import MEASURED, measured, network_rows
+from dashboard.architectures.rows import MEASURED, measured, network_rows
 from dashboard.live import live
 from dashboard.workplace import open_store
 from tracking.comparison import best_per_architecture

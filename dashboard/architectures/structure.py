@@ -14,7 +14,17 @@ from typing import Any, Literal
 import torch
 from torch import fx, nn
 
-from dashboard.network_parts import TIMES, Box, DrawnStage, Parallel, Part, Repeated, Series, boxes, fold
+from dashboard.architectures.network_parts import (
+    TIMES,
+    Box,
+    DrawnStage,
+    Parallel,
+    Part,
+    Repeated,
+    Series,
+    boxes,
+    fold,
+)
 from lightning_modules.architecture import Architecture
 from lightning_modules.initialisation import without_numbers
 from lightning_modules.ledger import KINDS, Ledger

@@ -10,9 +10,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dashboard import palette
+from dashboard.architectures.ilsvrc import Entry, HumanEstimate
+from dashboard.architectures.stacked_bars import ink_on
 from dashboard.charts import build_figure
-from dashboard.ilsvrc import Entry, HumanEstimate
-from dashboard.stacked_bars import ink_on
 
 # Grey that lets the background through, light or dark.
 HOLLOW = "rgba(124, 134, 148, 0.18)"

@@ -1,0 +1,1 @@
+"""The Architectures page: its sections, and what they count, draw and check."""
