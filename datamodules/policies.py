@@ -1,0 +1,114 @@
+"""Random operations on a view, in the processes that read images: RandAugment and TrivialAugment.
+
+The operations are torchvision's, and so are their amounts; which of them an image gets is drawn here, from
+its seed alone, since torchvision draws from the one generator that all threads of a process share. Geometry
+takes the nearest pixel and lets black in, as torchvision does unless told otherwise.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import atan, degrees
+from random import Random
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2 import functional
+
+NUM_LEVELS = 31
+# Image seeds are smaller: these are the seeds of nobody's view.
+OTHER_SEEDS = 2**62
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far each kind of operation goes at the highest level.
+
+    Attributes:
+        shear: Pixels sideways for each pixel down, or the other way round.
+        translate: Share of the side.
+        rotate: Degrees.
+        enhance: Change of brightness, saturation, contrast and sharpness; 1 is no or double.
+        posterize: Bits of 8 that are left out.
+    """
+
+    shear: float
+    translate: float
+    rotate: float
+    enhance: float
+    posterize: int
+
+
+# What an operation makes of an image at a level from -1 to 1.
+Operation = Callable[[Image.Image, float, Reach], Image.Image]
+
+
+def _affine(image: Image.Image, **changes: Any) -> Image.Image:
+    still = {"angle": 0.0, "translate": [0, 0], "scale": 1.0, "shear": [0.0, 0.0]}
+    moved: Image.Image = functional.affine(image, **(still | changes))
+    return moved
+
+
+def _shear_x(image: Image.Image, level: float, reach: Reach) -> Image.Image:
+    return _affine(image, shear=[degrees(atan(level * reach.shear)), 0.0], center=[0, 0])
+
+
+def _shear_y(image: Image.Image, level: float, reach: Reach) -> Image.Image:
+    return _affine(image, shear=[0.0, degrees(atan(level * reach.shear))], center=[0, 0])
+
+
+SIGNED: tuple[Operation, ...] = (
+    _shear_x,
+    _shear_y,
+    lambda image, level, reach: _affine(image, translate=[int(level * reach.translate * image.width), 0]),
+    lambda image, level, reach: _affine(image, translate=[0, int(level * reach.translate * image.height)]),
+    lambda image, level, reach: functional.rotate(image, level * reach.rotate),
+    lambda image, level, reach: functional.adjust_brightness(image, 1 + level * reach.enhance),
+    lambda image, level, reach: functional.adjust_saturation(image, 1 + level * reach.enhance),
+    lambda image, level, reach: functional.adjust_contrast(image, 1 + level * reach.enhance),
+    lambda image, level, reach: functional.adjust_sharpness(image, 1 + level * reach.enhance),
+)
+UNSIGNED: tuple[Operation, ...] = (
+    lambda image, level, reach: image,
+    lambda image, level, reach: functional.posterize(image, 8 - round(level * reach.posterize)),
+    lambda image, level, reach: functional.solarize(image, 255 * (1 - level)),
+    lambda image, level, reach: functional.autocontrast(image),
+    lambda image, level, reach: functional.equalize(image),
+)
+OPERATIONS = SIGNED + UNSIGNED
+
+
+@dataclass(frozen=True)
+class Policy:
+    """So many of the operations, one after the other.
+
+    Attributes:
+        num_operations: An image gets.
+        level: Of `NUM_LEVELS`, from 0; drawn for each operation if None.
+        reach: Of the highest level.
+    """
+
+    num_operations: int
+    level: int | None
+    reach: Reach
+
+    def apply(self, pixels: Tensor, seed: int) -> Tensor:
+        """Maps the uint8 view of an image, S x S x 3, to the same; what is drawn depends on its seed alone."""
+        random = Random(OTHER_SEEDS + seed)
+        image = Image.fromarray(pixels.numpy())
+        for _ in range(self.num_operations):
+            operation = random.choice(OPERATIONS)
+            level = random.randrange(NUM_LEVELS) if self.level is None else self.level
+            sign = random.choice((-1, 1)) if operation in SIGNED else 1
+            image = operation(image, sign * level / (NUM_LEVELS - 1), self.reach)
+        return torch.from_numpy(np.array(image))
+
+
+# Cubuk 2020, with the two operations and the level of 9 that torchvision has found good for ImageNet.
+RANDAUGMENT = Policy(2, 9, Reach(shear=0.3, translate=150 / 331, rotate=30, enhance=0.9, posterize=4))
+# Müller and Hutter 2021, "Wide": one operation of any level, 32 pixels of 224 at most.
+TRIVIALAUGMENT = Policy(
+    1, None, Reach(shear=0.99, translate=32 / 224, rotate=135, enhance=0.99, posterize=6)
+)
