@@ -1,17 +1,19 @@
-"""What happens to training images, in the manner of each paper: which part is seen, in which colours.
+"""What happens to training images, in the manner of each paper and of today.
 
-A picture's view is chosen first (`datamodules.views`), so that only what is seen gets decoded and resized.
-All of it gives uint8; `datamodules.imagenet` normalises on the device.
+A picture's view is chosen first (`datamodules.views`), so that only what is seen gets decoded and resized;
+the processes that read images do that, and some random operations. The rest happens to the whole batch on
+its device. Every draw depends on the seed of an image alone.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import torch
-from torch import Tensor, nn
-from torchvision.transforms import v2
+from torch import Tensor
 
+from datamodules.colour import Colour, jitter_colour, shift_colour
+from datamodules.mixing import erase, mix
+from datamodules.policies import RANDAUGMENT, TRIVIALAUGMENT, Policy
 from datamodules.views import (
     Chooser,
     Draughtsman,
@@ -24,65 +26,119 @@ from datamodules.views import (
     square_crop,
 )
 
-# Krizhevsky 2012, section 4.1: eigenvalues and eigenvectors (columns) of the RGB values of ImageNet.
-PCA_VALUES = (0.2175, 0.0188, 0.0045)
-PCA_VECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
-
-
-class PCAColour(nn.Module):
-    """Shifts the colour of a whole image along the principal components of ImageNet's.
-
-    Krizhevsky 2012, section 4.1, on pixels from 0 to 1: each component is scaled by its eigenvalue times a
-    draw from N(0, 0.1). The code of 2012 has "stdevs" in their place; the paper is followed.
-    """
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Maps uint8 3 x H x W to the same."""
-        draws = torch.randn(3) * 0.1 * torch.tensor(PCA_VALUES)
-        shift = torch.tensor(PCA_VECTORS) @ draws * 255
-        return (image + shift[:, None, None]).round_().clamp_(0, 255).to(torch.uint8)
-
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What a training image goes through.
+    """What a training image goes through, in this order.
 
     Attributes:
         name: In recipes and configurations.
+        description: One sentence for people.
         view: Chooses the part of the picture that is seen.
-        colour: Builds what changes the colours of a view, uint8 3 x S x S to the same.
+        policy: Random operations on the view.
+        colour: Changes the colours of a batch.
+        erases: Whether some images lose a rectangle.
+        mixes: Whether images are mixed with each other, and their labels with them.
         whole: Whether validation sees pictures whole; most cut a margin off.
     """
 
     name: str
+    description: str
     view: Draughtsman
-    colour: Callable[[], nn.Module] | None = None
+    policy: Policy | None = None
+    colour: Colour | None = None
+    erases: bool = False
+    mixes: bool = False
     whole: bool = False
 
+    def finish(
+        self,
+        pixels: Tensor,
+        labels: Tensor,
+        seeds: Tensor,
+        normalise: Callable[[Tensor], Tensor],
+        num_classes: int,
+    ) -> tuple[Tensor, Tensor]:
+        """Does on its device what is left to do to a batch of training images.
 
-def _jitter() -> nn.Module:
-    """Howard's photometric distortions, which the paper names without amounts; 40 % each way is ours."""
-    jitter: nn.Module = v2.ColorJitter(0.4, 0.4, 0.4)
-    return jitter
+        Args:
+            pixels: float32, N x 3 x S x S, from 0 to 255; may be written over.
+            labels: N.
+            seeds: N, of the images.
+            normalise: Maps pixels to what the network takes, where 0 is the mean colour.
+            num_classes: Width of the labels of mixed images.
+
+        Returns:
+            The images; N labels or, of mixed images, the share of every class, N x num_classes.
+        """
+        images = normalise(self.colour(pixels, seeds) if self.colour else pixels)
+        if self.erases:
+            images = erase(images, seeds)
+        return mix(images, labels, seeds, num_classes) if self.mixes else (images, labels)
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {
     augmentation.name: augmentation
     for augmentation in (
-        # Short side 256, center 256 x 256, random 224 x 224.
-        Augmentation("light", square_crop),
-        # Krizhevsky 2012: the same, colour by PCA.
-        Augmentation("alexnet", square_crop, PCAColour),
-        # Simonyan and Zisserman 2014: short side from 256 to 512, random 224 x 224, colour by PCA.
-        Augmentation("vgg", partial(scale_jitter, largest=512), PCAColour),
-        # He 2015: short side from 256 to 480, random 224 x 224, colour by PCA.
-        Augmentation("resnet", partial(scale_jitter, largest=480), PCAColour),
-        # Szegedy 2014: 8 to 100 % of the area, sides 3:4 to 4:3, brightness, contrast and saturation.
-        Augmentation("googlenet", random_resized_crop, _jitter),
-        # The same without colour, as most trainings since 2014.
-        Augmentation("modern", random_resized_crop),
+        Augmentation("light", "Random crops of 224 px from the central 256 x 256.", square_crop),
+        # Krizhevsky 2012, section 4.1.
+        Augmentation(
+            "alexnet",
+            "Random crops of 224 px from the central 256 x 256; colours shifted along their main components.",
+            square_crop,
+            colour=shift_colour,
+        ),
+        # Simonyan and Zisserman 2014, section 3.1.
+        Augmentation(
+            "vgg",
+            "Short side from 256 to 512 px, random crops of 224 px; colours shifted as for AlexNet.",
+            partial(scale_jitter, largest=512),
+            colour=shift_colour,
+        ),
+        # He 2015, section 3.4.
+        Augmentation(
+            "resnet",
+            "Short side from 256 to 480 px, random crops of 224 px; colours shifted as for AlexNet.",
+            partial(scale_jitter, largest=480),
+            colour=shift_colour,
+        ),
+        # Szegedy 2014, section 6, names Howard's photometric distortions without amounts; 40 % is ours.
+        Augmentation(
+            "googlenet",
+            "Crops of 8 to 100 % of the area, sides 3:4 to 4:3; brightness, contrast and saturation by 40 %.",
+            random_resized_crop,
+            colour=jitter_colour,
+        ),
+        Augmentation("modern", "Crops of 8 to 100 % of the area, sides 3:4 to 4:3.", random_resized_crop),
         # He 2015, section 4.2. Small images fill the view already; they are tested whole.
-        Augmentation("cifar", padded_crop, whole=True),
+        Augmentation(
+            "cifar",
+            "Whole images moved by up to 4 pixels of 32; validation sees them whole.",
+            padded_crop,
+            whole=True,
+        ),
+        Augmentation(
+            "randaugment",
+            "Crops as in modern, then two random operations on geometry or colour (Cubuk 2020).",
+            random_resized_crop,
+            policy=RANDAUGMENT,
+        ),
+        Augmentation(
+            "mixup",
+            "Crops as in modern, mixed in pairs, half by mixup (Zhang 2017) and half by CutMix (Yun 2019).",
+            random_resized_crop,
+            mixes=True,
+        ),
+        # Vryniotis 2021, "How to train state-of-the-art models using TorchVision's latest primitives"; label
+        # smoothing, 600 epochs and averaged weights are that recipe's, too, but no augmentation.
+        Augmentation(
+            "heavy",
+            "As torchvision in 2021, for long trainings: TrivialAugment, random erasing, mixup and CutMix.",
+            random_resized_crop,
+            policy=TRIVIALAUGMENT,
+            erases=True,
+            mixes=True,
+        ),
     )
 }
 

@@ -1,7 +1,6 @@
 """From a split and views to the samples of a DataLoader; unreadable images are left out and named."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -59,7 +58,7 @@ class TrainingImages(Dataset[Sample]):
     def __init__(self, split: Split, chosen: Augmentation, image_size: int, can_mirror: bool) -> None:
         self.split = split
         self.views = training_views(chosen, image_size, can_mirror)
-        self.colour = chosen.colour() if chosen.colour else None
+        self.policy = chosen.policy
 
     def __getitem__(self, draw: Draw) -> Sample:
         if draw.ahead >= 0 and isinstance(self.split, StreamedSplit):
@@ -76,13 +75,9 @@ class TrainingImages(Dataset[Sample]):
         raise DataError(f"{len(unreadable)} images in a row cannot be read; the first is {unreadable[0]}.")
 
     def draw(self, draw: Draw) -> Tensor:
-        """Returns the image of a draw, augmented; raises UnreadableImage."""
+        """Returns the image of a draw, but for what is done on the device; raises UnreadableImage."""
         pixels = self.split.view(draw.image, self.views.seeded(draw.seed))
-        if self.colour is None:
-            return pixels
-        with _seeded(draw.seed):
-            coloured: Tensor = self.colour(pixels.permute(2, 0, 1))
-            return coloured.permute(1, 2, 0)
+        return self.policy.apply(pixels, draw.seed) if self.policy else pixels
 
 
 class ValidationImages(Dataset[Sample]):
@@ -101,18 +96,6 @@ class ValidationImages(Dataset[Sample]):
         except UnreadableImage as error:
             return Sample(None, self.split.label(index), 0, (str(error),))
         return Sample(pixels, self.split.label(index), 0, ())
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Draws from a seed and leaves the process's randomness as it was (`fork_rng`, without its cost)."""
-    generator = torch.default_generator
-    state = generator.get_state()
-    generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        generator.set_state(state)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -134,7 +117,7 @@ def show(images: Images, index: int, name: str, image_size: int, seed: int) -> T
 
     Args:
         images: An opened source.
-        index: Number of the image in ``images.train``.
+        index: Number of the image in ``images.train``; augmentations that mix take the one before it, too.
         name: Of an augmentation.
         image_size: Side of the result.
         seed: The chance.
@@ -144,7 +127,15 @@ def show(images: Images, index: int, name: str, image_size: int, seed: int) -> T
 
     Raises:
         ValueError: There is no such augmentation.
-        UnreadableImage: The image cannot be decoded.
+        UnreadableImage: An image cannot be decoded.
     """
-    dataset = TrainingImages(images.train, augmentation.get(name), image_size, images.can_mirror)
-    return dataset.draw(Draw(index, seed))
+    chosen = augmentation.get(name)
+    dataset = TrainingImages(images.train, chosen, image_size, images.can_mirror)
+    indices = [(index - 1) % len(images.train), index] if chosen.mixes else [index]
+    samples = [Sample(dataset.draw(Draw(one, seed)), images.train.label(one), seed, ()) for one in indices]
+    batch = collate(samples)
+    mean = 255 * torch.tensor(images.mean)[:, None, None]
+    pixels, _ = chosen.finish(
+        batch.images.float(), batch.labels, batch.seeds, lambda pixels: pixels - mean, len(images.class_names)
+    )
+    return (pixels[-1] + mean).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)

@@ -23,9 +23,10 @@ MAX_WORKERS = 16
 
 
 class ImageNetDataModule(LightningDataModule):
-    """Training and validation batches of uint8 images, normalised once they are on the device.
+    """Training and validation batches of uint8 images, coloured, normalised and mixed once on the device.
 
-    Batches are pairs of images (N x 3 x image_size x image_size, float32, channels last) and labels (N).
+    Batches are pairs of images (N x 3 x image_size x image_size, float32, channels last) and labels: N
+    classes or, where training images are mixed, the share of every class, N x num_classes.
     Order and augmentation depend on seed and epoch alone. Under DDP every validation image is seen by
     exactly one process.
 
@@ -145,22 +146,32 @@ class ImageNetDataModule(LightningDataModule):
         mine = range(rank, self.val_images, world_size)
         return self._load(ValidationImages(self.images.val, choose), mine, drop_last=False)
 
-    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, Tensor]:
-        """Notes what could not be read."""
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Notes what could not be read; what travels is images, labels and seeds."""
         self.skipped.update(batch.unreadable)
-        return batch.images, batch.labels
+        return batch.images, batch.labels, batch.seeds
 
     def on_after_batch_transfer(
-        self, batch: tuple[Tensor, Tensor], dataloader_idx: int
+        self, batch: tuple[Tensor, Tensor, Tensor], dataloader_idx: int
     ) -> tuple[Tensor, Tensor]:
-        """Normalises on the device: bytes are what travels fastest."""
-        images, labels = batch
+        """Makes images for a network on the device: bytes are what travels fastest."""
+        images, labels, seeds = batch
+        if self.trainer and self.trainer.training:
+            images, labels = self.finish(images, labels, seeds)
+        else:
+            images = self.normalise(images)
         # float32 but for the precisions that hold the whole network in another type.
         dtype = self.trainer.lightning_module.dtype if self.trainer else torch.float32
-        return self.normalise(images).to(dtype), labels
+        return images.to(dtype), labels.to(dtype) if labels.is_floating_point() else labels
+
+    def finish(self, images: Tensor, labels: Tensor, seeds: Tensor) -> tuple[Tensor, Tensor]:
+        """Does on the device what is left of the augmentation of uint8 images; see `Augmentation.finish`."""
+        augmentation = augmentations.get(self.augmentation or "light")
+        pixels = images.to(torch.float32, memory_format=torch.channels_last)
+        return augmentation.finish(pixels, labels, seeds, self.normalise, self.num_classes)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Maps uint8 pixels to float32 of mean 0 and standard deviation 1 over the training images."""
+        """Maps pixels of 0 to 255 to float32 of mean 0 and standard deviation 1 over the training images."""
         mean, std = (
             torch.tensor(values, device=images.device).mul_(255)[:, None, None]
             for values in (self.images.mean, self.images.std)

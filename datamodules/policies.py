@@ -95,7 +95,7 @@ class Policy:
     reach: Reach
 
     def apply(self, pixels: Tensor, seed: int) -> Tensor:
-        """Maps the uint8 view of an image, S x S x 3, to the same; what is drawn depends on its seed alone."""
+        """Maps the view of an image, uint8, S x S x 3, to the same; draws depend on its seed alone."""
         random = Random(OTHER_SEEDS + seed)
         image = Image.fromarray(pixels.numpy())
         for _ in range(self.num_operations):
@@ -109,6 +109,4 @@ class Policy:
 # Cubuk 2020, with the two operations and the level of 9 that torchvision has found good for ImageNet.
 RANDAUGMENT = Policy(2, 9, Reach(shear=0.3, translate=150 / 331, rotate=30, enhance=0.9, posterize=4))
 # Müller and Hutter 2021, "Wide": one operation of any level, 32 pixels of 224 at most.
-TRIVIALAUGMENT = Policy(
-    1, None, Reach(shear=0.99, translate=32 / 224, rotate=135, enhance=0.99, posterize=6)
-)
+TRIVIALAUGMENT = Policy(1, None, Reach(shear=0.99, translate=32 / 224, rotate=135, enhance=0.99, posterize=6))

@@ -9,6 +9,18 @@ from PIL import Image
 
 CLASSES = ("n01440764", "n02102040", "n03000684")
 
+THIRD_PARTY = (
+    # Lightning 2.6 looks at torch's trees the old way.
+    "ignore:`isinstance.treespec, LeafSpec.` is deprecated:FutureWarning",
+    # Its advice about speed, which a few digits do not need.
+    "ignore:The '(train|val)_dataloader' does not have many workers",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for line in THIRD_PARTY:
+        config.addinivalue_line("filterwarnings", line)
+
 
 def picture(colour: int, seed: int = 0, size: tuple[int, int] = (48, 40)) -> Image.Image:
     """An image of one dominant channel with some noise, width x height."""

@@ -1,10 +1,14 @@
-"""Colours change as the papers say."""
+"""Augmentations do in the batch what they say, and say what they do."""
 
 import pytest
 import torch
 
 from datamodules import augmentation
-from datamodules.augmentation import PCA_VALUES, PCA_VECTORS, PCAColour
+from datamodules.augmentation import AUGMENTATIONS
+from datamodules.dataset import show
+from datamodules.sources import get as get_source
+
+SEEDS = torch.randint(2**62, (256,), generator=torch.Generator().manual_seed(0))
 
 
 def test_unknown_augmentation() -> None:
@@ -12,15 +16,36 @@ def test_unknown_augmentation() -> None:
         augmentation.get("dark")
 
 
-def test_colour_moves_along_the_components() -> None:
-    """One shift for the whole image, whose covariance is V diag((0.1 lambda)^2) V^T on pixels from 0 to 1."""
-    torch.manual_seed(0)
-    grey = torch.full((3, 2, 2), 128, dtype=torch.uint8)
-    colour = PCAColour()
-    shifts = torch.stack([colour(grey).float() - 128 for _ in range(4000)]) / 255
-    assert torch.equal(shifts.amax((2, 3)), shifts.amin((2, 3)))
-    measured = torch.cov(shifts[:, :, 0, 0].T)
-    vectors, values = torch.tensor(PCA_VECTORS), torch.tensor(PCA_VALUES)
-    expected = vectors @ torch.diag((0.1 * values) ** 2) @ vectors.T
-    rounding = (1 / 255) ** 2 / 12 * torch.eye(3)
-    assert torch.allclose(measured, expected + rounding, rtol=0.1, atol=3e-6)
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_one_sentence_explains_it(name: str) -> None:
+    described = augmentation.get(name).description
+    assert described[0].isupper() and described.endswith(".") and len(described) <= 110
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_what_happens_on_the_device(name: str) -> None:
+    """Seen on grey images of two classes: which colours, how many with a hole, which targets."""
+    chosen = augmentation.get(name)
+    pixels = torch.full((256, 3, 16, 16), 100.0)
+    pixels[::2] = 150
+    labels = torch.arange(256) % 2
+    images, targets = chosen.finish(pixels.clone(), labels, SEEDS, lambda pixels: pixels - 10, 4)
+    plain = pixels - 10
+    untouched = float((images == plain).flatten(1).all(1).float().mean())
+    assert (untouched < 0.2) == bool(chosen.colour or chosen.mixes)
+    if chosen.mixes:
+        assert targets.shape == (256, 4) and torch.allclose(targets.sum(1), torch.ones(256))
+    else:
+        assert targets is labels
+    holes = (images == 0).any(3).any(2).any(1).float().mean()
+    assert (holes > 0.02) == chosen.erases
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_shown_as_a_network_sees_it(name: str) -> None:
+    """Uint8 whatever happens on the way, the same for the same seed, another for most others."""
+    images = get_source("synthetic").open(None)
+    seen = [show(images, 5, name, 32, seed) for seed in range(6)]
+    assert all(one.shape == (32, 32, 3) and one.dtype == torch.uint8 for one in seen)
+    assert torch.equal(seen[3], show(images, 5, name, 32, 3))
+    assert len({one.numpy().tobytes() for one in seen}) >= 5

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from pytorch_lightning import LightningModule, Trainer
 from torchvision.transforms import v2
 
 from datamodules.augmentation import AUGMENTATIONS
@@ -19,7 +20,7 @@ from tests.datamodules.conftest import CLASSES, DAMAGES, Damage
 def read_all(data: ImageNetDataModule, loader: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """All images, still in uint8, and labels of an epoch; notes what is unreadable, as a trainer would."""
     batches = [data.on_before_batch_transfer(batch, 0) for batch in loader]
-    return torch.cat([images for images, _ in batches]), torch.cat([labels for _, labels in batches])
+    return torch.cat([images for images, _, _ in batches]), torch.cat([labels for _, labels, _ in batches])
 
 
 def epoch_of(data: ImageNetDataModule, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -40,7 +41,7 @@ def test_batches_of_digits() -> None:
 def test_normalised_on_the_device_to_mean_0_and_deviation_1() -> None:
     data = ImageNetDataModule(image_size=10, batch_size=1433)
     pixels = torch.stack([data.images.train.read(index) for index in range(data.train_images)])
-    images, _ = data.on_after_batch_transfer((pixels, torch.zeros(0)), 0)
+    images, _ = data.on_after_batch_transfer((pixels, torch.zeros(0), torch.zeros(0)), 0)
     assert images.dtype == torch.float32 and images.is_contiguous(memory_format=torch.channels_last)
     assert abs(images.mean()) < 1e-4 and abs(images.std() - 1) < 1e-3
 
@@ -111,7 +112,7 @@ def test_a_batch_without_a_readable_image_is_empty(folder: Path) -> None:
         file.write_bytes(b"")
     data = ImageNetDataModule(source="folder", root=str(folder), image_size=32, batch_size=2, num_workers=0)
     sizes = [
-        len(labels) for _, labels in (data.on_before_batch_transfer(b, 0) for b in data.val_dataloader())
+        len(labels) for _, labels, _ in (data.on_before_batch_transfer(b, 0) for b in data.val_dataloader())
     ]
     assert sizes == [0, 2, 2] and len(data.skipped) == 2
 
@@ -174,7 +175,51 @@ def test_one_image_is_shown_as_it_would_be_in_a_batch(folder: Path) -> None:
     data = ImageNetDataModule(
         source="folder", root=str(folder), image_size=32, batch_size=4, num_workers=0, augmentation="vgg"
     )
-    images = next(iter(data.train_dataloader())).images
-    for pixels, draw in zip(images, EpochSampler(12, seed=0), strict=False):
+    batch = next(iter(data.train_dataloader()))
+    images, _ = data.finish(batch.images, batch.labels, batch.seeds)
+    mean, std = (255 * torch.tensor(each)[:, None, None] for each in (data.images.mean, data.images.std))
+    for pixels, draw in zip(images * std + mean, EpochSampler(12, seed=0), strict=False):
         shown = show(data.images, draw.image, "vgg", 32, draw.seed)
-        assert torch.equal(shown.permute(2, 0, 1), pixels)
+        assert (shown.permute(2, 0, 1) - pixels.clamp(0, 255)).abs().max() < 0.51
+
+
+@pytest.mark.parametrize(("augmentation", "mixes"), [("googlenet", False), ("heavy", True)])
+def test_a_trainer_gets_augmented_images_and_whole_ones_to_validate(augmentation: str, mixes: bool) -> None:
+    """What reaches the steps of a module, in training and in validation, with the trainer's own hooks."""
+    seen: dict[str, list[torch.Tensor]] = {"train": [], "val": []}
+
+    class Module(LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(()))
+
+        def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+            seen["train"] += batch
+            return self.weight * batch[0].mean()
+
+        def validation_step(self, batch: Any, batch_idx: int) -> None:
+            seen["val"] += batch
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.SGD(self.parameters(), 0.1)
+
+    data = ImageNetDataModule(image_size=16, batch_size=32, augmentation=augmentation, num_workers=0)
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        limit_train_batches=2,
+        limit_val_batches=1,
+        val_check_interval=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(Module(), datamodule=data)
+    batch = next(iter(data.train_dataloader()))
+    images, labels = data.finish(batch.images, batch.labels, batch.seeds)
+    assert torch.equal(seen["train"][0], images) and torch.equal(seen["train"][1], labels)
+    assert seen["train"][1].shape == ((32, 10) if mixes else (32,))
+    whole = next(iter(data.val_dataloader()))
+    for images, labels in zip(seen["val"][::2], seen["val"][1::2], strict=True):
+        assert torch.equal(images, data.normalise(whole.images)) and torch.equal(labels, whole.labels)
