@@ -2,9 +2,10 @@
 
 import streamlit as st
 
+from dashboard.data.adding import show_adding
 from dashboard.data.frame import choose_section, restore_fields, show_head, show_section
 from dashboard.data.job_rows import show_jobs
-from dashboard.data.overview import show_adding, show_sets
+from dashboard.data.overview import show_sets
 
 TITLE = "Data"
 ICON = ":material/photo_library:"

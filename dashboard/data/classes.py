@@ -8,8 +8,10 @@ import streamlit as st
 from dashboard import charts, formatting
 from dashboard.data import frame
 from dashboard.data.data_sets import DataSet, Numbers, count
+from dashboard.data.folders import add_folder
 from dashboard.data.meanings import Meaning, class_label, meanings
 from dashboard.palette import COLOURS
+from dashboard.workplace import open_store
 
 TABLE = "classes"
 ROW_HEIGHT, MAX_HEIGHT = 35, 560
@@ -22,6 +24,8 @@ def show_classes(data_set: DataSet) -> None:
         DataError: the data set cannot be opened.
     """
     numbers = count(data_set)
+    if data_set.root:
+        add_folder(open_store(), data_set.source.key, data_set.root, numbers.text)
     words = meanings(numbers.class_names)
     _show_figures(numbers)
     find = st.text_input(

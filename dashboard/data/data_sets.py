@@ -45,6 +45,11 @@ class DataSet:
         return Path(self.root).name if self.root else self.source.title
 
     @property
+    def path(self) -> Path | None:
+        """Its folder, None where the source needs none."""
+        return Path(self.root) if self.root else None
+
+    @property
     def is_missing(self) -> bool:
         """Whether its folder is no longer there."""
         return bool(self.root) and "://" not in self.root and not Path(self.root).is_dir()

@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock
@@ -24,11 +24,13 @@ class Folder:
         source: The key of the source that opens it.
         root: Its path, absolute and without symbolic links, or the address that a streaming source takes.
         added_at: Unix seconds.
+        numbers: What it held when it was last looked at, in words; empty if it could not be opened yet.
     """
 
     source: str
     root: str
     added_at: float = 0.0
+    numbers: str = ""
 
     @property
     def key(self) -> str:
@@ -50,6 +52,18 @@ def check_folder(text: str) -> Path:
     Raises:
         ValueError: nothing is typed, the folder lies elsewhere than it may, or is not there; one sentence.
     """
+    folder = check_place(text)
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {text.strip()}.")
+    return folder
+
+
+def check_place(text: str) -> Path:
+    """Find the place that somebody has typed, which need not exist yet, as `check_folder` does.
+
+    Raises:
+        ValueError: nothing is typed, or the place lies elsewhere than it may; one sentence.
+    """
     if not text.strip():
         raise ValueError("Name a folder on the machine this dashboard runs on.")
     typed = Path(text.strip()).expanduser()
@@ -67,8 +81,6 @@ def check_folder(text: str) -> Path:
             f"{typed} is not in a place that data may be read from ({places}); "
             f"set {VARIABLE} to allow others, and start the dashboard again."
         )
-    if not folder.is_dir():
-        raise ValueError(f"There is no folder {typed}.")
     return folder
 
 
@@ -88,20 +100,21 @@ def read_folders(store: Store) -> list[Folder]:
         raise ValueError(f"{file} cannot be read as a list of folders; mend or remove it.") from error
 
 
-def add_folder(store: Store, source: str, root: str) -> Folder:
-    """Keep a folder; one that is there already stays as it is.
+def add_folder(store: Store, source: str, root: str, numbers: str = "") -> Folder:
+    """Keep a folder; one that is there already keeps its place, and takes the numbers if there are any.
 
     Raises:
         ValueError: the file that keeps it cannot be read.
         StoreUnavailable: the store cannot be written.
     """
-    new = Folder(source, root, time.time())
+    new = Folder(source, root, time.time(), numbers)
     with FileLock(store.root / "folders.lock"):
-        folders = read_folders(store)
-        known = {one.key: one for one in folders}
-        if new.key not in known:
-            _write(store, [*folders, new])
-    return known.get(new.key, new)
+        known = {one.key: one for one in read_folders(store)}
+        old = known.get(new.key)
+        if old is None or numbers not in ("", old.numbers):
+            known[new.key] = replace(old or new, numbers=numbers)
+            _write(store, list(known.values()))
+    return known[new.key]
 
 
 def remove_folder(store: Store, key: str) -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard import catalogue, formatting
 from dashboard.address import Field, between, keep, one_of, restore, visit
 from dashboard.data.data_sets import SPLITS, VAL, DataSet, known_sets
+from dashboard.data.folders import remove_folder
 from dashboard.errors import show_problem
 from dashboard.workplace import open_store
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from datamodules.sources import Source
 
 NEXT = "next_set"
+READY, ARCHIVES = "folder", "archives"
+WAYS: Mapping[str, str] = {READY: "A folder of images", ARCHIVES: "The archives, or nothing yet"}
 # Stands for one image of each class where a label is asked for.
 ALL = -1
 MAX_IMAGES = 10**9
@@ -28,7 +31,9 @@ def data_fields(sets: Mapping[str, DataSet]) -> dict[str, Field]:
     return {
         "set": Field(None, one_of(sets)),
         "kind": Field(next(iter(kinds)), one_of(kinds)),
+        "way": Field(READY, one_of(WAYS)),
         "folder": Field(""),
+        "archives": Field(""),
         "section": Field(CLASSES, one_of(SECTIONS)),
         "find": Field(""),
         "split": Field(VAL, one_of(SPLITS)),
@@ -37,6 +42,7 @@ def data_fields(sets: Mapping[str, DataSet]) -> dict[str, Field]:
         "image": Field(0, between(0, MAX_IMAGES)),
         "size": Field(224, between(*SIZES)),
         "roll": Field(0, between(*ROLLS)),
+        "term": Field(None),
     }
 
 
@@ -88,8 +94,23 @@ def see_image(index: int) -> None:
 def show_head(data_set: DataSet) -> None:
     """Show a data set's name and the way back."""
     st.button("All data", type="tertiary", icon=":material/arrow_back:", on_click=open_set, args=(None,))
-    st.title(formatting.plain(data_set.title), anchor=False)
-    st.caption(formatting.plain(data_set.root or data_set.source.description))
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        with st.container(gap=None, width="content"):
+            st.title(formatting.plain(data_set.title), anchor=False)
+            st.caption(formatting.plain(data_set.root or data_set.source.description))
+        if data_set.root:
+            _show_removing(data_set)
+
+
+def _show_removing(data_set: DataSet) -> None:
+    with st.popover("Remove", icon=":material/playlist_remove:"):
+        st.markdown("Take this folder off the list? Its images stay where they are.")
+        st.button("Remove from the list", on_click=_remove, args=(data_set.key,))
+
+
+def _remove(key: str) -> None:
+    remove_folder(open_store(), key)
+    open_set(None)
 
 
 def choose_section() -> str:
@@ -129,10 +150,24 @@ def _show_sight(data_set: DataSet) -> None:
     show_sight(data_set)
 
 
+def _show_check(data_set: DataSet) -> None:
+    from dashboard.data.report_view import show_check
+
+    show_check(data_set)
+
+
+def _show_hierarchy(data_set: DataSet) -> None:
+    from dashboard.data.hierarchy import show_hierarchy
+
+    show_hierarchy(data_set)
+
+
 CLASSES, IMAGES, SIGHT = "Classes", "Images", "What the network sees"
 # Each imports what it needs when it is chosen: the first view of the page waits for none of the others.
 SECTIONS: Mapping[str, Callable[[DataSet], None]] = {
     CLASSES: _show_classes,
     IMAGES: _show_images,
     SIGHT: _show_sight,
+    "Check": _show_check,
+    "Hierarchy": _show_hierarchy,
 }

@@ -1,6 +1,6 @@
 """Commands on data: what runs, how far it is, and how it ended."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 import streamlit as st
 
@@ -14,20 +14,30 @@ LOG_LINES = 12
 SHOWN = 8
 
 
-def show_jobs() -> None:
-    """List the commands that were started here; what runs is shown anew by itself."""
-    live(_show_jobs, _state(data_jobs.list_jobs(open_store())))
+def show_jobs(words: Sequence[str] = (), empty: str = "Nothing has been started here yet.") -> None:
+    """List the commands that were started here; what runs is shown anew by itself.
+
+    Args:
+        words: Only commands whose last words are these.
+        empty: What to say where there is none.
+    """
+    live(_show_jobs, _state(_find(words)), words, empty)
 
 
-def _state(jobs: list[JobState]) -> Hashable:
+def _find(words: Sequence[str]) -> list[JobState]:
+    found = data_jobs.list_jobs(open_store())
+    return [one for one in found if not words or one.job.words[-len(words) :] == tuple(words)]
+
+
+def _state(jobs: Sequence[JobState]) -> Hashable:
     active = (one for one in jobs if one.is_active)
     return tuple((one.job.key, one.is_stopping, one.can_be_killed) for one in active)
 
 
-def _show_jobs() -> Hashable:
-    found = data_jobs.list_jobs(open_store())
-    if not found:
-        st.caption("Nothing has been started here yet.")
+def _show_jobs(words: Sequence[str], empty: str) -> Hashable:
+    found = _find(words)
+    if not found and empty:
+        st.caption(empty)
     for one in found[:SHOWN]:
         _show_job(one)
     return _state(found)

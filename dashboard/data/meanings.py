@@ -1,12 +1,12 @@
 """What the classes of ImageNet mean, in WordNet's words."""
 
+import csv
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from timm.data.imagenet_info import ImageNetInfo
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
 
 WNID = re.compile(r"n\d{8}")
 
@@ -28,18 +28,24 @@ def class_label(name: str, meaning: Meaning) -> str:
     return meaning.words.partition(",")[0] or name
 
 
-@lru_cache(maxsize=65536)
 def _meaning(wnid: str) -> Meaning:
-    try:
-        words = _info().label_name_to_description(wnid)
-        detailed = _info().label_name_to_description(wnid, detailed=True)
-    except KeyError:  # eight digits, but none of WordNet's nouns
-        return Meaning()
-    return Meaning(words, detailed.removeprefix(f"{words}: "))
+    words, glosses = _wordnet()
+    return Meaning(words.get(wnid, ""), glosses.get(wnid, ""))
 
 
 @lru_cache(maxsize=1)
-def _info() -> "ImageNetInfo":
-    from timm.data.imagenet_info import ImageNetInfo
+def _wordnet() -> tuple[dict[str, str], dict[str, str]]:
+    """Read words and definitions by wnid from timm's files: importing timm takes a thousand times as long."""
+    found = find_spec("timm")
+    if found is None or not found.submodule_search_locations:
+        return {}, {}
+    folder = Path(found.submodule_search_locations[0]) / "data" / "_info"
+    words, glosses = (folder / f"imagenet_synset_to_{what}.txt" for what in ("lemma", "definition"))
+    return _read(words), _read(glosses)
 
-    return ImageNetInfo()
+
+def _read(file: Path) -> dict[str, str]:
+    if not file.is_file():
+        return {}
+    with file.open(encoding="utf-8", newline="") as lines:
+        return {row[0]: row[1] for row in csv.reader(lines, delimiter="\t") if len(row) == 2}

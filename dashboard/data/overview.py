@@ -1,17 +1,17 @@
-"""All data sets at a glance, and adding a folder."""
+"""All data sets at a glance: what each holds, and whether it can be used."""
 
 from html import escape
 
 import streamlit as st
 
-from dashboard import catalogue, formatting
+from dashboard import formatting
 from dashboard.data import frame
-from dashboard.data.data_sets import DataSet, count, known_sets
-from dashboard.data.folders import add_folder, allowed_roots, check_folder
-from dashboard.errors import show_problem
+from dashboard.data.data_sets import DataSet, known_sets
+from dashboard.data.folders import Folder, read_folders
 from dashboard.workplace import open_store
+from datamodules.reports import CheckReport, read_report
 
-CARD_WIDTH = 290
+CARD_WIDTH = 296
 
 
 def show_sets() -> None:
@@ -21,55 +21,13 @@ def show_sets() -> None:
         ValueError: the list of folders cannot be read.
         StoreUnavailable: the store cannot be read.
     """
+    folders = {one.key: one for one in read_folders(open_store())}
     with st.container(horizontal=True, gap="small", key="sets"):
         for number, data_set in enumerate(known_sets(open_store()).values()):
-            _show_card(number, data_set)
+            _show_card(number, data_set, folders.get(data_set.key))
 
 
-def show_adding() -> None:
-    """Ask for a folder, check it on the server, and keep it.
-
-    Raises:
-        ValueError: the list of folders cannot be read.
-        StoreUnavailable: the store cannot be written.
-    """
-    sources = frame.sources_of_folders()
-    with st.container(border=True, key="adding"):
-        key = st.segmented_control(
-            "What it is",
-            list(sources),
-            required=True,
-            format_func=lambda key: sources[key].title,
-            wrap=True,
-            key="kind",
-        )
-        source = sources[key or next(iter(sources))]
-        st.caption(formatting.plain(source.description))
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            typed = st.text_input(
-                "Folder on this machine", placeholder="/path/to/imagenet", max_chars=1000, key="folder"
-            )
-            wanted = st.button("Add", icon=":material/add:", type="primary")
-        if wanted:
-            _add(source.key, typed)
-        st.caption(f"Folders may lie in {formatting.plain(', '.join(map(str, allowed_roots())))}.")
-
-
-def _add(source: str, typed: str) -> None:
-    from datamodules.errors import DataError
-
-    try:
-        root = check_folder(typed)
-        data_set = DataSet(catalogue.sources()[source], str(root))
-        count(data_set)
-    except (ValueError, DataError) as problem:
-        show_problem(str(problem))
-        return
-    add_folder(open_store(), source, str(root))
-    frame.open_next(data_set.key)
-
-
-def _show_card(number: int, data_set: DataSet) -> None:
+def _show_card(number: int, data_set: DataSet, folder: Folder | None) -> None:
     with st.container(border=True, key=f"card-set-{number}", width=CARD_WIDTH, gap=None):
         st.button(
             formatting.plain(data_set.title),
@@ -78,10 +36,24 @@ def _show_card(number: int, data_set: DataSet) -> None:
             on_click=frame.open_set,
             args=(data_set.key,),
         )
-        st.markdown(_card(data_set), unsafe_allow_html=True)
+        st.markdown(card(data_set, folder), unsafe_allow_html=True)
 
 
-def _card(data_set: DataSet) -> str:
-    where = data_set.root or data_set.source.description
-    state = "its folder is not there" if data_set.is_missing else "ready"
-    return f'<div class="card"><p>{escape(state)}</p><p>{escape(where)}</p></div>'
+def card(data_set: DataSet, folder: Folder | None) -> str:
+    """Write what a card says besides the data set's name as HTML."""
+    state = "" if not data_set.is_missing else '<b class="broken">The folder is not there.</b><br>'
+    where = escape(folder.root if folder else data_set.source.description)
+    numbers = f"<b>{escape(folder.numbers or 'not looked at yet')}</b><br>" if folder else ""
+    source = f"{escape(data_set.source.title)} · " if folder else ""
+    checked = escape(check_text(read_report(data_set.source.key, data_set.path)))
+    return f'<div class="card"><p>{state}{numbers}{where}</p><p>{source}{checked}</p></div>'
+
+
+def check_text(report: CheckReport | None) -> str:
+    """Say in a few words what the last check has found."""
+    if report is None:
+        return "not checked yet"
+    errors, warnings = report.count("error"), report.count("warning")
+    found = [formatting.plural(errors, "error")] * bool(errors)
+    found += [formatting.plural(warnings, "warning")] * bool(warnings)
+    return f"checked {formatting.ago(report.checked_at)}: {' and '.join(found) or 'nothing wrong'}"

@@ -1,6 +1,6 @@
 """What the network sees: one image under the augmentation of each recipe, by the datamodule that trains."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING
@@ -45,12 +45,11 @@ def show_sight(data_set: DataSet) -> None:
     except UnreadableImage as problem:
         show_problem(f"It cannot be read, and training leaves it out: {problem}")
         return
-    st.html(_strip("Validation", "nothing is left to chance", {"the image": whole, "what is seen": seen}))
+    st.html(strip("Validation", "nothing is left to chance", [whole, seen], ["the image", "what is seen"]))
     users = users_of_augmentations()
     for augmentation in AUGMENTATIONS:
         draws = _draws(data_set, data_set.stamp, split, index, size, roll, augmentation)
-        numbered = {f"draw {number}": draw for number, draw in enumerate(draws, 1)}
-        st.html(_strip(augmentation, users.get(augmentation, "no recipe"), numbered))
+        st.html(strip(augmentation, users.get(augmentation, ""), draws))
 
 
 def users_of_augmentations() -> dict[str, str]:
@@ -151,10 +150,12 @@ def _seen(datamodule: "ImageNetDataModule", samples: "list[Sample]") -> "Tensor"
     return ((images.float() * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def _strip(title: str, note: str, views: Mapping[str, str]) -> str:
+def strip(title: str, note: str, views: Sequence[str], captions: Sequence[str] = ()) -> str:
+    """Write views of an image beside each other as HTML, each with a caption if there are any."""
+    texts = captions or [f"draw {number}" for number in range(1, len(views) + 1)]
     figures = "".join(
-        f"<figure>{picture(address, f'{title}, {text}')}<figcaption>{escape(text)}</figcaption></figure>"
-        for text, address in views.items()
+        f"<figure>{picture(view, f'{title}, {text}')}"
+        f"{f'<figcaption>{escape(text)}</figcaption>' if captions else ''}</figure>"
+        for view, text in zip(views, texts, strict=True)
     )
-    heading = f"<p><b>{escape(title)}</b><span>{escape(note)}</span></p>"
-    return f'<div class="sight">{heading}<div>{figures}</div></div>'
+    return f'<div class="sight"><p><b>{escape(title)}</b>{escape(note)}</p><div>{figures}</div></div>'

@@ -1,5 +1,6 @@
 """The Data page: data sets are added, opened and looked at; what is wrong is one sentence."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,12 @@ from streamlit.testing.v1 import AppTest
 from dashboard.data.classes import find_classes
 from dashboard.data.data_sets import DataSet, count
 from dashboard.data.folders import VARIABLE, add_folder, read_folders
+from dashboard.data.hierarchy import walk
 from dashboard.data.meanings import Meaning, class_label, meanings
 from datamodules import sources
+from datamodules.ilsvrc2012.devkit import Devkit, Synset, write_devkit
+from datamodules.reports import CheckReport, Finding, SplitSummary, write_report
+from jobs import data_jobs
 from tracking.store import Store
 
 OpenPage = Callable[..., AppTest]
@@ -143,3 +148,116 @@ def test_a_folder_that_is_gone_is_one_sentence(added: str, images: Path, open_pa
 def test_only_what_was_added_can_be_opened(images: Path, empty_store: Store, open_page: OpenPage) -> None:
     app = open_page("data", set=f"folder:{images}")
     assert app.title[0].value == "Data"
+
+
+def test_a_folder_leaves_the_list_and_stays_where_it_is(
+    added: str, images: Path, empty_store: Store, open_page: OpenPage
+) -> None:
+    app = press(open_page("data", set=added), "Remove from the list")
+    assert not app.exception and app.title[0].value == "Data"
+    assert read_folders(empty_store) == [] and (images / "train").is_dir()
+
+
+def test_preparing_from_archives_becomes_a_command(
+    images: Path, empty_store: Store, open_page: OpenPage
+) -> None:
+    target = images.with_name("imagenet")
+    app = open_page("data", kind="imagenet", way="archives", archives=str(images), folder=str(target))
+    words = ["prepare", "imagenet", "--archives", str(images), "--root", str(target)]
+    assert app.code[0].value == data_jobs.command_line(words)
+    press(app, "Prepare")
+    (state,) = data_jobs.list_jobs(empty_store)
+    assert list(state.job.words) == words
+    deadline = time.monotonic() + 60
+    while (state := data_jobs.look(empty_store, state.job)).is_active and time.monotonic() < deadline:
+        time.sleep(0.1)
+    # None of the archives is there.
+    assert state.status == "FAILED" and "ILSVRC2012" in state.message
+    app = open_page("data")
+    assert any(state.message in one.value.replace("\\", "") for one in app.markdown)
+    # Where it will be can be chosen at once; until then its page says what is missing.
+    assert [one.key for one in read_folders(empty_store)] == [f"imagenet:{target}"]
+    assert len(problems(open_page("data", set=f"imagenet:{target}"))) == 1
+
+
+@pytest.mark.parametrize("query", [{"archives": "/etc"}, {"folder": "/etc/images"}])
+def test_archives_must_lie_where_data_may(
+    query: dict[str, str], images: Path, empty_store: Store, open_page: OpenPage
+) -> None:
+    places = {"archives": str(images), "folder": str(images.with_name("imagenet")), **query}
+    app = open_page("data", kind="imagenet", way="archives", **places)
+    assert len(problems(app)) == 1 and "not in a place" in problems(app)[0]
+    assert next(one for one in app.button if one.label == "Prepare").disabled
+
+
+def summary(num_images: int) -> SplitSummary:
+    formats, modes = {"PNG": 1, "JPEG": num_images - 1}, {"RGB": num_images}
+    return SplitSummary(
+        num_images, 1, 2**21, (4, 5, 6), formats, modes, (60,) * 7, (20, 30, 40, 50, 60, 70, 80)
+    )
+
+
+def test_the_report_of_a_check_is_shown(added: str, images: Path, open_page: OpenPage) -> None:
+    app = open_page("data", set=added, section="Check")
+    assert "Nobody has checked" in "".join(one.value for one in app.markdown)
+    findings = (
+        Finding("empty", "error", "2 files hold nothing.", 2, ("train/a.JPEG", "train/b\\n.JPEG")),
+        Finding("format", "note", "300 files are PNG.", 300, ("val/c.JPEG",)),
+    )
+    mean, std = (0.48, 0.45, 0.4), (0.27, 0.26, 0.28)
+    report = CheckReport(
+        *("folder", str(images), CLASSES, "a" * 64, "b" * 64, summary(15), summary(6), mean, std),
+        findings=findings,
+        checked_at=time.time() - 90,
+        duration_s=3.0,
+    )
+    write_report(report)
+    app = open_page("data", set=added, section="Check")
+    values = {one.label: one.value for one in app.metric}
+    assert (
+        values["Images"] == "21" and values["Unreadable"] == "2" and values["Mean"] == "0.480 · 0.450 · 0.400"
+    )
+    assert [one.label.rpartition("] ")[2] for one in app.expander] == [one.text for one in findings]
+    assert app.expander[0].code[0].value == "train/a.JPEG\ntrain/b\\n.JPEG"
+    assert "first 1 of 300" in app.expander[1].caption[0].value
+    assert app.table[0].value["Training"].tolist()[3] == "JPEG 14 · PNG 1"
+    assert any("checked 1 min ago: 1 error" in one.value for one in open_page("data").markdown)
+
+
+def synset(number: int, words: str, children: tuple[int, ...] = ()) -> Synset:
+    wnid = CLASSES[number - 1] if number <= 3 else f"n0000000{number}"
+    return Synset(number, wnid, tuple(words.split(", ")), f"what is meant by {words}", children, 0)
+
+
+# As in WordNet, something may lie below two others: here the dog.
+SYNSETS = {
+    1: synset(1, "tench, Tinca tinca"),
+    2: synset(2, "dog"),
+    3: synset(3, "chain saw"),
+    4: synset(4, "entity", (5, 6, 7)),
+    5: synset(5, "animal", (1, 2)),
+    6: synset(6, "thing", (3,)),
+    7: synset(7, "pet", (2,)),
+}
+
+
+def test_the_hierarchy_counts_what_lies_below() -> None:
+    nodes = {node.key: node for node in walk(SYNSETS)}
+    assert {key: node.num_classes for key, node in nodes.items()} == {
+        **{"/4": 4, "/4/5": 2, "/4/5/1": 1, "/4/5/2": 1},
+        **{"/4/6": 1, "/4/6/3": 1, "/4/7": 1, "/4/7/2": 1},
+    }
+    assert nodes["/4/7/2"].parent == "/4/7" and nodes["/4"].parent == ""
+
+
+def test_the_hierarchy_is_shown_where_the_devkit_is(added: str, images: Path, open_page: OpenPage) -> None:
+    app = open_page("data", set=added, section="Hierarchy")
+    assert "comes with the devkit" in "".join(one.value for one in app.markdown)
+    write_devkit(Devkit(SYNSETS, (1, 2, 3)), images)
+    app = open_page("data", set=added, section="Hierarchy")
+    assert len(app.get("plotly_chart")) == 1
+    app.selectbox(key="term").select("/4/7/2").run()
+    assert not app.exception and app.query_params["term"] == "/4/7/2"
+    assert any("entity › pet › dog" in one.value for one in app.caption)  # noqa: RUF001
+    (images / "devkit.json").write_text("{", encoding="utf-8")
+    assert len(problems(open_page("data", set=added, section="Hierarchy"))) == 1

@@ -1,0 +1,100 @@
+"""Adding images: a folder that is ready, or archives from which a command makes one."""
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard import formatting
+from dashboard.data import frame
+from dashboard.data.commands import offer
+from dashboard.data.data_sets import DataSet, count
+from dashboard.data.folders import add_folder, allowed_roots, check_folder, check_place
+from dashboard.errors import show_problem
+from dashboard.workplace import open_store
+
+if TYPE_CHECKING:
+    from datamodules.sources import Source
+
+
+def show_adding() -> None:
+    """Ask what to add and where it is.
+
+    Raises:
+        ValueError: the list of folders cannot be read.
+        LaunchError: the command cannot be started.
+        StoreUnavailable: the store cannot be written.
+    """
+    sources = frame.sources_of_folders()
+    with st.container(border=True, key="adding"):
+        key = st.segmented_control(
+            "Source",
+            list(sources),
+            required=True,
+            format_func=lambda key: sources[key].title,
+            wrap=True,
+            key="kind",
+        )
+        source = sources[key or next(iter(sources))]
+        st.caption(formatting.plain(source.description))
+        way = frame.READY
+        if source.prepare is not None:
+            way = st.radio(
+                "What is there already",
+                list(frame.WAYS),
+                format_func=lambda key: frame.WAYS[key],
+                horizontal=True,
+                key="way",
+            )
+        if way == frame.READY:
+            _show_ready(source)
+        else:
+            _show_archives(source)
+        places = formatting.plain(", ".join(map(str, allowed_roots())))
+        st.caption(f"On the machine this dashboard runs on, within {places}.")
+
+
+def _show_ready(source: "Source") -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        typed = st.text_input("Folder", placeholder="/path/to/images", max_chars=1000, key="folder")
+        wanted = st.button("Add", icon=":material/add:", type="primary")
+    if wanted:
+        _add(source, typed)
+
+
+def _add(source: "Source", typed: str) -> None:
+    from datamodules.errors import DataError
+
+    try:
+        data_set = DataSet(source, str(check_folder(typed)))
+        numbers = count(data_set)
+    except (ValueError, DataError) as problem:
+        show_problem(str(problem))
+        return
+    add_folder(open_store(), source.key, data_set.root, numbers.text)
+    frame.open_next(data_set.key)
+
+
+def _show_archives(source: "Source") -> None:
+    archives = st.text_input(
+        "Folder of the archives",
+        placeholder="/path/to/downloads",
+        max_chars=1000,
+        key="archives",
+        help="It holds the files as downloaded. Left empty, what anybody may download is fetched.",
+    ).strip()
+    target = st.text_input(
+        "Folder for the images", placeholder="/path/to/images", max_chars=1000, key="folder"
+    )
+    words = ["prepare", source.key]
+    try:
+        if archives:
+            words += ["--archives", str(check_folder(archives))]
+        root = str(check_place(target))
+    except ValueError as problem:
+        if archives or target:
+            show_problem(str(problem))
+        st.button("Prepare", icon=":material/unarchive:", type="primary", disabled=True)
+        return
+    if offer("Prepare", [*words, "--root", root], ":material/unarchive:"):
+        add_folder(open_store(), source.key, root)
+        st.rerun()

@@ -1,0 +1,24 @@
+"""Starting a command on data from the page, beside the shell command that does the same."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboard.workplace import open_store
+from jobs import data_jobs
+
+
+def offer(
+    label: str, words: Sequence[str], icon: str, *, key: str | None = None, primary: bool = True
+) -> bool:
+    """Show a button that starts a command in the background, and the command; say whether it was pressed.
+
+    Raises:
+        LaunchError: the command cannot be started.
+        StoreUnavailable: the store cannot be written.
+    """
+    wanted = st.button(label, icon=icon, type="primary" if primary else "secondary", key=key)
+    st.code(data_jobs.command_line(words), language="bash", wrap_lines=True)
+    if wanted:
+        data_jobs.start(open_store(), words)
+    return wanted
