@@ -1,5 +1,6 @@
 """Fewer classes of a source: the first ten, a hundred, or those one names, with labels that start from 0."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -46,6 +47,11 @@ class ChosenSplit:
     def view(self, index: int, choose: "Chooser") -> "Tensor":
         """Returns what the split gives."""
         return self.split.view(int(self.numbers[index]), choose)
+
+    def digest(self) -> str:
+        """Covers the split, and which of its images are chosen under which labels."""
+        chosen = hashlib.sha256(self.numbers.tobytes() + self.labels.tobytes()).hexdigest()
+        return hashlib.sha256(f"{self.split.digest()}\n{chosen}".encode()).hexdigest()
 
 
 def choose_classes(images: "Images", classes: Classes | None) -> "Images":

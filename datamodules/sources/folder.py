@@ -131,5 +131,5 @@ SOURCE = Source(
     "such as train/n01440764/*.JPEG.",
     open=open_folder,
     needs_root=True,
-    order=2,
+    order=6,
 )

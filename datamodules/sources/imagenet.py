@@ -53,6 +53,6 @@ SOURCE = Source(
     "folder that `python -m datamodules prepare imagenet` makes from the three archives of image-net.org.",
     open=open_imagenet,
     needs_root=True,
-    order=8,
+    order=5,
     prepare=prepare_imagenet,
 )

@@ -14,12 +14,13 @@ from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
 from tests.datamodules.conftest import CLASSES
 
+LISTED = ["digits", "cifar10", "tiny-imagenet", "imagenette", "imagenet", "folder", "litdata", "synthetic"]
 EMBEDDED = [key for key, source in sources.available().items() if not source.needs_root]
 
 
 def test_sources_are_found_from_small_to_large() -> None:
-    assert list(sources.available()) == ["digits", "folder", "imagenet", "litdata", "synthetic"]
-    with pytest.raises(ValueError, match=r"no data source 'imagnet'.*digits, folder, imagenet, litdata"):
+    assert list(sources.available()) == LISTED
+    with pytest.raises(ValueError, match=f"no data source 'imagnet'.*{', '.join(LISTED)}"):
         sources.get("imagnet")
 
 

@@ -56,6 +56,13 @@ def test_what_is_known_of_the_pixels_stays(folder: Path) -> None:
     assert part.images.can_mirror is False
 
 
+def test_another_choice_is_other_data(folder: Path) -> None:
+    choices = (None, 2, [0, 1], [0, 2])
+    settings: Any = {"source": "folder", "root": str(folder), "batch_size": 2}
+    whole, first, same, other = (ImageNetDataModule(**settings, classes=one).manifest for one in choices)
+    assert first == same and len({whole, first, other}) == 3
+
+
 def test_folders_called_by_numbers_are_found_by_name(folder: Path) -> None:
     for split in ("train", "val"):
         for name, number in zip(CLASSES, (1, 10, 2), strict=True):

@@ -1,0 +1,41 @@
+"""Images that are small enough to lie in memory all together."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from datamodules.manifest import digest_tensors
+from datamodules.resampling import cut_pixels
+from datamodules.views import Chooser
+
+
+@dataclass(frozen=True)
+class MemorySplit:
+    """Images of one size.
+
+    Attributes:
+        pixels: uint8, N x channels x height x width; one channel is grey.
+        labels: N classes.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def label(self, index: int) -> int:
+        """Returns the class of an image."""
+        return int(self.labels[index])
+
+    def read(self, index: int) -> Tensor:
+        """Returns one image, 3 x height x width."""
+        return self.pixels[index].expand(3, -1, -1)
+
+    def view(self, index: int, choose: Chooser) -> Tensor:
+        """Returns a part of it; see `datamodules.resampling.cut_pixels`."""
+        return cut_pixels(self.read(index), choose)
+
+    def digest(self) -> str:
+        """Covers every pixel and label."""
+        return digest_tensors(self.pixels, self.labels)

@@ -1,0 +1,325 @@
+"""CIFAR-10, Tiny ImageNet and Imagenette: as distributed, and what is said when they are not."""
+
+import dataclasses
+import hashlib
+import io
+import pickle
+import re
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from datamodules import sources
+from datamodules.__main__ import main
+from datamodules.archives import Archive
+from datamodules.downloading import download
+from datamodules.errors import DataError
+from datamodules.imagenet import ImageNetDataModule
+from datamodules.installing import install
+from datamodules.progress import Progress
+from datamodules.sources import cifar10, imagenette
+from tests.datamodules.conftest import CLASSES, picture
+
+PER_BATCH = 12
+
+
+@pytest.fixture
+def cifar(tmp_path: Path) -> Path:
+    """Images whose labels go round and whose pixels are 10 times the label in red, 1 in green, 2 in blue."""
+    folder = tmp_path / cifar10.NAME
+    folder.mkdir()
+    for number, name in enumerate((*cifar10.TRAIN, *cifar10.VAL)):
+        labels = (np.arange(PER_BATCH) + number) % 10
+        planes = [np.full((PER_BATCH, 1024), value, np.uint8) for value in (0, 1, 2)]
+        planes[0] += (labels[:, None] * 10).astype(np.uint8)
+        records = np.concatenate([labels[:, None].astype(np.uint8), *planes], axis=1)
+        records.tofile(folder / name)
+    return folder
+
+
+def test_cifar10_is_read_from_plain_bytes(cifar: Path) -> None:
+    for root in (cifar, cifar.parent):
+        images = sources.get("cifar10").open(root)
+        assert (len(images.train), len(images.val)) == (5 * PER_BATCH, PER_BATCH)
+        assert images.class_names[images.train.label(PER_BATCH)] == "automobile"
+        for index in range(len(images.train)):
+            pixels = images.train.read(index)
+            assert pixels.shape == (3, 32, 32) and pixels.dtype == torch.uint8
+            assert pixels[:, 5, 7].tolist() == [images.train.label(index) * 10, 1, 2]
+    batch = next(iter(ImageNetDataModule(source="cifar10", root=str(cifar), batch_size=8).train_dataloader()))
+    assert batch.images.shape == (8, 3, 64, 64)
+
+
+def cut_off(folder: Path) -> None:
+    file = folder / "data_batch_3.bin"
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def empty(folder: Path) -> None:
+    (folder / "test_batch.bin").write_bytes(b"")
+
+
+def label_eleven(folder: Path) -> None:
+    file = folder / "data_batch_1.bin"
+    file.write_bytes(b"\x0b" + file.read_bytes()[1:])
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (cut_off, r"data_batch_3\.bin is damaged; remove .* and prepare it again\."),
+        (empty, r"test_batch\.bin is damaged"),
+        (label_eleven, r"data_batch_1\.bin is damaged"),
+        (lambda folder: (folder / "data_batch_2.bin").unlink(), r"data_batch_2\.bin cannot be read: no such"),
+    ],
+)
+def test_a_damaged_cifar10_is_one_sentence(
+    damage: Callable[[Path], None], sentence: str, cifar: Path
+) -> None:
+    damage(cifar)
+    with pytest.raises(DataError, match=sentence):
+        sources.get("cifar10").open(cifar)
+
+
+class Canary:
+    """Unpickling it leaves a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return Path.touch, (self.file,)
+
+
+def test_no_pickle_is_loaded(tmp_path: Path) -> None:
+    canary = tmp_path / "it ran"
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta"):
+        (folder / name).write_bytes(pickle.dumps(Canary(canary)))
+    for root in (tmp_path, folder):
+        with pytest.raises(DataError, match="does not hold CIFAR-10's binary version"):
+            sources.get("cifar10").open(root)
+    binary = tmp_path / cifar10.NAME
+    folder.rename(binary)
+    for file in list(binary.iterdir()):
+        file.rename(binary / f"{file.name}.bin")
+    with pytest.raises(DataError, match="is damaged"):
+        sources.get("cifar10").open(tmp_path)
+    assert not canary.exists()
+    pickle.loads((binary / "test_batch.bin").read_bytes())
+    assert canary.exists(), "a canary that cannot sing proves nothing"
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """Tiny ImageNet's layout with three classes; the annotations go against the order of the classes."""
+    folder = tmp_path / "tiny-imagenet-200"
+    (folder / "val" / "images").mkdir(parents=True)
+    lines = []
+    for label, name in enumerate(CLASSES):
+        (folder / "train" / name / "images").mkdir(parents=True)
+        (folder / "train" / name / f"{name}_boxes.txt").write_text("")
+        for number in range(4):
+            picture(label, number).save(folder / "train" / name / "images" / f"{name}_{number}.JPEG")
+        for number in range(2):
+            file = f"val_{5 - 2 * label + number}.JPEG"
+            picture(label, number).save(folder / "val" / "images" / file)
+            lines.append(f"{file}\t{name}\t0\t32\t44\t62\n")
+    (folder / "val" / "val_annotations.txt").write_text("".join(reversed(lines)))
+    return folder
+
+
+def test_tiny_imagenet_as_distributed(tiny: Path) -> None:
+    for root in (tiny, tiny.parent):
+        images = sources.get("tiny-imagenet").open(root)
+        assert images.class_names == CLASSES
+        for split, count in ((images.train, 4), (images.val, 2)):
+            assert sorted(split.label(index) for index in range(len(split))) == sorted([0, 1, 2] * count)
+            for index in range(len(split)):
+                assert split.read(index).float().mean((1, 2)).argmax() == split.label(index)
+
+
+def lose_an_image(folder: Path) -> None:
+    (folder / "val" / "images" / "val_1.JPEG").unlink()
+
+
+def annotate(change: Callable[[str], str]) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        file = folder / "val" / "val_annotations.txt"
+        file.write_text(change(file.read_text()))
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (
+            lambda folder: (folder / "val" / "images" / "val_1.JPEG").unlink(),
+            r"names val_1\.JPEG, which is not",
+        ),
+        (
+            annotate(lambda text: text.split("\n", 1)[1]),
+            r"does not name val_\d\.JPEG, which is in val",
+        ),
+        (annotate(lambda text: ""), r"does not name val_1\.JPEG and 5 more, which is in val/images"),
+        (
+            annotate(lambda text: text.replace(CLASSES[0], "n99999999")),
+            "has the class n99999999, which",
+        ),
+        (
+            annotate(lambda text: text.replace(CLASSES[0], CLASSES[1])),
+            f"no image of the class {CLASSES[0]}",
+        ),
+        (lambda folder: (folder / "val" / "val_annotations.txt").unlink(), "choose the source folder"),
+        (lambda folder: (folder / "val" / "val_annotations.txt").write_bytes(b"\xff"), "cannot be read"),
+    ],
+)
+def test_tiny_imagenet_whose_annotations_do_not_fit(
+    damage: Callable[[Path], None], sentence: str, tiny: Path
+) -> None:
+    damage(tiny)
+    with pytest.raises(DataError, match=sentence) as error:
+        sources.get("tiny-imagenet").open(tiny)
+    assert "\n" not in str(error.value)
+
+
+def archive_of(files: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return stream.getvalue()
+
+
+IMAGES = {
+    f"{imagenette.NAME}/{split}/{name}/{name}_{number}.JPEG": f"{split}{name}{number}".encode() * 99
+    for split in ("train", "val")
+    for name in CLASSES
+    for number in range(2)
+}
+DATA = archive_of({**IMAGES, f"{imagenette.NAME}/noisy_imagenette.csv": b"path"})
+
+
+class Server(ThreadingHTTPServer):
+    """Serves one archive on loopback; can break off after some bytes, or forget about ranges."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.data, self.sends, self.knows_ranges = DATA, len(DATA), True
+        self.ranges: list[str | None] = []
+
+    @property
+    def archive(self) -> Archive:
+        url = f"http://127.0.0.1:{self.server_address[1]}/{imagenette.ARCHIVE.name}"
+        return Archive(imagenette.ARCHIVE.name, hashlib.md5(DATA).hexdigest(), len(DATA), url)
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        wanted = self.headers["Range"]
+        self.server.ranges.append(wanted)
+        start = int(re.findall(r"\d+", wanted)[0]) if wanted and self.server.knows_ranges else 0
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(self.server.data) - start))
+        self.end_headers()
+        self.wfile.write(self.server.data[start : start + self.server.sends])
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keeps the test's output clean."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as serving:
+        thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
+        thread.start()
+        yield serving
+        serving.shutdown()
+        thread.join()
+
+
+def put_up(server: Server, root: Path, archives: Path | None = None) -> None:
+    install(server.archive, imagenette.NAME, imagenette.IMAGE, root, archives, Progress())
+
+
+def unpacked(root: Path) -> dict[str, bytes]:
+    files = {str(file.relative_to(root)): file for file in root.rglob("*") if file.is_file()}
+    return {name: file.read_bytes() for name, file in files.items() if name != ".prepare.lock"}
+
+
+def test_what_is_downloaded_is_unpacked_and_removed(server: Server, tmp_path: Path) -> None:
+    put_up(server, tmp_path / "root")
+    assert unpacked(tmp_path / "root") == IMAGES
+    put_up(server, tmp_path / "root")
+    assert len(server.ranges) == 1, "once is enough"
+
+
+def test_an_archive_that_is_there_is_taken_and_kept(server: Server, tmp_path: Path) -> None:
+    (tmp_path / server.archive.name).write_bytes(DATA)
+    put_up(server, tmp_path / "root", tmp_path)
+    assert unpacked(tmp_path / "root") == IMAGES
+    assert not server.ranges and (tmp_path / server.archive.name).exists()
+
+
+@pytest.mark.parametrize("knows_ranges", [True, False])
+def test_a_broken_download_goes_on(knows_ranges: bool, server: Server, tmp_path: Path) -> None:
+    server.knows_ranges, server.sends = knows_ranges, 400
+    with pytest.raises(DataError, match=r"the connection broke after 400 of [0-9,]+ bytes.*try again online"):
+        put_up(server, tmp_path / "root")
+    server.sends = len(DATA)
+    put_up(server, tmp_path / "root")
+    assert server.ranges == [None, "bytes=399-"] and unpacked(tmp_path / "root") == IMAGES
+
+
+def test_another_file_is_refused_and_not_kept(server: Server, tmp_path: Path) -> None:
+    server.data = DATA[:-1] + b"?"
+    with pytest.raises(DataError, match="is damaged: its MD5 is"):
+        put_up(server, tmp_path / "root")
+    assert unpacked(tmp_path / "root") == {}
+
+
+def test_without_the_network_it_is_one_sentence(server: Server, tmp_path: Path) -> None:
+    nowhere = dataclasses.replace(server.archive, url="http://127.0.0.1:9/imagenette2-320.tgz")
+    with pytest.raises(DataError, match=r"cannot be fetched \(.*\); try again online, or name") as error:
+        download(nowhere, tmp_path, Progress())
+    assert "\n" not in str(error.value)
+
+
+def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
+    data = archive_of({"other/file.txt": b"text"})
+    (tmp_path / "a.tgz").write_bytes(data)
+    archive = Archive("a.tgz", hashlib.md5(data).hexdigest())
+    with pytest.raises(DataError, match="holds no folder imagenette2-320 with images"):
+        install(archive, imagenette.NAME, imagenette.IMAGE, tmp_path / "root", tmp_path, Progress())
+    assert not (tmp_path / "root" / imagenette.NAME).exists()
+
+
+@pytest.mark.parametrize("key", ["cifar10", "imagenette", "imagenet"])
+def test_whoever_has_nothing_yet_is_told_the_command(key: str, tmp_path: Path) -> None:
+    for root in (None, tmp_path / "gone"):
+        with pytest.raises(DataError, match=f"`python -m datamodules prepare {key} .*--root "):
+            sources.get(key).open(root)
+
+
+def test_only_what_is_made_from_archives_can_be_prepared(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["prepare", "digits", "--root", "x"])
+    assert "choose from 'cifar10', 'imagenette', 'imagenet'" in capsys.readouterr().err
+
+
+def test_imagenette_is_a_folder(tmp_path: Path, folder: Path) -> None:
+    folder.rename(tmp_path / imagenette.NAME)
+    for root in (tmp_path, tmp_path / imagenette.NAME):
+        assert sources.get("imagenette").open(root).class_names == CLASSES
