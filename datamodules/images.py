@@ -1,7 +1,7 @@
 """What every data source gives: two splits of labelled images."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,10 @@ class StreamedSplit(Split, Protocol):
     @property
     def parts(self) -> NDArray[np.int64] | None:
         """Where each part ends, in images; None if all is here already."""
+
+    @property
+    def labels(self) -> NDArray[np.integer[Any]] | None:
+        """Of all images; None where one has to look into the parts for them."""
 
     def expect(self, index: int) -> None:
         """Takes note that an image will be needed soon."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from datamodules.images import Images, Split
+    from datamodules.images import Images, Split, StreamedSplit
     from datamodules.views import Chooser
 
 Classes = int | Sequence[int | str]
@@ -52,6 +52,23 @@ class ChosenSplit:
         """Covers the split, and which of its images are chosen under which labels."""
         chosen = hashlib.sha256(self.numbers.tobytes() + self.labels.tobytes()).hexdigest()
         return hashlib.sha256(f"{self.split.digest()}\n{chosen}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class StreamedChoice(ChosenSplit):
+    """Some images of a split that is fetched in parts."""
+
+    split: "StreamedSplit"
+
+    @property
+    def parts(self) -> "NDArray[np.int64] | None":
+        """Where each part ends, in chosen images."""
+        parts = self.split.parts
+        return None if parts is None else self.numbers.searchsorted(parts)
+
+    def expect(self, index: int) -> None:
+        """Takes note that an image will be needed soon."""
+        self.split.expect(int(self.numbers[index]))
 
 
 def choose_classes(images: "Images", classes: Classes | None) -> "Images":
@@ -124,11 +141,17 @@ def _find(known: dict[str, int], name: int | str) -> int:
 def _choose(split: "Split", chosen: Sequence[int], class_names: Sequence[str]) -> ChosenSplit:
     import numpy as np
 
+    from datamodules.images import StreamedSplit
+
+    if isinstance(split, StreamedSplit) and split.labels is None and split.parts is not None:
+        raise DataError("These images keep no list of labels; to find some classes is to fetch all.")
     labels = np.fromiter(map(split.label, range(len(split))), np.int32, len(split))
     new_labels = np.full(len(class_names), -1, np.int32)
     new_labels[list(chosen)] = np.arange(len(chosen))
     numbers = np.flatnonzero(new_labels[labels] >= 0).astype(np.int32)
     found = ChosenSplit(split, numbers, new_labels[labels[numbers]])
+    if isinstance(split, StreamedSplit):
+        found = StreamedChoice(split, found.numbers, found.labels)
     counts = np.bincount(found.labels, minlength=len(chosen))
     if not counts.all():
         empty = printable(class_names[chosen[int(counts.argmin())]])

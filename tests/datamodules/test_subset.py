@@ -1,14 +1,21 @@
 """Fewer classes of a source: which ones, their labels, and what makes no sense."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from pytorch_lightning.cli import LightningArgumentParser
 
+from datamodules import sources
+from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
-from datamodules.subset import Classes, parse_classes, write_classes
+from datamodules.images import StreamedSplit
+from datamodules.memory import MemorySplit
+from datamodules.subset import Classes, choose_classes, parse_classes, write_classes
 from tests.datamodules.conftest import CLASSES
 
 
@@ -118,3 +125,35 @@ def test_the_command_line_of_a_training(argument: str, classes: Any) -> None:
     parser = LightningArgumentParser()
     parser.add_lightning_class_args(ImageNetDataModule, "data")
     assert parser.parse_args([f"--data.classes={argument}"]).data.classes == classes
+
+
+class Parts(MemorySplit):
+    """Digits that come in three parts; remembers which images it should expect."""
+
+    expected: list[int]
+
+    @property
+    def parts(self) -> NDArray[np.int64]:
+        return np.array([500, 1000, 1433])
+
+    def expect(self, index: int) -> None:
+        self.expected.append(index)
+
+
+def test_fewer_classes_still_come_in_parts() -> None:
+    images = sources.get("digits").images(None)
+    whole = Parts(images.train.pixels, images.train.labels)
+    object.__setattr__(whole, "expected", [])
+    train = choose_classes(replace(images, train=whole), [3, 8]).train
+    assert isinstance(train, StreamedSplit) and isinstance(whole, StreamedSplit)
+    numbers = [index for index in range(len(whole)) if whole.label(index) in (3, 8)]
+    ends = [sum(number < end for number in numbers) for end in (500, 1000, 1433)]
+    assert train.parts.tolist() == ends and ends[-1] == len(train)
+    train.expect(7)
+    assert whole.expected == [numbers[7]]
+
+
+def test_labels_that_would_have_to_be_fetched_are_not() -> None:
+    images = sources.get("digits").images(None)
+    with pytest.raises(DataError, match="keep no list of labels; to find"):
+        choose_classes(replace(images, train=Parts(images.train.pixels, None)), 5)
