@@ -1,11 +1,11 @@
-"""From a split and views to the samples of a DataLoader; unreadable images are left out and named."""
+"""From a split and views to batches; unreadable images are left out and named."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from datamodules import augmentation
 from datamodules.augmentation import Augmentation, training_views
@@ -15,15 +15,6 @@ from datamodules.sampling import Draw
 from datamodules.views import Chooser
 
 MAX_UNREADABLE_RUN = 64
-
-
-class Sample(NamedTuple):
-    """One image (uint8, S x S x 3), or what stands in for it, and the names of those that cannot be read."""
-
-    pixels: Tensor | None
-    label: int
-    seed: int
-    unreadable: tuple[str, ...]
 
 
 class Batch(NamedTuple):
@@ -42,7 +33,7 @@ class Batch(NamedTuple):
     unreadable: tuple[str, ...]
 
 
-class TrainingImages(Dataset[Sample]):
+class TrainingImages(Dataset[Batch]):
     """Augmented images; the next readable one takes the place of one that is not, so that batches stay full.
 
     An augmentation is drawn from the seed in its `Draw`: what an image looks like depends neither on the
@@ -56,60 +47,86 @@ class TrainingImages(Dataset[Sample]):
     """
 
     def __init__(self, split: Split, chosen: Augmentation, image_size: int, can_mirror: bool) -> None:
-        self.split = split
+        self.split, self.image_size = split, image_size
         self.views = training_views(chosen, image_size, can_mirror)
         self.policy = chosen.policy
 
-    def __getitem__(self, draw: Draw) -> Sample:
+    def __getitem__(self, draws: Sequence[Draw]) -> Batch:
+        """Reads a batch."""
+        images = empty_images(len(draws), self.image_size)
+        unreadable: list[str] = []
+        labels = [self._fill(draw, out, unreadable) for draw, out in zip(draws, images, strict=True)]
+        seeds = [draw.seed for draw in draws]
+        return Batch(images.permute(0, 3, 1, 2), torch.tensor(labels), torch.tensor(seeds), tuple(unreadable))
+
+    def draw(self, draw: Draw, out: Tensor) -> None:
+        """Writes the image of a draw, but for what is done on the device; raises UnreadableImage."""
+        self.split.view(draw.image, self.views.seeded(draw.seed), out)
+        if self.policy is not None:
+            out.copy_(self.policy.apply(out, draw.seed))
+
+    def _fill(self, draw: Draw, out: Tensor, unreadable: list[str]) -> int:
+        """Writes the image of a draw or what takes its place; returns the label, adds to the names."""
         if draw.ahead >= 0 and isinstance(self.split, StreamedSplit):
             self.split.expect(draw.ahead)
-        unreadable: list[str] = []
+        failed: list[str] = []
         for index in range(draw.image, draw.image + MAX_UNREADABLE_RUN):
             index %= len(self.split)
             try:
-                pixels = self.draw(Draw(index, draw.seed))
+                self.draw(draw._replace(image=index), out)
             except UnreadableImage as error:
-                unreadable.append(str(error))
+                failed.append(str(error))
                 continue
-            return Sample(pixels, self.split.label(index), draw.seed, tuple(unreadable))
-        raise DataError(f"{len(unreadable)} images in a row cannot be read; the first is {unreadable[0]}.")
-
-    def draw(self, draw: Draw) -> Tensor:
-        """Returns the image of a draw, but for what is done on the device; raises UnreadableImage."""
-        pixels = self.split.view(draw.image, self.views.seeded(draw.seed))
-        return self.policy.apply(pixels, draw.seed) if self.policy else pixels
+            unreadable += failed
+            return self.split.label(index)
+        raise DataError(f"{len(failed)} images in a row cannot be read; the first is {failed[0]}.")
 
 
-class ValidationImages(Dataset[Sample]):
-    """Images without any chance; one that cannot be read is left out, so that it counts for no class."""
+class ValidationImages(Dataset[Batch]):
+    """Images without any chance; one that cannot be read is left out, so that it counts for no class.
 
-    def __init__(self, split: Split, choose: Chooser) -> None:
-        self.split = split
-        self.choose = choose
+    Args:
+        split: Where the images are.
+        choose: Which part of them is seen.
+        image_size: Side of that part.
+    """
+
+    def __init__(self, split: Split, choose: Chooser, image_size: int) -> None:
+        self.split, self.choose, self.image_size = split, choose, image_size
 
     def __len__(self) -> int:
         return len(self.split)
 
-    def __getitem__(self, index: int) -> Sample:
-        try:
-            pixels = self.split.view(index, self.choose)
-        except UnreadableImage as error:
-            return Sample(None, self.split.label(index), 0, (str(error),))
-        return Sample(pixels, self.split.label(index), 0, ())
+    def __getitem__(self, indices: Sequence[int]) -> Batch:
+        """Reads a batch; one without any readable image has length 0."""
+        images = empty_images(len(indices), self.image_size)
+        labels: list[int] = []
+        unreadable: list[str] = []
+        for index in indices:
+            try:
+                self.split.view(index, self.choose, images[len(labels)])
+            except UnreadableImage as error:
+                unreadable.append(str(error))
+            else:
+                labels.append(self.split.label(index))
+        images = images[: len(labels)].permute(0, 3, 1, 2)
+        return Batch(
+            images,
+            torch.tensor(labels, dtype=torch.int64),
+            torch.zeros(len(labels), dtype=torch.int64),
+            tuple(unreadable),
+        )
 
 
-def collate(samples: Sequence[Sample]) -> Batch:
-    """Stacks the samples that have pixels; a batch without any has length 0."""
-    readable = [sample for sample in samples if sample.pixels is not None]
-    rows = [sample.pixels for sample in readable if sample.pixels is not None] or [torch.empty(1, 1, 3)]
-    # Height, width, channel is how decoders lay images out, and what convolutions like best.
-    images = torch.stack(rows).permute(0, 3, 1, 2)[: len(readable)]
-    return Batch(
-        images,
-        labels=torch.tensor([sample.label for sample in readable], dtype=torch.int64),
-        seeds=torch.tensor([sample.seed for sample in readable], dtype=torch.int64),
-        unreadable=tuple(name for sample in samples for name in sample.unreadable),
-    )
+def empty_images(count: int, size: int) -> Tensor:
+    """Returns uint8, N x S x S x 3, as decoders lay images out and convolutions like them best.
+
+    In a worker's process, they lie in memory that it shares with the one that will use them.
+    """
+    if get_worker_info() is None:
+        return torch.empty(count, size, size, 3, dtype=torch.uint8)
+    storage = torch.UntypedStorage._new_shared(count * size * size * 3)  # type: ignore[no-untyped-call]
+    return torch.empty(0, dtype=torch.uint8).set_(storage).view(count, size, size, 3)
 
 
 def show(images: Images, index: int, name: str, image_size: int, seed: int) -> Tensor:
@@ -132,10 +149,13 @@ def show(images: Images, index: int, name: str, image_size: int, seed: int) -> T
     chosen = augmentation.get(name)
     dataset = TrainingImages(images.train, chosen, image_size, images.can_mirror)
     indices = [(index - 1) % len(images.train), index] if chosen.mixes else [index]
-    samples = [Sample(dataset.draw(Draw(one, seed)), images.train.label(one), seed, ()) for one in indices]
-    batch = collate(samples)
+    views = empty_images(len(indices), image_size)
+    for one, out in zip(indices, views, strict=True):
+        dataset.draw(Draw(one, seed), out)
+    labels = torch.tensor([images.train.label(one) for one in indices])
+    seeds = torch.full_like(labels, seed)
     mean = 255 * torch.tensor(images.mean)[:, None, None]
     pixels, _ = chosen.finish(
-        batch.images.float(), batch.labels, batch.seeds, lambda pixels: pixels - mean, len(images.class_names)
+        views.permute(0, 3, 1, 2).float(), labels, seeds, lambda pixels: pixels - mean, len(images.class_names)
     )
     return (pixels[-1] + mean).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)

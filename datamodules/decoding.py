@@ -1,35 +1,37 @@
 """Image files to pixels, going by what is in a file and not by how it is called."""
 
 import io
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from datamodules import jpeg
+from datamodules.errors import printable
 from datamodules.images import UnreadableImage
 from datamodules.resampling import cut
 from datamodules.views import Chooser
 
 # Larger than any photograph of ImageNet by far; what claims more is a mistake or an attack on the memory.
 MAX_PIXELS = 100_000_000
+# Read at once; with the pixels, it has to stay below 1 GB of memory.
+MAX_BYTES = 200_000_000
 # What Pillow raises for files that are no images, not whole, or malicious.
 UNREADABLE = (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError)
 
 
-class NamedBytes(io.BytesIO):
+class NamedBytes(NamedTuple):
     """The content of a file that is part of another, with a name for messages."""
 
-    def __init__(self, content: bytes, name: str) -> None:
-        super().__init__(content)
-        self.title: str = name
-
-    def __str__(self) -> str:
-        return self.title
+    content: bytes
+    name: str
 
 
 def read_image(file: Path | NamedBytes) -> Tensor:
@@ -44,40 +46,74 @@ def read_image(file: Path | NamedBytes) -> Tensor:
     Raises:
         UnreadableImage: It is no image, damaged, cut off, or beyond 100 megapixels.
     """
-    with _opened(file) as image:
-        return torch.from_numpy(np.array(_convert(image))).permute(2, 0, 1)
+    with _named(file):
+        data = _read(file)
+        size = jpeg.read_size(data)
+        pixels = jpeg.decode(data, size, size[0]) if size and _is_small(*size) else None
+        if pixels is None:
+            with _opened(data) as image:
+                pixels = _convert(image)
+        return pixels.permute(2, 0, 1)
 
 
-def read_view(file: Path | NamedBytes, choose: Chooser) -> Tensor:
+def read_view(file: Path | NamedBytes, choose: Chooser, out: Tensor) -> None:
     """Decodes a part of a file.
 
     Args:
         file: Of any format that Pillow knows; see `read_image`.
         choose: Says from the picture's height and width which part.
-
-    Returns:
-        uint8, size x size x 3.
+        out: Where it is written, uint8, size x size x 3.
 
     Raises:
         UnreadableImage: It is no image, damaged, cut off, or beyond 100 megapixels.
     """
-    with _opened(file) as image:
-        return torch.from_numpy(cut(_convert(image), choose(image.height, image.width)))
+    with _named(file):
+        data = _read(file)
+        size = jpeg.read_size(data)
+        if size and _is_small(*size):
+            view = choose(*size)
+            pixels = jpeg.decode(data, size, view.last_row)
+            if pixels is not None:
+                cut(pixels, view, out)
+                return
+        # Whatever is wrong, or unusual, with a JPEG: Pillow decides what of it can be shown.
+        with _opened(data) as image:
+            cut(_convert(image), choose(image.height, image.width), out)
 
 
 @contextmanager
-def _opened(file: Path | NamedBytes) -> Iterator[Image.Image]:
+def _named(file: Path | NamedBytes) -> Iterator[None]:
     try:
-        with warnings.catch_warnings():
-            # Some files of ImageNet have broken metadata, which nobody here looks at.
-            warnings.simplefilter("ignore")
-            with Image.open(file) as image:
-                # The header alone has been read: no memory is taken for pixels yet.
-                if image.width * image.height > MAX_PIXELS:
-                    raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
-                yield image
+        yield
     except UNREADABLE as error:
-        raise UnreadableImage(f"{file} ({_reason(error)})") from error
+        name = file.name if isinstance(file, NamedBytes) else printable(file)
+        raise UnreadableImage(f"{name} ({_reason(error)})") from error
+
+
+def _read(file: Path | NamedBytes) -> bytes:
+    if isinstance(file, NamedBytes):
+        return file.content
+    with file.open("rb", buffering=0) as stream:
+        if os.fstat(stream.fileno()).st_size > MAX_BYTES:
+            raise ValueError(f"more than {MAX_BYTES:,} bytes")
+        return stream.readall()
+
+
+def _is_small(height: int, width: int) -> bool:
+    if height * width > MAX_PIXELS:
+        raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
+    return True
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    with warnings.catch_warnings():
+        # Some files of ImageNet have broken metadata, which nobody here looks at.
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(data)) as image:
+            # The header alone has been read: no memory is taken for pixels yet.
+            _is_small(image.height, image.width)
+            yield image
 
 
 def _reason(error: Exception) -> str:
@@ -88,8 +124,9 @@ def _reason(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _convert(image: Image.Image) -> Image.Image:
+def _convert(image: Image.Image) -> Tensor:
+    """Returns uint8, height x width x 3."""
     if image.mode.startswith("I;16"):
         grey = (np.asarray(image) >> 8).astype(np.uint8)
-        return Image.fromarray(grey).convert("RGB")
-    return image.convert("RGB")
+        return torch.from_numpy(np.repeat(grey[:, :, None], 3, axis=2))
+    return torch.from_numpy(np.array(image.convert("RGB")))

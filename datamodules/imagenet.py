@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader
 
 from datamodules import augmentation as augmentations
 from datamodules import sources
-from datamodules.dataset import Batch, TrainingImages, ValidationImages, collate
+from datamodules.dataset import Batch, TrainingImages, ValidationImages
 from datamodules.errors import DataError
 from datamodules.images import StreamedSplit
 from datamodules.loading import ResumableLoader
@@ -144,7 +144,7 @@ class ImageNetDataModule(LightningDataModule):
         augmentation = augmentations.get(self.augmentation or "light")
         choose = augmentations.validation_view(augmentation, self.image_size)
         mine = range(rank, self.val_images, world_size)
-        return self._load(ValidationImages(self.images.val, choose), mine, drop_last=False)
+        return self._load(ValidationImages(self.images.val, choose, self.image_size), mine, drop_last=False)
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, Tensor, Tensor]:
         """Notes what could not be read; what travels is images, labels and seeds."""
@@ -189,10 +189,9 @@ class ImageNetDataModule(LightningDataModule):
         num_workers = self._choose_workers()
         return DataLoader(
             dataset,
-            batch_size=self.batch_size,
-            sampler=sampler,
-            drop_last=drop_last,
-            collate_fn=collate,
+            # Whole batches are read at once, into memory that is used as it is.
+            sampler=BatchSampler(sampler, self.batch_size, drop_last),
+            batch_size=None,
             num_workers=num_workers,
             # Of its own, so that loading uses up none of the randomness that dropout draws from.
             generator=torch.Generator().manual_seed(self.seed),

@@ -36,8 +36,8 @@ class Split(Protocol):
             UnreadableImage: It cannot be decoded.
         """
 
-    def view(self, index: int, choose: Chooser) -> Tensor:
-        """What is to be seen of an image once its size is known, uint8, size x size x 3.
+    def view(self, index: int, choose: Chooser, out: Tensor) -> None:
+        """Writes what is to be seen of an image once its size is known, uint8, size x size x 3.
 
         Raises:
             UnreadableImage: It cannot be decoded.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from datamodules.manifest import digest_tensors
-from datamodules.resampling import cut_pixels
+from datamodules.resampling import cut_whole
 from datamodules.views import Chooser
 
 
@@ -32,9 +32,9 @@ class MemorySplit:
         """Returns one image, 3 x height x width."""
         return self.pixels[index].expand(3, -1, -1)
 
-    def view(self, index: int, choose: Chooser) -> Tensor:
-        """Returns a part of it; see `datamodules.resampling.cut_pixels`."""
-        return cut_pixels(self.read(index), choose)
+    def view(self, index: int, choose: Chooser, out: Tensor) -> None:
+        """Writes a part of one; see `datamodules.resampling.cut_whole`."""
+        cut_whole(self.read(index), choose, out)
 
     def digest(self) -> str:
         """Covers every pixel and label."""

@@ -110,9 +110,9 @@ class ChunkSplit:
         """Decodes one image; see `datamodules.decoding.read_image`."""
         return read_image(NamedBytes(*self._find(index)))
 
-    def view(self, index: int, choose: Chooser) -> Tensor:
+    def view(self, index: int, choose: Chooser, out: Tensor) -> None:
         """Decodes a part of one image; see `datamodules.decoding.read_view`."""
-        return read_view(NamedBytes(*self._find(index)), choose)
+        read_view(NamedBytes(*self._find(index)), choose, out)
 
     def encoded(self, index: int) -> bytes:
         """Returns an image as the content of a file.

@@ -44,9 +44,9 @@ class ChosenSplit:
         """Returns what the split gives."""
         return self.split.read(int(self.numbers[index]))
 
-    def view(self, index: int, choose: "Chooser") -> "Tensor":
-        """Returns what the split gives."""
-        return self.split.view(int(self.numbers[index]), choose)
+    def view(self, index: int, choose: "Chooser", out: "Tensor") -> None:
+        """Writes what the split does."""
+        self.split.view(int(self.numbers[index]), choose, out)
 
     def digest(self) -> str:
         """Covers the split, and which of its images are chosen under which labels."""

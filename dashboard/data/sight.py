@@ -17,7 +17,7 @@ from dashboard.errors import show_problem
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from datamodules.dataset import Sample
+    from datamodules.dataset import Batch
     from datamodules.imagenet import ImageNetDataModule
 
 DRAWS = 5
@@ -89,8 +89,8 @@ def _validated(
     """Look at an image as a whole, and with the eyes of a validation. Raises UnreadableImage."""
     datamodule = _datamodule(data_set, split, size)
     whole = datamodule.images.val.read(index)
-    sample = datamodule.val_dataloader().dataset[index]
-    return to_address(whole, SIDE), to_address(_seen(datamodule, [sample])[0], SIDE)
+    batch = datamodule.val_dataloader().dataset[[index]]
+    return to_address(whole, SIDE), to_address(_seen(datamodule, batch)[0], SIDE)
 
 
 @st.cache_data(max_entries=1024, show_spinner=False, hash_funcs={DataSet: lambda one: one.key})
@@ -111,8 +111,8 @@ def _draws(
     datamodule = _datamodule(data_set, split, size, augmentation)
     images = datamodule.images
     dataset = TrainingImages(images.train, augmentations.get(augmentation), size, images.can_mirror)
-    samples = [dataset[Draw(index, roll * DRAWS + number)] for number in range(DRAWS)]
-    return [to_address(pixels, SIDE) for pixels in _seen(datamodule, samples)]
+    batch = dataset[[Draw(index, roll * DRAWS + number) for number in range(DRAWS)]]
+    return [to_address(pixels, SIDE) for pixels in _seen(datamodule, batch)]
 
 
 def _datamodule(
@@ -134,18 +134,15 @@ def _datamodule(
     return datamodule
 
 
-def _seen(datamodule: "ImageNetDataModule", samples: "list[Sample]") -> "Tensor":
-    """Take samples the whole way to the network, and back to what eyes can see.
+def _seen(datamodule: "ImageNetDataModule", batch: "Batch") -> "Tensor":
+    """Take a batch the whole way to the network, and back to what eyes can see.
 
     Returns:
         uint8, N x 3 x S x S.
     """
     import torch
 
-    from datamodules.dataset import collate
-
-    batch = datamodule.on_before_batch_transfer(collate(samples), 0)
-    images, _ = datamodule.on_after_batch_transfer(batch, 0)
+    images, _ = datamodule.on_after_batch_transfer(datamodule.on_before_batch_transfer(batch, 0), 0)
     mean, std = (torch.tensor(one)[:, None, None] for one in (datamodule.images.mean, datamodule.images.std))
     return ((images.float() * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
 

@@ -36,11 +36,11 @@ class FolderSplit:
 
         return read_image(self.folder / self.index.file(index))
 
-    def view(self, index: int, choose: "Chooser") -> "Tensor":
+    def view(self, index: int, choose: "Chooser", out: "Tensor") -> None:
         """Decodes a part of one image; see `datamodules.decoding.read_view`."""
         from datamodules.decoding import read_view
 
-        return read_view(self.folder / self.index.file(index), choose)
+        read_view(self.folder / self.index.file(index), choose, out)
 
     def digest(self) -> str:
         """Covers names, labels and sizes; see `datamodules.manifest.digest_files`."""

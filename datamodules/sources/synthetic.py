@@ -35,11 +35,11 @@ class NoiseSplit:
         """Returns one image."""
         return self.pixels[index % len(self.pixels)]
 
-    def view(self, index: int, choose: "Chooser") -> "Tensor":
-        """Returns a part of it; see `datamodules.resampling.cut_pixels`."""
-        from datamodules.resampling import cut_pixels
+    def view(self, index: int, choose: "Chooser", out: "Tensor") -> None:
+        """Writes a part of it; see `datamodules.resampling.cut_whole`."""
+        from datamodules.resampling import cut_whole
 
-        return cut_pixels(self.read(index), choose)
+        cut_whole(self.read(index), choose, out)
 
     def digest(self) -> str:
         """Covers the noise and how often it is repeated; the labels follow from that."""

@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
+from datamodules import resampling
 from datamodules.augmentation import AUGMENTATIONS, training_views, validation_view
-from datamodules.resampling import cut, cut_pixels
 from datamodules.views import View
 
 
@@ -16,6 +16,12 @@ def noise(height: int, width: int, low: int = 0) -> Image.Image:
     random = np.random.default_rng(height)
     coarse = Image.fromarray(random.integers(low, 256, (height // 4 + 1, width // 4 + 1, 3), dtype=np.uint8))
     return coarse.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def cut(image: Image.Image, view: View) -> np.ndarray:
+    out = torch.empty(view.size, view.size, 3, dtype=torch.uint8)
+    resampling.cut(torch.from_numpy(np.array(image)), view, out)
+    return out.numpy()
 
 
 def difference(pixels: np.ndarray, expected: Image.Image | torch.Tensor | np.ndarray) -> int:
@@ -35,10 +41,19 @@ def test_validation_is_resize_256_and_crop_224(size: tuple[int, int]) -> None:
 def test_a_crop_is_cut_and_resized() -> None:
     image = noise(300, 400)
     pixels = cut(image, View(50, 60, 350, 260, 100))
-    expected = image.resize((100, 100), Image.Resampling.BILINEAR, (50, 60, 350, 260))
+    expected = image.crop((50, 60, 350, 260)).resize((100, 100), Image.Resampling.BILINEAR)
     assert difference(pixels, expected) <= 1
     mirrored = cut(image, View(50, 60, 350, 260, 100, mirrored=True))
     assert np.array_equal(mirrored, pixels[:, ::-1])
+
+
+@pytest.mark.parametrize("box", [(50, 60, 350, 260), (50.5, 60.25, 350, 260)])
+def test_rows_below_a_view_are_not_needed(box: tuple[float, float, float, float]) -> None:
+    image = noise(300, 400)
+    view = View(*box, 100)
+    assert view.last_row < 300
+    upper = image.crop((0, 0, 400, view.last_row))
+    assert np.array_equal(cut(upper, view), cut(image, view))
 
 
 def test_small_images_are_seen_whole() -> None:
@@ -63,6 +78,6 @@ def test_every_view_of_every_shape_has_pixels(name: str, size: tuple[int, int]) 
     views = training_views(AUGMENTATIONS[name], 64, can_mirror=True)
     pixels = torch.full((3, *size), 200, dtype=torch.uint8)
     for seed in range(20):
-        view = cut_pixels(pixels, views.seeded(seed))
-        assert view.dtype == torch.uint8 and view.shape == (64, 64, 3)
+        view = torch.empty(64, 64, 3, dtype=torch.uint8)
+        resampling.cut_whole(pixels, views.seeded(seed), view)
         assert (view == 200).float().mean() > 0.7, "at most the padding is black"

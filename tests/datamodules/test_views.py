@@ -60,6 +60,14 @@ def test_crops_of_8_to_100_percent() -> None:
     assert all(value == int(value) for crop in crops for value in crop[:4])
 
 
+@pytest.mark.parametrize("name", ["light", "vgg", "resnet"])
+def test_crops_of_large_pictures_have_whole_pixels(name: str) -> None:
+    for view in draw_many(name, 1203, 1801):
+        assert all(value == int(value) for value in view[:4])
+        # Squares of the paper, but for less than a pixel.
+        assert abs((view.right - view.left) - (view.bottom - view.top)) <= 1
+
+
 def test_the_center() -> None:
     assert center(256, 224, 256, 456) == View(116, 16, 340, 240, 224)
     assert center(256, 224, 512, 512) == View(32, 32, 480, 480, 224)
