@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from datamodules import jpeg
-from datamodules.decoding import decode_image, decode_view
+from datamodules.decoding import NamedBytes, read_image, read_view
 from datamodules.views import View
 from tests.datamodules.conftest import picture
 
@@ -49,9 +49,9 @@ def test_upper_parts(rows: int, subsampling: str, options: dict[str, object]) ->
 def test_other_colours(mode: str) -> None:
     data = encode(photograph().convert(mode))
     assert (jpeg.read_size(data) is None) == (mode == "CMYK")
-    assert np.array_equal(decode_image(data).permute(1, 2, 0).numpy(), by_pillow(data))
+    assert np.array_equal(read_image(NamedBytes(data, "a")).permute(1, 2, 0).numpy(), by_pillow(data))
     out = torch.empty(40, 40, 3, dtype=torch.uint8)
-    decode_view(data, lambda height, width: View(10, 20, 50, 60, 40), out)
+    read_view(NamedBytes(data, "a"), lambda height, width: View(10, 20, 50, 60, 40), out)
     assert np.array_equal(out.numpy(), by_pillow(data)[20:60, 10:50])
 
 
@@ -68,7 +68,7 @@ def test_what_pillow_lets_pass_is_what_it_shows() -> None:
     middle = len(data) * 2 // 3
     data[middle : middle + 40] = bytes(40)
     out = torch.empty(150, 150, 3, dtype=torch.uint8)
-    decode_view(bytes(data), lambda height, width: View(0, 0, 150, 150, 150), out)
+    read_view(NamedBytes(bytes(data), "a"), lambda height, width: View(0, 0, 150, 150, 150), out)
     assert np.array_equal(out.numpy(), by_pillow(bytes(data))[:150, :150])
 
 
