@@ -155,7 +155,6 @@ def show(images: Images, index: int, name: str, image_size: int, seed: int) -> T
     labels = torch.tensor([images.train.label(one) for one in indices])
     seeds = torch.full_like(labels, seed)
     mean = 255 * torch.tensor(images.mean)[:, None, None]
-    pixels, _ = chosen.finish(
-        views.permute(0, 3, 1, 2).float(), labels, seeds, lambda pixels: pixels - mean, len(images.class_names)
-    )
+    pixels = views.permute(0, 3, 1, 2).float()
+    pixels, _ = chosen.finish(pixels, labels, seeds, lambda pixels: pixels - mean, len(images.class_names))
     return (pixels[-1] + mean).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
