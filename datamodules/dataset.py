@@ -10,7 +10,7 @@ from torch.utils.data import Dataset, get_worker_info
 from datamodules import augmentation
 from datamodules.augmentation import Augmentation, training_views
 from datamodules.errors import DataError
-from datamodules.images import Images, Split, StreamedSplit, UnreadableImage
+from datamodules.images import Images, Split, UnreadableImage, as_streamed
 from datamodules.sampling import Draw
 from datamodules.views import Chooser
 
@@ -48,11 +48,16 @@ class TrainingImages(Dataset[Batch]):
 
     def __init__(self, split: Split, chosen: Augmentation, image_size: int, can_mirror: bool) -> None:
         self.split, self.image_size = split, image_size
+        self.streamed = as_streamed(split)
         self.views = training_views(chosen, image_size, can_mirror)
         self.policy = chosen.policy
 
     def __getitem__(self, draws: Sequence[Draw]) -> Batch:
         """Reads a batch."""
+        if self.streamed:
+            for draw in draws:
+                if draw.ahead >= 0:
+                    self.streamed.expect(draw.ahead)
         images = empty_images(len(draws), self.image_size)
         unreadable: list[str] = []
         labels = [self._fill(draw, out, unreadable) for draw, out in zip(draws, images, strict=True)]
@@ -67,8 +72,6 @@ class TrainingImages(Dataset[Batch]):
 
     def _fill(self, draw: Draw, out: Tensor, unreadable: list[str]) -> int:
         """Writes the image of a draw or what takes its place; returns the label, adds to the names."""
-        if draw.ahead >= 0 and isinstance(self.split, StreamedSplit):
-            self.split.expect(draw.ahead)
         failed: list[str] = []
         for index in range(draw.image, draw.image + MAX_UNREADABLE_RUN):
             index %= len(self.split)
@@ -93,12 +96,15 @@ class ValidationImages(Dataset[Batch]):
 
     def __init__(self, split: Split, choose: Chooser, image_size: int) -> None:
         self.split, self.choose, self.image_size = split, choose, image_size
+        self.streamed = as_streamed(split)
 
     def __len__(self) -> int:
         return len(self.split)
 
     def __getitem__(self, indices: Sequence[int]) -> Batch:
         """Reads a batch; one without any readable image has length 0."""
+        if self.streamed and self.streamed.parts and self.streamed.parts.lookahead:
+            self.streamed.expect(min(indices[-1] + self.streamed.parts.lookahead, len(self) - 1))
         images = empty_images(len(indices), self.image_size)
         labels: list[int] = []
         unreadable: list[str] = []

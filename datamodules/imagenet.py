@@ -13,7 +13,7 @@ from datamodules import augmentation as augmentations
 from datamodules import sources
 from datamodules.dataset import Batch, TrainingImages, ValidationImages
 from datamodules.errors import DataError
-from datamodules.images import StreamedSplit
+from datamodules.images import as_streamed
 from datamodules.loading import ResumableLoader
 from datamodules.manifest import compute_manifest
 from datamodules.sampling import EpochSampler
@@ -111,8 +111,8 @@ class ImageNetDataModule(LightningDataModule):
         """
         rank, world_size = self._place()
         augmentation = augmentations.get(self.augmentation or "light")
-        split = self.images.train
-        parts = split.parts if isinstance(split, StreamedSplit) else None
+        streamed = as_streamed(self.images.train)
+        parts = streamed.parts if streamed else None
         sampler = EpochSampler(self.train_images, self.seed, rank, world_size, parts)
         if len(sampler) < self.batch_size:
             raise DataError(

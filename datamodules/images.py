@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.sampling import Parts
 from datamodules.views import Chooser
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -52,8 +53,8 @@ class StreamedSplit(Split, Protocol):
     """Images that come in parts, which have to be fetched."""
 
     @property
-    def parts(self) -> NDArray[np.int64] | None:
-        """Where each part ends, in images; None if all is here already."""
+    def parts(self) -> Parts | None:
+        """What they are; None if all is at hand already."""
 
     @property
     def labels(self) -> NDArray[np.integer[Any]] | None:
@@ -61,6 +62,11 @@ class StreamedSplit(Split, Protocol):
 
     def expect(self, index: int) -> None:
         """Takes note that an image will be needed soon."""
+
+
+def as_streamed(split: Split) -> StreamedSplit | None:
+    """Returns a split whose parts have to be fetched; None if it has none or all are at hand."""
+    return split if isinstance(split, StreamedSplit) and split.parts is not None else None
 
 
 @dataclass(frozen=True)

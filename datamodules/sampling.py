@@ -13,9 +13,21 @@ from torch.utils.data import Sampler
 CHUNK = 4096
 
 
-# Where images come in parts that have to be fetched, they are shuffled over this many, and the parts are
-# fetched this many images before they are needed.
-WINDOW, LOOKAHEAD = 16_384, 4_096
+class Parts(NamedTuple):
+    """Parts that images are fetched in, such as the chunks of a stream.
+
+    Attributes:
+        ends: Where each ends, in images.
+        window: Images that are shuffled at a time; of the parts they are in, all have to be at hand.
+    """
+
+    ends: NDArray[np.int64]
+    window: int
+
+    @property
+    def lookahead(self) -> int:
+        """Images by which parts are fetched before they are needed."""
+        return self.window // 4
 
 
 class Draw(NamedTuple):
@@ -43,7 +55,7 @@ class EpochSampler(Sampler[Draw]):
         seed: Of the run.
         rank: Number of this process.
         world_size: Number of processes.
-        parts: Where each of the parts ends that images are fetched in; None where they are not.
+        parts: What images are fetched in; None for images that are at hand.
 
     Attributes:
         epoch: Chooses the order.
@@ -56,7 +68,7 @@ class EpochSampler(Sampler[Draw]):
         seed: int,
         rank: int = 0,
         world_size: int = 1,
-        parts: NDArray[np.int64] | None = None,
+        parts: Parts | None = None,
     ) -> None:
         self.num_images, self.seed, self.rank, self.world_size = num_images, seed, rank, world_size
         self.parts = parts
@@ -82,24 +94,24 @@ class EpochSampler(Sampler[Draw]):
             yield from map(Draw, order[chunk].tolist(), seeds[chunk].tolist(), ahead[chunk].tolist())
 
     def _look_ahead(self, order: Tensor) -> Tensor:
-        """Returns for every image the one that comes ``LOOKAHEAD`` later, or -1."""
+        """Returns for every image one that comes later, and will have to be fetched by then; or -1."""
         ahead = torch.full_like(order, -1)
-        if self.parts is not None:
-            ahead[:-LOOKAHEAD] = order[LOOKAHEAD:]
+        if self.parts is not None and self.parts.lookahead:
+            ahead[: -self.parts.lookahead] = order[self.parts.lookahead :]
         return ahead
 
 
-def shuffle(num_images: int, generator: torch.Generator, parts: NDArray[np.int64] | None = None) -> Tensor:
+def shuffle(num_images: int, generator: torch.Generator, parts: Parts | None = None) -> Tensor:
     """Returns an order of all images, int64.
 
-    Where they come in parts, these are shuffled, and then every image is put off by up to ``WINDOW`` others:
-    at any time few parts are in use, and in time each of them once.
+    Where they come in parts, these are shuffled, and then every image is put off by up to a window of
+    others: at any time few parts are in use, and in time each of them once.
     """
-    if parts is None or num_images <= WINDOW:
+    if parts is None or num_images <= parts.window:
         return torch.randperm(num_images, generator=generator)
-    pieces = torch.tensor_split(torch.arange(num_images), parts[:-1].tolist())
+    pieces = torch.tensor_split(torch.arange(num_images), parts.ends[:-1].tolist())
     order = torch.cat([pieces[part] for part in torch.randperm(len(pieces), generator=generator).tolist()])
-    delays = torch.rand(num_images, generator=generator, dtype=torch.float64) * WINDOW
+    delays = torch.rand(num_images, generator=generator, dtype=torch.float64) * parts.window
     return order[torch.argsort(torch.arange(num_images) + delays)]
 
 

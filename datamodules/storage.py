@@ -144,7 +144,7 @@ class Bucket:
         return f"{self.folder}/{name}" if self.folder else name
 
     def _client(self) -> Any:
-        return _connect(os.getpid())
+        return _connect(os.getpid(), os.environ.get("AWS_ENDPOINT_URL"))
 
     @contextmanager
     def _explained(self, name: str, has_begun: bool = False) -> Iterator[None]:
@@ -218,7 +218,7 @@ def _unreachable(address: str, setting: str, error: Exception) -> str:
 
 
 @lru_cache(maxsize=1)
-def _connect(process: int) -> Any:
+def _connect(process: int, endpoint: str | None) -> Any:
     """Returns the process's own client: one that was inherited would share its sockets with the parent."""
     import boto3
     from botocore import UNSIGNED
@@ -234,7 +234,7 @@ def _connect(process: int) -> Any:
         **signature,
     )
     region = session.region_name or "us-east-1"
-    return session.client("s3", config=config, region_name=region)
+    return session.client("s3", config=config, region_name=region, endpoint_url=endpoint)
 
 
 @lru_cache(maxsize=1)
@@ -253,7 +253,7 @@ def _authorise(scheme: str) -> dict[str, str]:
     if scheme == "hf":
         token = os.environ.get("HF_TOKEN")
         return {"Authorization": f"Bearer {token}"} if token else {}
-    credentials = _google_credentials(os.getpid())
+    credentials = None if os.environ.get("STORAGE_EMULATOR_HOST") else _google_credentials(os.getpid())
     if credentials is None:
         return {}
     if not credentials.valid:
@@ -266,8 +266,6 @@ def _authorise(scheme: str) -> dict[str, str]:
 @lru_cache(maxsize=1)
 def _google_credentials(process: int) -> Any:
     """Returns what google-auth finds, where it is installed; None for public data."""
-    if os.environ.get("STORAGE_EMULATOR_HOST"):
-        return None
     try:
         import google.auth
         from google.auth.exceptions import DefaultCredentialsError

@@ -29,12 +29,14 @@ from datamodules.chunks import (
 from datamodules.decoding import NamedBytes, read_image, read_view
 from datamodules.errors import DataError, printable
 from datamodules.images import IMAGENET_MEAN, IMAGENET_STD, Channels, Images, UnreadableImage
-from datamodules.sampling import LOOKAHEAD, WINDOW
+from datamodules.sampling import Parts
 from datamodules.storage import NotThere, Store, open_store, read_file
 from datamodules.views import Chooser
 
 INFO, LABELS = "info.json", "labels.npy"
 SPLITS = ("train", "val")
+# Images of an address that are shuffled at a time, 0.5 to 2 GB of them.
+WINDOW = 16_384
 MAX_INDEX_BYTES, MAX_INFO_BYTES = 2**27, 2**24
 
 
@@ -92,9 +94,9 @@ class ChunkSplit:
         return len(self.chunks)
 
     @property
-    def parts(self) -> NDArray[np.int64] | None:
-        """Where each chunk ends, in images; None for a folder, whose images come in any order."""
-        return None if isinstance(self.files, ChunkFolder) else self.chunks.ends
+    def parts(self) -> Parts | None:
+        """The chunks; None for a folder, whose images can be had in any order."""
+        return None if isinstance(self.files, ChunkFolder) else Parts(self.chunks.ends, WINDOW)
 
     def label(self, index: int) -> int:
         """Returns the class of an image, which for data written by others takes a look into its chunk."""
@@ -272,7 +274,7 @@ def check_cache_limit(chunks: Chunks, limit_bytes: int, address: str) -> None:
     Raises:
         DataError: It does not.
     """
-    share = min(1.0, 1.25 * (WINDOW + LOOKAHEAD) / len(chunks))
+    share = min(1.0, 1.5 * WINDOW / len(chunks))
     needed = round(share * sum(chunks.sizes_bytes)) + 4 * max(chunks.sizes_bytes)
     if needed > limit_bytes:
         raise DataError(

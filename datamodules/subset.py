@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from datamodules.images import Images, Split, StreamedSplit
+    from datamodules.sampling import Parts
     from datamodules.views import Chooser
 
 Classes = int | Sequence[int | str]
@@ -61,10 +62,15 @@ class StreamedChoice(ChosenSplit):
     split: "StreamedSplit"
 
     @property
-    def parts(self) -> "NDArray[np.int64] | None":
-        """Where each part ends, in chosen images."""
+    def parts(self) -> "Parts | None":
+        """The same parts, and as many of them at a time, with fewer images each."""
+        from datamodules.sampling import Parts
+
         parts = self.split.parts
-        return None if parts is None else self.numbers.searchsorted(parts)
+        if parts is None:
+            return None
+        window = max(1, parts.window * len(self) // len(self.split))
+        return Parts(self.numbers.searchsorted(parts.ends), window)
 
     def expect(self, index: int) -> None:
         """Takes note that an image will be needed soon."""

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.datamodules.s3_server import server as server
+
 CLASSES = ("n01440764", "n02102040", "n03000684")
 
 THIRD_PARTY = (

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from pytorch_lightning.cli import LightningArgumentParser
 
 from datamodules import sources
@@ -15,6 +14,7 @@ from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
 from datamodules.images import StreamedSplit
 from datamodules.memory import MemorySplit
+from datamodules.sampling import Parts
 from datamodules.subset import Classes, choose_classes, parse_classes, write_classes
 from tests.datamodules.conftest import CLASSES
 
@@ -127,14 +127,14 @@ def test_the_command_line_of_a_training(argument: str, classes: Any) -> None:
     assert parser.parse_args([f"--data.classes={argument}"]).data.classes == classes
 
 
-class Parts(MemorySplit):
+class InParts(MemorySplit):
     """Digits that come in three parts; remembers which images it should expect."""
 
     expected: list[int]
 
     @property
-    def parts(self) -> NDArray[np.int64]:
-        return np.array([500, 1000, 1433])
+    def parts(self) -> Parts:
+        return Parts(np.array([500, 1000, 1433]), window=700)
 
     def expect(self, index: int) -> None:
         self.expected.append(index)
@@ -142,13 +142,14 @@ class Parts(MemorySplit):
 
 def test_fewer_classes_still_come_in_parts() -> None:
     images = sources.get("digits").images(None)
-    whole = Parts(images.train.pixels, images.train.labels)
+    whole = InParts(images.train.pixels, images.train.labels)
     object.__setattr__(whole, "expected", [])
     train = choose_classes(replace(images, train=whole), [3, 8]).train
     assert isinstance(train, StreamedSplit) and isinstance(whole, StreamedSplit)
     numbers = [index for index in range(len(whole)) if whole.label(index) in (3, 8)]
     ends = [sum(number < end for number in numbers) for end in (500, 1000, 1433)]
-    assert train.parts.tolist() == ends and ends[-1] == len(train)
+    assert train.parts is not None and train.parts.ends.tolist() == ends and ends[-1] == len(train)
+    assert train.parts.window == 700 * len(train) // 1433
     train.expect(7)
     assert whole.expected == [numbers[7]]
 
@@ -156,4 +157,4 @@ def test_fewer_classes_still_come_in_parts() -> None:
 def test_labels_that_would_have_to_be_fetched_are_not() -> None:
     images = sources.get("digits").images(None)
     with pytest.raises(DataError, match="keep no list of labels; to find"):
-        choose_classes(replace(images, train=Parts(images.train.pixels, None)), 5)
+        choose_classes(replace(images, train=InParts(images.train.pixels, None)), 5)
