@@ -9,7 +9,8 @@ import streamlit as st
 from dashboard import catalogue, formatting, forms, palette
 from dashboard.address import keep, restore
 from dashboard.errors import show_problem
-from dashboard.launching import Found, look_at_images
+from dashboard.launch_images import show_image_size, show_source
+from dashboard.launching import Found
 from datamodules.subset import parse_classes
 from jobs.machine import describe_machine
 from jobs.spec import JobSpec
@@ -41,8 +42,8 @@ def show_fields() -> Form:
     st.subheader("Networks", anchor=False)
     chosen, networks_problem = _show_networks(architectures)
     st.subheader("Images", anchor=False)
-    source, root, classes, found = _show_source()
-    image_size, size_problem = _show_image_size(chosen)
+    source, root, classes, found = show_source()
+    image_size, size_problem = show_image_size(chosen.values())
     st.subheader("Training", anchor=False)
     recipe = _show_recipe()
     epochs, batch_size, batch_problem = _show_amounts(chosen, recipe, found)
@@ -122,49 +123,6 @@ def _take_networks() -> None:
     """Make one choice of both widgets: the field of the address."""
     chosen = [*st.session_state[KNOWN], *st.session_state[OTHERS]]
     st.session_state["networks"] = forms.change_choice(st.session_state["networks"], chosen)
-
-
-def _show_source() -> tuple[str, str | None, str, Found]:
-    sources = catalogue.sources()
-    key = st.segmented_control(
-        "Source",
-        list(sources),
-        required=True,
-        format_func=lambda key: sources[key].title,
-        key="source",
-    )
-    source = sources[key or forms.DEFAULT_SOURCE]
-    st.caption(source.description)
-    root = ""
-    if source.needs_root:
-        root = st.text_input(
-            "Folder or address" if source.open_address else "Folder",
-            placeholder="s3://bucket/imagenet" if source.open_address else "/path/to/imagenet",
-            key="root",
-        ).strip()
-    place = st.container()
-    classes = st.text_input(
-        "Classes",
-        placeholder="all; or how many, such as 10; or their names",
-        key="classes",
-        help="A number takes the first so many in the order of the labels. Names, such as n01440764, and "
-        "labels are separated by commas. The labels of those chosen start from 0.",
-    ).strip()
-    found = look_at_images(source.key, root, classes)
-    with place:
-        show_problem(found.problem)
-    show_problem(found.classes_problem)
-    if (source.needs_root or classes) and found.classes:
-        st.caption(found.text)
-    return source.key, root or None, classes, found
-
-
-def _show_image_size(chosen: Chosen) -> tuple[int, str]:
-    lowest, highest = forms.LIMITS["image_size"]
-    size = st.number_input("Image size, px", lowest, highest, step=8, width=200, key="image_size")
-    problem = forms.size_problem(size, chosen.values())
-    show_problem(problem)
-    return int(size), problem
 
 
 def _show_recipe() -> str:
@@ -258,20 +216,22 @@ def _show_weights(chosen: Chosen, options: Mapping[str, Mapping[str, str]]) -> t
 
 def _show_hardware() -> tuple[str | None, int | str, int | None, int, str]:
     machine = describe_machine()
-    with st.container(horizontal=True, gap="small"):
-        precision = st.selectbox(
-            "Precision",
-            list(forms.PRECISIONS),
-            format_func=lambda key: forms.PRECISIONS[key],
-            width=230,
-            key="precision",
-        )
+    precision = st.selectbox(
+        "Precision",
+        list(forms.PRECISIONS),
+        format_func=lambda key: forms.PRECISIONS[key],
+        width=415,
+        key="precision",
+    )
+    if note := forms.precision_note(precision, machine):
+        st.caption(note)
+    with st.container(horizontal=True, gap="medium"):
         lowest, highest = forms.LIMITS["devices"]
         devices = st.selectbox(
             "Devices a job",
             [forms.AUTO, *range(lowest, highest + 1)],
             format_func=lambda number: "all" if number == forms.AUTO else str(number),
-            width=120,
+            width=150,
             key="devices",
         )
         num_workers = st.number_input(
@@ -279,13 +239,11 @@ def _show_hardware() -> tuple[str | None, int | str, int | None, int, str]:
             *forms.LIMITS["num_workers"],
             None,
             placeholder="automatic",
-            width=140,
+            width=150,
             key="num_workers",
             help="Processes that read images for each device",
         )
-        seed = st.number_input("Seed", *forms.LIMITS["seed"], width=120, key="seed")
-    if note := forms.precision_note(precision, machine):
-        st.caption(note)
+        seed = st.number_input("Seed", *forms.LIMITS["seed"], width=150, key="seed")
     problem = forms.devices_problem(devices, machine)
     show_problem(problem)
     return None if precision == forms.AUTO else precision, devices, num_workers, int(seed), problem

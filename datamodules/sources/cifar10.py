@@ -96,7 +96,7 @@ SOURCE = Source(
     key="cifar10",
     title="CIFAR-10",
     description="50,000 and 10,000 images of 32 px in 10 classes. Needs the folder that "
-    "`python -m datamodules prepare cifar10` downloads once (170 MB).",
+    "python -m datamodules prepare cifar10 downloads once (170 MB).",
     open=open_cifar10,
     needs_root=True,
     order=2,

@@ -50,7 +50,7 @@ SOURCE = Source(
     key="imagenet",
     title="ImageNet",
     description="ILSVRC2012: 1,281,167 images to train on and 50,000 to validate, 1,000 classes. Needs the "
-    "folder that `python -m datamodules prepare imagenet` makes from the three archives of image-net.org.",
+    "folder that python -m datamodules prepare imagenet makes from the three archives of image-net.org.",
     open=open_imagenet,
     needs_root=True,
     order=5,

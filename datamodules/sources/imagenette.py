@@ -53,7 +53,7 @@ SOURCE = Source(
     key="imagenette",
     title="Imagenette",
     description="Ten easy classes of ImageNet, 13,394 photographs of 320 px. Needs the folder that "
-    "`python -m datamodules prepare imagenette` downloads once (342 MB).",
+    "python -m datamodules prepare imagenette downloads once (342 MB).",
     open=open_imagenette,
     needs_root=True,
     order=4,

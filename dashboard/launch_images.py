@@ -1,0 +1,63 @@
+"""The part of the launch form that asks for images."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard import catalogue, formatting, forms
+from dashboard.errors import show_problem
+from dashboard.launching import Found, look_at_images
+
+if TYPE_CHECKING:
+    from lightning_modules.architecture import Architecture
+
+
+def show_source() -> tuple[str, str | None, str, Found]:
+    """Ask where the images come from and for which classes.
+
+    Returns:
+        Key of the source, its folder or address, the classes as typed, and what was found there.
+    """
+    sources = catalogue.sources()
+    key = st.segmented_control(
+        "Source",
+        list(sources),
+        required=True,
+        format_func=lambda key: sources[key].title,
+        wrap=True,
+        key="source",
+    )
+    source = sources[key or forms.DEFAULT_SOURCE]
+    st.caption(formatting.plain(source.description))
+    root = ""
+    if source.needs_root:
+        root = st.text_input(
+            "Folder or address" if source.open_address else "Folder",
+            placeholder="s3://bucket/imagenet" if source.open_address else "/path/to/imagenet",
+            key="root",
+        ).strip()
+    place = st.container()
+    classes = st.text_input(
+        "Classes",
+        placeholder="all; or how many, such as 10; or their names",
+        key="classes",
+        help="A number takes the first so many in the order of the labels. Names, such as n01440764, and "
+        "labels are separated by commas. The labels of those chosen start from 0.",
+    ).strip()
+    found = look_at_images(source.key, root, classes)
+    with place:
+        show_problem(found.problem)
+    show_problem(found.classes_problem)
+    if (source.needs_root or classes) and found.classes:
+        st.caption(found.text)
+    return source.key, root or None, classes, found
+
+
+def show_image_size(chosen: "Iterable[Architecture]") -> tuple[int, str]:
+    """Ask for the size. Returns it with what is wrong with it."""
+    lowest, highest = forms.LIMITS["image_size"]
+    size = st.number_input("Image size, px", lowest, highest, step=8, width=200, key="image_size")
+    problem = forms.size_problem(size, chosen)
+    show_problem(problem)
+    return int(size), problem
