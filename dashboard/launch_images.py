@@ -1,13 +1,16 @@
 """The part of the launch form that asks for images."""
 
 from collections.abc import Iterable
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from dashboard import catalogue, formatting, forms
+from dashboard.data.folders import read_folders
 from dashboard.errors import show_problem
 from dashboard.launching import Found, look_at_images
+from dashboard.workplace import open_store
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture
@@ -37,6 +40,7 @@ def show_source() -> tuple[str, str | None, str, Found]:
             placeholder="s3://bucket/imagenet" if source.open_address else "/path/to/imagenet",
             key="root",
         ).strip()
+        _show_added(source.key)
     place = st.container()
     classes = st.text_input(
         "Classes",
@@ -52,6 +56,28 @@ def show_source() -> tuple[str, str | None, str, Found]:
     if (source.needs_root or classes) and found.classes:
         st.caption(found.text)
     return source.key, root or None, classes, found
+
+
+def _show_added(source: str) -> None:
+    """Offer the folders that somebody has added on the Data page."""
+    roots = [folder.root for folder in read_folders(open_store()) if folder.source == source]
+    if roots:
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            st.caption("Added on the Data page:", width="content")
+            for root in roots:
+                st.button(
+                    formatting.plain(PurePath(root).name),
+                    key=f"root-{root}",
+                    type="tertiary",
+                    icon=":material/folder:",
+                    help=formatting.plain(root),
+                    on_click=_take_root,
+                    args=(root,),
+                )
+
+
+def _take_root(root: str) -> None:
+    st.session_state["root"] = root
 
 
 def show_image_size(chosen: "Iterable[Architecture]") -> tuple[int, str]:

@@ -11,6 +11,7 @@ from dashboard.data.data_sets import DataSet, count
 from dashboard.data.folders import add_folder, allowed_roots, check_folder, check_place
 from dashboard.errors import show_problem
 from dashboard.workplace import open_store
+from datamodules.sources import is_address
 
 if TYPE_CHECKING:
     from datamodules.sources import Source
@@ -55,7 +56,12 @@ def show_adding() -> None:
 
 def _show_ready(source: "Source") -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        typed = st.text_input("Folder", placeholder="/path/to/images", max_chars=1000, key="folder")
+        typed = st.text_input(
+            "Folder or address" if source.open_address else "Folder",
+            placeholder="s3://bucket/images" if source.open_address else "/path/to/images",
+            max_chars=1000,
+            key="folder",
+        ).strip()
         wanted = st.button("Add", icon=":material/add:", type="primary")
     if wanted:
         _add(source, typed)
@@ -65,7 +71,9 @@ def _add(source: "Source", typed: str) -> None:
     from datamodules.errors import DataError
 
     try:
-        data_set = DataSet(source, str(check_folder(typed)))
+        # What lies elsewhere is asked for by its address; only what lies here has to be in its place.
+        root = typed if source.open_address and is_address(typed) else str(check_folder(typed))
+        data_set = DataSet(source, root)
         numbers = count(data_set)
     except (ValueError, DataError) as problem:
         show_problem(str(problem))

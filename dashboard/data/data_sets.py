@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard import catalogue
 from dashboard.data.folders import Folder, read_folders
+from datamodules.sources import is_address
 from tracking.store import Store
 
 if TYPE_CHECKING:
@@ -42,24 +43,24 @@ class DataSet:
     @property
     def title(self) -> str:
         """Its name for people: the folder's own, or the source's."""
-        return Path(self.root).name if self.root else self.source.title
+        return PurePath(self.root).name if self.root else self.source.title
 
     @property
     def path(self) -> Path | None:
-        """Its folder, None where the source needs none."""
-        return Path(self.root) if self.root else None
+        """Its folder, None where the source needs none or reads from an address."""
+        return Path(self.root) if self.root and not is_address(self.root) else None
 
     @property
     def is_missing(self) -> bool:
         """Whether its folder is no longer there."""
-        return bool(self.root) and "://" not in self.root and not Path(self.root).is_dir()
+        return self.path is not None and not self.path.is_dir()
 
     @property
     def stamp(self) -> tuple[int, ...]:
         """Tells one state of its folder from another: adding or removing classes changes it."""
-        if not self.root or "://" in self.root:
+        if self.path is None:
             return ()
-        folders = (Path(self.root), *(Path(self.root) / split for split in SPLITS))
+        folders = (self.path, *(self.path / split for split in SPLITS))
         return tuple(folder.stat().st_mtime_ns for folder in folders if folder.is_dir())
 
     @property
@@ -135,7 +136,7 @@ def split_of(images: "Images", split: str) -> "Split":
 
 @st.cache_resource(max_entries=8, ttl=60, show_spinner="Looking through the images …")
 def _open(source: str, root: str, stamp: tuple[int, ...]) -> "Images":
-    return catalogue.sources()[source].open(Path(root) if root else None)
+    return catalogue.sources()[source].images(root or None)
 
 
 @st.cache_resource(max_entries=16, ttl=60, show_spinner="Counting …")

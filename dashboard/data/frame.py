@@ -15,6 +15,7 @@ from dashboard.workplace import open_store
 if TYPE_CHECKING:
     from datamodules.sources import Source
 
+LAUNCH_PAGE = "app_pages/launch.py"
 NEXT = "next_set"
 READY, ARCHIVES = "folder", "archives"
 WAYS: Mapping[str, str] = {READY: "A folder of images", ARCHIVES: "The archives, or nothing yet"}
@@ -98,8 +99,12 @@ def show_head(data_set: DataSet) -> None:
         with st.container(gap=None, width="content"):
             st.title(formatting.plain(data_set.title), anchor=False)
             st.caption(formatting.plain(data_set.root or data_set.source.description))
-        if data_set.root:
-            _show_removing(data_set)
+        with st.container(horizontal=True, width="content", gap="small"):
+            if st.button("Train on it", icon=":material/rocket_launch:"):
+                chosen = {"source": data_set.source.key, "root": data_set.root}
+                st.switch_page(LAUNCH_PAGE, query_params={key: one for key, one in chosen.items() if one})
+            if data_set.root:
+                _show_removing(data_set)
 
 
 def _show_removing(data_set: DataSet) -> None:

@@ -158,6 +158,17 @@ def test_a_folder_leaves_the_list_and_stays_where_it_is(
     assert read_folders(empty_store) == [] and (images / "train").is_dir()
 
 
+def test_a_folder_that_was_added_is_offered_for_training(
+    added: str, images: Path, open_page: OpenPage
+) -> None:
+    app = press(open_page("data", set=added), "Train on it")
+    assert not app.exception and app.title[0].value == "Launch"
+    assert app.text_input(key="root").value == str(images)
+    app = open_page("launch", source="folder")
+    assert app.text_input(key="root").value == ""
+    assert press(app, "images").text_input(key="root").value == str(images)
+
+
 def test_preparing_from_archives_becomes_a_command(
     images: Path, empty_store: Store, open_page: OpenPage
 ) -> None:
