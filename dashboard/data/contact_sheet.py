@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import formatting
 from dashboard.data import frame
-from dashboard.data.data_sets import SPLITS, DataSet, Labels, labels, open_images
+from dashboard.data.data_sets import DataSet, Labels, labels, open_images
 from dashboard.data.meanings import class_label, meanings
 from dashboard.data.samples import Sample, picture, read_sample
 
@@ -46,14 +46,7 @@ def _choose(names: Sequence[str], shown: Sequence[str]) -> tuple[str, int]:
     if st.session_state["label"] >= len(names):
         st.session_state["label"] = frame.ALL
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        split = st.segmented_control(
-            "Split",
-            list(SPLITS),
-            required=True,
-            format_func=lambda key: f"For {SPLITS[key]}",
-            key="split",
-            on_change=_to_first_sheet,
-        )
+        split = frame.choose_split(_to_first_sheet)
         label = st.selectbox(
             "Class",
             range(frame.ALL, len(names)),
@@ -62,7 +55,7 @@ def _choose(names: Sequence[str], shown: Sequence[str]) -> tuple[str, int]:
             on_change=_to_first_sheet,
             width=340,
         )
-    return split or next(iter(SPLITS)), label
+    return split, label
 
 
 def _class_text(label: int, names: Sequence[str], shown: Sequence[str]) -> str:

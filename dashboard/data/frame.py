@@ -92,6 +92,19 @@ def see_image(index: int) -> None:
     st.session_state.update(section=SIGHT, image=index)
 
 
+def choose_split(on_change: Callable[[], None] | None = None) -> str:
+    """Ask for training or validation."""
+    split = st.segmented_control(
+        "Split",
+        list(SPLITS),
+        required=True,
+        format_func=lambda key: f"For {SPLITS[key]}",
+        key="split",
+        on_change=on_change,
+    )
+    return split or VAL
+
+
 def show_head(data_set: DataSet) -> None:
     """Show a data set's name and the way back."""
     st.button("All data", type="tertiary", icon=":material/arrow_back:", on_click=open_set, args=(None,))

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
 from dashboard import catalogue, formatting
 from dashboard.data.data_sets import DataSet, name_of, open_images, split_of
-from dashboard.data.frame import SIZES
+from dashboard.data.frame import SIZES, choose_split
 from dashboard.data.meanings import class_label, meanings
 from dashboard.data.samples import picture, to_address
 from dashboard.errors import show_problem
@@ -17,11 +17,18 @@ from dashboard.errors import show_problem
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from datamodules.dataset import Batch
     from datamodules.imagenet import ImageNetDataModule
+    from datamodules.images import Images
 
 DRAWS = 5
 SIDE = 192
+
+
+class View(NamedTuple):
+    """One view of an image: an address that holds it, and what to say below."""
+
+    address: str
+    caption: str = ""
 
 
 def show_sight(data_set: DataSet) -> None:
@@ -30,9 +37,9 @@ def show_sight(data_set: DataSet) -> None:
     Raises:
         DataError: the data set cannot be opened.
     """
-    images, split = open_images(data_set), st.session_state["split"]
+    images = open_images(data_set)
+    split, index, size, roll = _choose(images)
     part = split_of(images, split)
-    size, index, roll = _choose(len(part))
     name = images.class_names[part.label(index)]
     word = class_label(name, meanings([name])[0])
     st.markdown(f"**{formatting.plain(word)}** :gray[{formatting.plain(name_of(part, index))}]")
@@ -45,11 +52,13 @@ def show_sight(data_set: DataSet) -> None:
     except UnreadableImage as problem:
         show_problem(f"It cannot be read, and training leaves it out: {problem}")
         return
-    st.html(strip("Validation", "nothing is left to chance", [whole, seen], ["the image", "what is seen"]))
+    note = "Nothing is left to chance: a short side of 256, the middle 224 px; small images whole."
+    st.html(strip("Validation", note, "", [View(whole, "the image"), View(seen, "what is seen")]))
     users = users_of_augmentations()
-    for augmentation in AUGMENTATIONS:
-        draws = _draws(data_set, data_set.stamp, split, index, size, roll, augmentation)
-        st.html(strip(augmentation, users.get(augmentation, ""), draws))
+    for augmentation in AUGMENTATIONS.values():
+        views = _draw(data_set, data_set.stamp, split, index, size, roll, augmentation.name)
+        used = users.get(augmentation.name, "in no recipe; chosen on Launch")
+        st.html(strip(augmentation.name, augmentation.description, used, views))
 
 
 def users_of_augmentations() -> dict[str, str]:
@@ -61,21 +70,29 @@ def users_of_augmentations() -> dict[str, str]:
     families = len({one.family for one in catalogue.architectures().values()})
     return {
         augmentation: " · ".join(
-            f"{recipe}: {'all families' if len(names) == families else ', '.join(names)}"
+            f"{recipe} recipe of {'all families' if len(names) == families else ', '.join(names)}"
             for recipe, names in recipes.items()
         )
         for augmentation, recipes in users.items()
     }
 
 
-def _choose(num_images: int) -> tuple[int, int, int]:
-    st.session_state["image"] = min(st.session_state["image"], num_images - 1)
+def _choose(images: "Images") -> tuple[str, int, int, int]:
+    """Ask for split, image and size; give them and the roll."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        index = st.number_input("Image", 0, num_images - 1, key="image", width=150)
-        size = st.number_input("Image size, px", *SIZES, step=8, width=150, key="size")
-        st.button("Roll again", icon=":material/casino:", on_click=_roll, type="primary")
-        st.caption(f"Roll {st.session_state['roll'] + 1}")
-    return int(size), int(index), int(st.session_state["roll"])
+        split = choose_split()
+        last = len(split_of(images, split)) - 1
+        st.session_state["image"] = min(st.session_state["image"], last)
+        index = st.number_input("Image", 0, last, key="image", width=140, help=f"From 0 to {last:,}")
+        size = st.number_input("Image size, px", *SIZES, step=8, width=140, key="size")
+        st.button(
+            "Roll again",
+            icon=":material/casino:",
+            on_click=_roll,
+            type="primary",
+            help="Draw anew; the address keeps the roll",
+        )
+    return split, int(index), int(size), int(st.session_state["roll"])
 
 
 def _roll() -> None:
@@ -90,11 +107,12 @@ def _validated(
     datamodule = _datamodule(data_set, split, size)
     whole = datamodule.images.val.read(index)
     batch = datamodule.val_dataloader().dataset[[index]]
-    return to_address(whole, SIDE), to_address(_seen(datamodule, batch)[0], SIDE)
+    pixels, _ = datamodule.on_after_batch_transfer(datamodule.on_before_batch_transfer(batch, 0), 0)
+    return to_address(whole, SIDE), to_address(_to_pixels(datamodule.images, pixels)[0], SIDE)
 
 
 @st.cache_data(max_entries=1024, show_spinner=False, hash_funcs={DataSet: lambda one: one.key})
-def _draws(
+def _draw(
     data_set: DataSet,
     stamp: tuple[int, ...],
     split: str,
@@ -102,17 +120,34 @@ def _draws(
     size: int,
     roll: int,
     augmentation: str,
-) -> list[str]:
+) -> list[View]:
     """Look at an image some times with the eyes of a training."""
     from datamodules import augmentation as augmentations
     from datamodules.dataset import TrainingImages
     from datamodules.sampling import Draw
 
     datamodule = _datamodule(data_set, split, size, augmentation)
-    images = datamodule.images
-    dataset = TrainingImages(images.train, augmentations.get(augmentation), size, images.can_mirror)
-    batch = dataset[[Draw(index, roll * DRAWS + number) for number in range(DRAWS)]]
-    return [to_address(pixels, SIDE) for pixels in _seen(datamodule, batch)]
+    images, chosen = datamodule.images, augmentations.get(augmentation)
+    dataset = TrainingImages(images.train, chosen, size, images.can_mirror)
+    # Images are mixed with the one before them in the batch: here another one stands before each.
+    draws = []
+    for number in range(DRAWS):
+        other = (index + (number + 1) * len(images.train) // (DRAWS + 1)) % len(images.train)
+        draws += [Draw(other, number), Draw(index, roll * DRAWS + number)]
+    pixels, labels = datamodule.finish(*datamodule.on_before_batch_transfer(dataset[draws], 0))
+    shown = _to_pixels(images, pixels)
+    mixed = labels.tolist() if chosen.mixes else []
+    return [
+        View(to_address(shown[place], SIDE), mixture(images.class_names, mixed[place]) if mixed else "")
+        for place in range(1, len(draws), 2)
+    ]
+
+
+def mixture(names: Sequence[str], shares: Sequence[float]) -> str:
+    """Say which classes an image is taken for: `63 % tench + 37 % dog`."""
+    found = sorted((label for label, share in enumerate(shares) if share > 0), key=lambda one: -shares[one])
+    words = [class_label(names[label], meanings([names[label]])[0]) for label in found]
+    return " + ".join(f"{shares[label]:.0%} {word}" for label, word in zip(found, words, strict=True))
 
 
 def _datamodule(
@@ -134,25 +169,20 @@ def _datamodule(
     return datamodule
 
 
-def _seen(datamodule: "ImageNetDataModule", batch: "Batch") -> "Tensor":
-    """Take a batch the whole way to the network, and back to what eyes can see.
-
-    Returns:
-        uint8, N x 3 x S x S.
-    """
+def _to_pixels(images: "Images", normalised: "Tensor") -> "Tensor":
+    """Undo the normalisation, for eyes: uint8, N x 3 x S x S."""
     import torch
 
-    images, _ = datamodule.on_after_batch_transfer(datamodule.on_before_batch_transfer(batch, 0), 0)
-    mean, std = (torch.tensor(one)[:, None, None] for one in (datamodule.images.mean, datamodule.images.std))
-    return ((images.float() * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
+    mean, std = (torch.tensor(one)[:, None, None] for one in (images.mean, images.std))
+    return ((normalised.float() * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def strip(title: str, note: str, views: Sequence[str], captions: Sequence[str] = ()) -> str:
-    """Write views of an image beside each other as HTML, each with a caption if there are any."""
-    texts = captions or [f"draw {number}" for number in range(1, len(views) + 1)]
+def strip(title: str, note: str, used: str, views: Sequence[View]) -> str:
+    """Write views of an image beside each other as HTML, after what made them and where it is used."""
     figures = "".join(
-        f"<figure>{picture(view, f'{title}, {text}')}"
-        f"{f'<figcaption>{escape(text)}</figcaption>' if captions else ''}</figure>"
-        for view, text in zip(views, texts, strict=True)
+        f"<figure>{picture(view.address, f'{title} {number}')}"
+        f"{f'<figcaption>{escape(view.caption)}</figcaption>' if view.caption else ''}</figure>"
+        for number, view in enumerate(views, 1)
     )
-    return f'<div class="sight"><p><b>{escape(title)}</b>{escape(note)}</p><div>{figures}</div></div>'
+    text = f"<b>{escape(title)}</b><span>{escape(note)}</span>" + (f"<i>{escape(used)}</i>" if used else "")
+    return f'<div class="sight"><p>{text}</p><div>{figures}</div></div>'
