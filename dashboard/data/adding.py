@@ -35,7 +35,7 @@ def show_adding() -> None:
             wrap=True,
             key="kind",
         )
-        source = sources[key or next(iter(sources))]
+        source = sources[key or frame.ANY_FOLDER]
         st.caption(formatting.plain(source.description))
         way = frame.READY
         if source.prepare is not None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LAUNCH_PAGE = "app_pages/launch.py"
 NEXT = "next_set"
+# The source for whatever lies in ImageNet's layout.
+ANY_FOLDER = "folder"
 READY, ARCHIVES = "folder", "archives"
 WAYS: Mapping[str, str] = {READY: "A folder of images", ARCHIVES: "The archives, or nothing yet"}
 # Stands for one image of each class where a label is asked for.
@@ -31,7 +33,7 @@ def data_fields(sets: Mapping[str, DataSet]) -> dict[str, Field]:
     kinds = sources_of_folders()
     return {
         "set": Field(None, one_of(sets)),
-        "kind": Field(next(iter(kinds)), one_of(kinds)),
+        "kind": Field(ANY_FOLDER, one_of(kinds)),
         "way": Field(READY, one_of(WAYS)),
         "folder": Field(""),
         "archives": Field(""),
