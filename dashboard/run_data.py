@@ -43,3 +43,14 @@ def describe_check(report: CheckReport | None) -> str:
     else:
         found = f"{formatting.plural(errors, 'error')}, {formatting.plural(warnings, 'warning')}"
     return f"{formatting.clock(report.checked_at)}: {found}"
+
+
+def describe_skipped(run: Run, count: int) -> str:
+    """Say how many images could not be read, and which."""
+    files = run.tags.get("data.skipped_files", "").splitlines()
+    more = f" and {count - len(files):,} more, all in the log" if count > len(files) else ""
+    train, val = (run.tags.get(f"data.skipped_{split}", "?") for split in ("train", "val"))
+    return (
+        f"{formatting.plural(count, 'image')} could not be read and were left out "
+        f"({train} of training, {val} of validation): {formatting.plain(', '.join(files))}{more}"
+    )

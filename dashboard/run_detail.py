@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import charts, curves, formatting
 from dashboard.run_actions import show_actions
-from dashboard.run_data import show_data
+from dashboard.run_data import describe_skipped, show_data
 from dashboard.run_rows import RUNS_PAGE, progress_text, remaining_text, setting_text, status_text
 from dashboard.workplace import open_store
 from jobs.logs import read_log
@@ -102,8 +102,7 @@ def _show_status(run: Run) -> None:
     if run.error:
         st.error(formatting.plain(run.error), icon=":material/error:")
     if skipped := run.tags.get("data.skipped"):
-        files = formatting.plain(run.tags.get("data.skipped_files", ""))
-        st.warning(f"{skipped} images could not be read and were left out: {files}")
+        st.warning(describe_skipped(run, int(skipped)))
 
 
 def _show_figures(run: Run) -> None:

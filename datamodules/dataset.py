@@ -9,7 +9,7 @@ from torch.utils.data import Dataset, get_worker_info
 
 from datamodules import augmentation
 from datamodules.augmentation import Augmentation, training_views
-from datamodules.errors import DataError
+from datamodules.damage import Unreadable
 from datamodules.images import Images, Split, UnreadableImage, as_streamed
 from datamodules.sampling import Draw
 from datamodules.views import Chooser
@@ -24,17 +24,19 @@ class Batch(NamedTuple):
         images: uint8, N x 3 x S x S, channels last.
         labels: N classes.
         seeds: N seeds that say by what chance an image is augmented; 0 where there is none.
-        unreadable: Names of images that could not be read.
+        unreadable: Images that could not be read.
     """
 
     images: Tensor
     labels: Tensor
     seeds: Tensor
-    unreadable: tuple[str, ...]
+    unreadable: tuple[Unreadable, ...]
 
 
 class TrainingImages(Dataset[Batch]):
     """Augmented images; the next readable one takes the place of one that is not, so that batches stay full.
+
+    Where none of the `MAX_UNREADABLE_RUN` from there on can be read, the batch has one less.
 
     An augmentation is drawn from the seed in its `Draw`: what an image looks like depends neither on the
     process that reads it nor on the images before it.
@@ -59,10 +61,15 @@ class TrainingImages(Dataset[Batch]):
                 if draw.ahead >= 0:
                     self.streamed.expect(draw.ahead)
         images = empty_images(len(draws), self.image_size)
-        unreadable: list[str] = []
-        labels = [self._fill(draw, out, unreadable) for draw, out in zip(draws, images, strict=True)]
-        seeds = [draw.seed for draw in draws]
-        return Batch(images.permute(0, 3, 1, 2), torch.tensor(labels), torch.tensor(seeds), tuple(unreadable))
+        labels: list[int] = []
+        seeds: list[int] = []
+        unreadable: list[Unreadable] = []
+        for draw in draws:
+            label = self._fill(draw, images[len(labels)], unreadable)
+            if label is not None:
+                labels.append(label)
+                seeds.append(draw.seed)
+        return make_batch(images, labels, seeds, unreadable)
 
     def draw(self, draw: Draw, out: Tensor) -> None:
         """Writes the image of a draw, but for what is done on the device; raises UnreadableImage."""
@@ -70,19 +77,17 @@ class TrainingImages(Dataset[Batch]):
         if self.policy is not None:
             out.copy_(self.policy.apply(out, draw.seed))
 
-    def _fill(self, draw: Draw, out: Tensor, unreadable: list[str]) -> int:
-        """Writes the image of a draw or what takes its place; returns the label, adds to the names."""
-        failed: list[str] = []
+    def _fill(self, draw: Draw, out: Tensor, unreadable: list[Unreadable]) -> int | None:
+        """Writes the image of a draw or what takes its place; returns the label, None if all fail."""
         for index in range(draw.image, draw.image + MAX_UNREADABLE_RUN):
             index %= len(self.split)
             try:
                 self.draw(draw._replace(image=index), out)
             except UnreadableImage as error:
-                failed.append(str(error))
-                continue
-            unreadable += failed
-            return self.split.label(index)
-        raise DataError(f"{len(failed)} images in a row cannot be read; the first is {failed[0]}.")
+                unreadable.append(Unreadable("train", str(error)))
+            else:
+                return self.split.label(index)
+        return None
 
 
 class ValidationImages(Dataset[Batch]):
@@ -107,21 +112,27 @@ class ValidationImages(Dataset[Batch]):
             self.streamed.expect(min(indices[-1] + self.streamed.parts.lookahead, len(self) - 1))
         images = empty_images(len(indices), self.image_size)
         labels: list[int] = []
-        unreadable: list[str] = []
+        unreadable: list[Unreadable] = []
         for index in indices:
             try:
                 self.split.view(index, self.choose, images[len(labels)])
             except UnreadableImage as error:
-                unreadable.append(str(error))
+                unreadable.append(Unreadable("val", str(error)))
             else:
                 labels.append(self.split.label(index))
-        images = images[: len(labels)].permute(0, 3, 1, 2)
-        return Batch(
-            images,
-            torch.tensor(labels, dtype=torch.int64),
-            torch.zeros(len(labels), dtype=torch.int64),
-            tuple(unreadable),
-        )
+        return make_batch(images, labels, [0] * len(labels), unreadable)
+
+
+def make_batch(
+    images: Tensor, labels: Sequence[int], seeds: Sequence[int], unreadable: Sequence[Unreadable]
+) -> Batch:
+    """Returns the images that have labels, the first ones; perhaps none."""
+    return Batch(
+        images[: len(labels)].permute(0, 3, 1, 2),
+        torch.tensor(labels, dtype=torch.int64),
+        torch.tensor(seeds, dtype=torch.int64),
+        tuple(unreadable),
+    )
 
 
 def empty_images(count: int, size: int) -> Tensor:

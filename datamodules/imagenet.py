@@ -11,6 +11,7 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from datamodules import augmentation as augmentations
 from datamodules import sources
+from datamodules.damage import Damage, Unreadable
 from datamodules.dataset import Batch, TrainingImages, ValidationImages
 from datamodules.errors import DataError
 from datamodules.images import as_streamed
@@ -40,6 +41,10 @@ class ImageNetDataModule(LightningDataModule):
             a recipe.
         num_workers: Processes that read images; as many as pay if ``None``.
         seed: Of order and augmentation.
+        max_unreadable: Images of either split that may be unreadable before the run stops with their names:
+            a share below 1, a number from 1 on. Up to there they are left out and counted. Of one in a
+            hundred neither a training nor a comparison of runs, which all lack the same ones, takes much
+            harm, and a copy of which more is unreadable has a cause that should be found.
 
     Raises:
         ValueError: The source, a class or the augmentation is unknown, or a number out of its range.
@@ -56,6 +61,7 @@ class ImageNetDataModule(LightningDataModule):
         augmentation: str | None = None,
         num_workers: int | None = None,
         seed: int = 0,
+        max_unreadable: float = 0.01,
     ) -> None:
         super().__init__()
         for name, value, smallest in (
@@ -74,7 +80,7 @@ class ImageNetDataModule(LightningDataModule):
         self.augmentation = augmentation
         self.num_workers = num_workers
         self.images = choose_classes(self.source.images(root), classes)
-        self.skipped: set[str] = set()
+        self.damage = Damage(max_unreadable, {"train": self.train_images, "val": self.val_images})
         self._loader: ResumableLoader | None = None
         self._place_to_resume: dict[str, Any] = {}
         if batch_size > self.train_images:
@@ -127,8 +133,9 @@ class ImageNetDataModule(LightningDataModule):
         return self._loader
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns how far into the training images the run is."""
-        return self._loader.state_dict() if self._loader else {}
+        """Returns how far into the training images the run is, and what of them could not be read."""
+        place = self._loader.state_dict() if self._loader else {}
+        return {**place, "unreadable": [list(image) for image in sorted(self.damage.found)]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Lets the next training batches follow those of an interrupted run.
@@ -136,7 +143,9 @@ class ImageNetDataModule(LightningDataModule):
         Lightning would give the loader its state, too, but not once `configure_optimizers` has asked how
         many steps there will be: by then the loader is made, and is not looked at again.
         """
-        self._place_to_resume = state_dict
+        place = dict(state_dict)
+        self.damage.found.update(Unreadable(*image) for image in place.pop("unreadable", ()))
+        self._place_to_resume = place
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Returns every validation image once, over all processes together."""
@@ -147,8 +156,14 @@ class ImageNetDataModule(LightningDataModule):
         return self._load(ValidationImages(self.images.val, choose, self.image_size), mine, drop_last=False)
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Notes what could not be read; what travels is images, labels and seeds."""
-        self.skipped.update(batch.unreadable)
+        """Notes what could not be read; what travels is images, labels and seeds.
+
+        Raises:
+            DataError: Too much could not be read.
+        """
+        self.damage.add(batch.unreadable)
+        if self.trainer and self.trainer.training and not len(batch.labels):
+            raise DataError(f"No image of a whole batch can be read, such as {batch.unreadable[0].name}.")
         return batch.images, batch.labels, batch.seeds
 
     def on_after_batch_transfer(

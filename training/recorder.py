@@ -2,15 +2,18 @@
 
 import math
 import time
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from datamodules.damage import Unreadable
 from lightning_modules import ledger
 from lightning_modules.classifier import ImageClassifier
-from training.session import Session
+from training.session import Session, is_first
 from training.stopping import agrees_at
 
 FLUSH_INTERVAL_S = 5.0
@@ -113,11 +116,40 @@ class RunRecorder(Callback):
             self._last_line_s = now_s
             total = int(trainer.estimated_stepping_batches)
             print(f"step {trainer.global_step}/{total}: loss {loss:.4f}, {speed:.1f} images/s", flush=True)
+        if trainer.world_size > 1:
+            self._check_damage(trainer)  # one process alone does so with every batch
         if not math.isfinite(loss):
             raise ValueError(
                 f"Training diverged: the loss is {loss} at step {trainer.global_step}; "
                 f"try a learning rate below {learning_rate:g}."
             )
+
+    def _check_damage(self, trainer: Trainer) -> None:
+        damage = trainer.datamodule.damage  # type: ignore[attr-defined]
+        found = gather_damage(damage.found)
+        self._note_damage(found)
+        damage.check(found)
+
+    def _note_damage(self, found: Sequence[Unreadable]) -> None:
+        if len(found) <= self._num_skipped:
+            return
+        self._num_skipped = len(found)
+        names = [image.name for image in found]
+        if is_first():
+            print("\n".join(f"left out: {name}" for name in names), flush=True)
+        counts = Counter(image.split for image in found)
+        self._session.annotate(
+            {
+                "data.skipped": str(len(found)),
+                "data.skipped_train": str(counts["train"]),
+                "data.skipped_val": str(counts["val"]),
+                "data.skipped_files": "\n".join(names[:MAX_NAMED]),
+            }
+        )
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Names what could not be read, be it why the run ends or not."""
+        self._note_damage(sorted(trainer.datamodule.damage.found))  # type: ignore[attr-defined]
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes what is left of an epoch that something cut short."""
@@ -125,16 +157,14 @@ class RunRecorder(Callback):
             self._flush(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Names the images that could not be read and prints the epoch's figures to the job's log."""
+        """Names the images that could not be read and prints the epoch's figures to the job's log.
+
+        Raises:
+            DataError: Too many could not be read.
+        """
         if trainer.sanity_checking:
             return
-        skipped = gather_names(trainer.datamodule.skipped)  # type: ignore[attr-defined]
-        if len(skipped) > self._num_skipped:
-            for name in skipped:
-                print(f"left out: {name}", flush=True)
-            self._num_skipped = len(skipped)
-            names = "\n".join(skipped[:MAX_NAMED])
-            self._session.annotate({"data.skipped": str(len(skipped)), "data.skipped_files": names})
+        self._check_damage(trainer)
         figures = trainer.callback_metrics
         if trainer.is_global_zero and "val/error_top1" in figures:
             seconds = time.monotonic() - self._epoch_start_s
@@ -146,12 +176,12 @@ class RunRecorder(Callback):
             )
 
 
-def gather_names(names: set[str]) -> list[str]:
-    """Returns the names that any process has, sorted; every process has to call this."""
+def gather_damage(found: set[Unreadable]) -> list[Unreadable]:
+    """Returns what any process has found, sorted; every process has to call this."""
     if not torch.distributed.is_initialized():
-        return sorted(names)
-    of_each: list[set[str]] = [set()] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(of_each, names)
+        return sorted(found)
+    of_each: list[set[Unreadable]] = [set()] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(of_each, found)
     return sorted(set().union(*of_each))
 
 

@@ -81,6 +81,16 @@ def test_one_run_says_which_images_it_saw(
     assert "1 error, 0 warnings" in texts(open_page("runs", run=run.run_id))
 
 
+def test_one_run_says_what_it_left_out(filled_store: Store, open_page: OpenPage) -> None:
+    run = list_runs(filled_store, ["FINISHED"])[0]
+    names = "\n".join(f"train/a/{number}.JPEG (empty)" for number in range(50))
+    tags = {"data.skipped": 60, "data.skipped_train": 58, "data.skipped_val": 2, "data.skipped_files": names}
+    set_tags(filled_store, run.run_id, tags)
+    (warning,) = open_page("runs", run=run.run_id).warning
+    assert "60 images could not be read and were left out (58 of training, 2 of validation)" in warning.value
+    assert warning.value.endswith("and 10 more, all in the log")
+
+
 def test_one_run_says_what_it_started_from(filled_store: Store, open_page: OpenPage) -> None:
     run = list_runs(filled_store, ["FINISHED"])[0]
     assert "Starting weights" not in [one.value for one in open_page("runs", run=run.run_id).subheader]

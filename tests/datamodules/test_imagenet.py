@@ -88,6 +88,10 @@ def test_two_ranks_see_what_one_sees() -> None:
     assert len({draw.image for draw in alone}) == 1003
 
 
+def left_out(data: ImageNetDataModule) -> list[tuple[str, str]]:
+    return [(split, name.split(" (")[0]) for split, name in sorted(data.damage.found)]
+
+
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_damaged_images_are_left_out_and_named(damage: Damage, num_workers: int, folder: Path) -> None:
@@ -101,28 +105,66 @@ def test_damaged_images_are_left_out_and_named(damage: Damage, num_workers: int,
     images, labels = epoch_of(data, 0)
     assert len(images) == 12, "the next readable one takes its place"
     assert labels.bincount().tolist() in ([4, 4, 4], [3, 5, 4])
-    assert [name.split(" (")[0] for name in sorted(data.skipped)] == [str(bad_train)]
+    assert left_out(data) == [("train", str(bad_train))]
     images, labels = read_all(data, data.val_dataloader())
     assert labels.tolist() == [0, 0, 1, 2, 2]
-    assert [name.split(" (")[0] for name in sorted(data.skipped)] == [str(bad_train), str(bad_val)]
+    assert left_out(data) == [("train", str(bad_train)), ("val", str(bad_val))]
 
 
 def test_a_batch_without_a_readable_image_is_empty(folder: Path) -> None:
     for file in (folder / "val" / CLASSES[0]).iterdir():
         file.write_bytes(b"")
-    data = ImageNetDataModule(source="folder", root=str(folder), image_size=32, batch_size=2, num_workers=0)
+    data = ImageNetDataModule(
+        source="folder", root=str(folder), image_size=32, batch_size=2, num_workers=0, max_unreadable=2
+    )
     sizes = [
         len(labels) for _, labels, _ in (data.on_before_batch_transfer(b, 0) for b in data.val_dataloader())
     ]
-    assert sizes == [0, 2, 2] and len(data.skipped) == 2
+    assert sizes == [0, 2, 2] and len(data.damage.found) == 2
 
 
-def test_a_folder_of_rubbish_stops_with_a_name(folder: Path) -> None:
-    for file in (folder / "train").rglob("*.JPEG"):
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_folder_of_rubbish_stops_with_names(num_workers: int, folder: Path) -> None:
+    files = sorted((folder / "train").rglob("*.JPEG"))
+    for file in files:
         file.write_bytes(b"rubbish")
-    data = ImageNetDataModule(source="folder", root=str(folder), batch_size=2, num_workers=0)
-    with pytest.raises(DataError, match=r"in a row cannot be read; the first is .*\.JPEG"):
+    data = ImageNetDataModule(source="folder", root=str(folder), batch_size=2, num_workers=num_workers)
+    sentence = (
+        "12 of 12 images to train on cannot be read, more than the 1 that max_unreadable 0.01 puts up with"
+    )
+    with pytest.raises(DataError, match=sentence) as error:
         epoch_of(data, 0)
+    assert all(str(file) in str(error.value) for file in files[:10]) and str(error.value).endswith(", ...")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("limit", "passes"), [(0, False), (0.1, False), (0.25, True), (2, False), (3, True)])
+def test_the_limit_is_a_share_or_a_number(limit: float, passes: bool, folder: Path) -> None:
+    for label in range(3):
+        (folder / "train" / CLASSES[label] / f"{CLASSES[label]}_2.JPEG").write_bytes(b"")
+    data = ImageNetDataModule(
+        **{"source": "folder", "root": str(folder), "image_size": 32, "batch_size": 4},
+        num_workers=0,
+        max_unreadable=limit,
+    )
+    if passes:
+        for epoch in range(2):
+            assert len(epoch_of(data, epoch)[0]) == 12
+        assert len(data.damage.found) == 3, "one that is met again counts once"
+        assert len(read_all(data, data.val_dataloader())[0]) == 6
+    else:
+        with pytest.raises(DataError, match="of 12 images to train on cannot be read, more than the"):
+            epoch_of(data, 0)
+
+
+def test_an_interrupted_run_remembers_what_was_unreadable(folder: Path) -> None:
+    (folder / "train" / CLASSES[0] / f"{CLASSES[0]}_2.JPEG").write_bytes(b"")
+    settings: dict[str, Any] = {"source": "folder", "root": str(folder), "batch_size": 4, "num_workers": 0}
+    data = ImageNetDataModule(**settings)
+    epoch_of(data, 0)
+    later = ImageNetDataModule(**settings)
+    later.load_state_dict(data.state_dict())
+    assert later.damage.found == data.damage.found != set()
 
 
 def test_grey_cmyk_and_misnamed_images_are_trained_on(folder: Path) -> None:
@@ -133,7 +175,7 @@ def test_grey_cmyk_and_misnamed_images_are_trained_on(folder: Path) -> None:
         converted.save(file, kind)
     data = ImageNetDataModule(source="folder", root=str(folder), image_size=32, batch_size=12, num_workers=0)
     _, labels = epoch_of(data, 0)
-    assert labels.bincount().tolist() == [4, 4, 4] and not data.skipped
+    assert labels.bincount().tolist() == [4, 4, 4] and not data.damage.found
 
 
 @pytest.mark.parametrize(
@@ -142,6 +184,7 @@ def test_grey_cmyk_and_misnamed_images_are_trained_on(folder: Path) -> None:
         ({"batch_size": 0}, "batch_size is 0; it must be 1 or more"),
         ({"image_size": -1}, "image_size is -1"),
         ({"num_workers": -1}, "num_workers is -1"),
+        ({"max_unreadable": -0.1}, "max_unreadable is -0.1; it must be a share"),
         ({"source": "imagnet"}, "choose one of: digits"),
         ({"augmentation": "dark"}, "choose one of: light"),
     ],

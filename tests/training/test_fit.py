@@ -1,5 +1,6 @@
 """`python -m training fit` from start to end, and everything that can go wrong on the way."""
 
+import re
 import shutil
 import signal
 import time
@@ -142,7 +143,8 @@ def test_a_loss_that_is_no_number_fails(arena: Arena) -> None:
     assert "Training diverged: the loss is" in arena.run.error and "learning rate below" in arena.run.error
 
 
-def test_unreadable_images_are_counted_and_named(arena: Arena, tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", ["0.01", "0"])
+def test_unreadable_images_are_counted_and_named(limit: str, arena: Arena, tmp_path: Path) -> None:
     from tests.datamodules.conftest import cut_off, picture
 
     for split in ("train", "val"):
@@ -156,9 +158,17 @@ def test_unreadable_images_are_counted_and_named(arena: Arena, tmp_path: Path) -
     done = arena.fit(
         *("--data.source", "folder", "--data.root", str(tmp_path / "images"), "--data.batch_size", "8"),
         *("--model.architecture", "resnet18", "--data.image_size", "32", "--trainer.max_epochs", "2"),
+        *("--data.max_unreadable", limit),
     )
+    tags = arena.run.tags
+    if limit == "0":
+        assert (done.returncode, arena.run.status) == (2, "FAILED")
+        assert re.search(r"1 of 16 images to train on cannot be read, .*3\.JPEG", arena.run.error)
+        assert tags["data.skipped"] == "1" and str(bad[0]) in tags["data.skipped_files"]
+        return
     assert done.returncode == 0, done.stderr
-    assert arena.run.status == "FINISHED" and arena.run.tags["data.skipped"] == "2"
+    assert arena.run.status == "FINISHED" and tags["data.skipped"] == "2"
+    assert tags["data.skipped_train"] == tags["data.skipped_val"] == "1"
     for file in bad:
         assert str(file) in arena.run.tags["data.skipped_files"] and f"left out: {file}" in done.stdout
 
