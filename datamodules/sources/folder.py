@@ -9,6 +9,8 @@ from datamodules.errors import DataError, printable
 from datamodules.sources import Source
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from datamodules.images import Images
@@ -25,6 +27,11 @@ class FolderSplit:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def labels(self) -> "NDArray[np.int32]":
+        """Of all images."""
+        return self.index.labels
 
     def label(self, index: int) -> int:
         """Returns the place of the image's class among the sorted classes."""

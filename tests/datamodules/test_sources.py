@@ -24,6 +24,11 @@ def test_sources_are_found_from_small_to_large() -> None:
         sources.get("imagnet")
 
 
+def test_the_readme_knows_every_source() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert [key for key in sources.available() if f"| `{key}` | " not in readme] == []
+
+
 def test_listing_sources_needs_no_torch() -> None:
     code = (
         "import sys; from datamodules import sources; sources.available(); assert 'torch' not in sys.modules"
