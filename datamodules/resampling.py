@@ -2,7 +2,8 @@
 
 Boxes of whole pixels go through torch's resampling of bytes, others through Pillow's, which takes boxes with
 fractions and gives what torchvision's transforms for published weights give. The two differ by 1 in 255 at
-most, but for the outermost pixels: Pillow looks beyond a box's edges, torch does not.
+most, but for the outermost pixels: Pillow looks beyond a box's edges, torch does not. In validation Pillow
+resizes whole pictures, as those transforms do.
 """
 
 import numpy as np
@@ -26,6 +27,9 @@ def cut(pixels: Tensor, view: View, out: Tensor) -> None:
         view: Which part, and how large.
         out: uint8, size x size x 3.
     """
+    if view.whole is not None:
+        _cut_after(pixels, view, view.whole, out)
+        return
     height, width = pixels.shape[:2]
     down, across = (view.bottom - view.top) / view.size, (view.right - view.left) / view.size
     # Of the view, the rows and columns that show the picture; around them it is black.
@@ -52,6 +56,14 @@ def cut(pixels: Tensor, view: View, out: Tensor) -> None:
 def cut_whole(pixels: Tensor, choose: Chooser, out: Tensor) -> None:
     """The same for a whole picture in memory, uint8, 3 x height x width."""
     cut(pixels.permute(1, 2, 0), choose(*pixels.shape[1:]), out)
+
+
+def _cut_after(pixels: Tensor, view: View, whole: tuple[int, int], out: Tensor) -> None:
+    """Resizes the whole picture to so many rows and columns, and cuts the view out of that."""
+    rows, columns = whole
+    image = Image.fromarray(pixels.contiguous().numpy()).resize((columns, rows), Image.Resampling.BILINEAR)
+    top, left = round(view.top * rows / pixels.shape[0]), round(view.left * columns / pixels.shape[1])
+    out.copy_(torch.from_numpy(np.array(image))[top : top + view.size, left : left + view.size])
 
 
 def _resize(pixels: Tensor, box: tuple[float, float, float, float], out: Tensor) -> None:

@@ -71,7 +71,9 @@ def test_crops_of_large_pictures_have_whole_pixels(name: str) -> None:
 
 def test_the_center() -> None:
     assert center(256, 224, 256, 456) == View(116, 16, 340, 240, 224)
-    assert center(256, 224, 512, 512) == View(32, 32, 480, 480, 224)
+    assert center(256, 224, 512, 512) == View(32, 32, 480, 480, 224, whole=(256, 256))
+    assert center(256, 224, 512, 512).last_row == 512
+    assert center(256, 224, 1, 100_000).whole is None, "25 million columns take too much memory"
 
 
 def test_margins_follow_the_paper_in_proportion() -> None:
