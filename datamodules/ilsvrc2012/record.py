@@ -41,6 +41,7 @@ class Record:
 def read_record(root: Path) -> Record | None:
     """Returns what was done in a folder; None where nothing was, or nobody knows."""
     try:
-        return Record(root / FILE, **json.loads((root / FILE).read_text(encoding="utf-8")))
+        record = Record(root / FILE, **json.loads((root / FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+    return record if isinstance(record.checked, dict) and isinstance(record.folders, dict) else None

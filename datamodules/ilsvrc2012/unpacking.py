@@ -6,6 +6,7 @@ with number and bytes of its files, and a later run compares the record with the
 machine, files that came to the disk in part are written again.
 """
 
+import os
 import re
 import tarfile
 from collections.abc import Sequence
@@ -85,6 +86,8 @@ def prepare(root: Path, archives: Path | None, progress: Progress, edition: Edit
             write_devkit(devkit, root)
             unpack_train(archives / edition.train.name, root, devkit, record, progress)
             unpack_val(archives / edition.val.name, root, devkit, record, progress)
+            # What is said to be complete should be so after a power failure as well.
+            os.sync()
             record.is_complete = True
             record.write()
         images = {

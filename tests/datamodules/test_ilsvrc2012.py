@@ -126,6 +126,14 @@ def test_what_was_lost_since_is_unpacked_again(tmp_path: Path, edition: Edition)
     assert (tmp_path / "root" / files[-2]).stat().st_mtime_ns == untouched
 
 
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"folders": []}', '{"checked": 3}', '{"other": 1}'])
+def test_a_damaged_record_is_no_record(text: str, tmp_path: Path, edition: Edition) -> None:
+    run(tmp_path, edition)
+    (tmp_path / "root" / ".prepared.json").write_text(text)
+    run(tmp_path, edition)
+    assert found_files(tmp_path / "root") == expected_files()
+
+
 def test_classes_somebody_unpacked_already_are_taken_over(tmp_path: Path, edition: Edition) -> None:
     name, data = next(iter(expected_files().items()))
     file = tmp_path / "root" / name

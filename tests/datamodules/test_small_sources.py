@@ -5,8 +5,11 @@ import hashlib
 import io
 import pickle
 import re
+import subprocess
+import sys
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,7 +25,7 @@ from datamodules.downloading import download
 from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
 from datamodules.installing import install
-from datamodules.progress import Progress
+from datamodules.progress import Progress, read_progress
 from datamodules.sources import cifar10, imagenette
 from tests.datamodules.conftest import CLASSES, picture
 
@@ -304,6 +307,25 @@ def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no folder imagenette2-320 with images"):
         install(archive, imagenette.NAME, imagenette.IMAGE, tmp_path / "root", tmp_path, Progress())
     assert not (tmp_path / "root" / imagenette.NAME).exists()
+
+
+def test_whoever_asks_it_to_end_gets_an_orderly_end(tmp_path: Path) -> None:
+    """An archive of the right size, all zeros: reading it takes long enough to be interrupted."""
+    with (tmp_path / imagenette.ARCHIVE.name).open("wb") as stream:
+        stream.truncate(imagenette.ARCHIVE.size_bytes)
+    report = tmp_path / "progress.json"
+    command = [sys.executable, "-m", "datamodules", "prepare", "imagenette", "--progress", str(report)]
+    command += ["--archives", str(tmp_path), "--root", str(tmp_path / "root")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while (found := read_progress(report)) is None or not found.stage.startswith("Checking"):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.005)
+        process.terminate()
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 130 and error.splitlines()[-1].startswith("Stopped;")
+    found = read_progress(report)
+    assert found is not None and found.state == "stopped" and found.pid == process.pid
 
 
 @pytest.mark.parametrize("key", ["cifar10", "imagenette", "imagenet"])

@@ -80,6 +80,14 @@ def test_a_submitted_run_is_continued_not_copied(arena: Arena, tmp_path: Path) -
     assert arena.run.started_at is not None
 
 
+def test_the_network_has_an_output_for_each_chosen_class(arena: Arena) -> None:
+    done = arena.fit(*SMALL, "--trainer.max_epochs", "1", "--data.classes", "[3,8,9]")
+    assert done.returncode == 0, done.stderr
+    assert arena.run.params["data.classes"] == "[3, 8, 9]"
+    last = arena.store.checkpoint_folder(arena.run.run_id) / "last.ckpt"
+    assert torch.load(last, weights_only=True)["state_dict"]["network.fc.bias"].shape == (3,)
+
+
 def test_a_run_starts_from_another(arena: Arena) -> None:
     assert arena.fit(*SMALL).returncode == 0
     first = arena.run
