@@ -51,12 +51,12 @@ def sources() -> "Mapping[str, Source]":
     return sources.available()
 
 
-def augmentations() -> tuple[str, ...]:
-    """Every key of what can be done to training images."""
+def augmentations() -> Mapping[str, str]:
+    """What can be done to training images: a sentence for every key."""
     _wait()
     from datamodules.augmentation import AUGMENTATIONS
 
-    return tuple(AUGMENTATIONS)
+    return {key: augmentation.description for key, augmentation in AUGMENTATIONS.items()}
 
 
 def ledger(key: str, num_classes: int | None, image_size: int | None, options: Mapping[str, str]) -> "Ledger":

@@ -1,6 +1,6 @@
 """The fields of the launch form. What is typed lives in the page's address."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -161,9 +161,9 @@ def _show_amounts(chosen: Chosen, recipe: str, found: Found) -> tuple[int | None
     return epochs, batch_size, problem
 
 
-def _show_augmentation(chosen: Chosen, recipe: str, augmentations: Collection[str]) -> str | None:
+def _show_augmentation(chosen: Chosen, recipe: str, augmentations: Mapping[str, str]) -> str | None:
     taken = sorted({architecture.get_recipe(recipe).augmentation for architecture in chosen.values()})
-    return st.selectbox(
+    augmentation = st.selectbox(
         "Augmentation",
         augmentations,
         index=None,
@@ -172,6 +172,9 @@ def _show_augmentation(chosen: Chosen, recipe: str, augmentations: Collection[st
         key="augmentation",
         help="What happens to training images: crops and colour in the manner of a paper",
     )
+    for key in [augmentation] if augmentation else taken:
+        st.caption(f"**{key}** · {augmentations[key]}")
+    return augmentation
 
 
 def _show_options(chosen: Chosen) -> dict[str, dict[str, str]]:

@@ -117,15 +117,17 @@ AUGMENTATIONS: dict[str, Augmentation] = {
             padded_crop,
             whole=True,
         ),
+        # Cubuk 2020.
         Augmentation(
             "randaugment",
-            "Crops as in modern, then two random operations on geometry or colour (Cubuk 2020).",
+            "Crops as in modern, then two random operations on geometry or colour.",
             random_resized_crop,
             policy=RANDAUGMENT,
         ),
+        # Zhang 2017 and Yun 2019; half of the images each.
         Augmentation(
             "mixup",
-            "Crops as in modern, mixed in pairs, half by mixup (Zhang 2017) and half by CutMix (Yun 2019).",
+            "Crops as in modern, in pairs mixed by mixup or CutMix; training errors count the larger part.",
             random_resized_crop,
             mixes=True,
         ),
@@ -133,7 +135,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         # smoothing, 600 epochs and averaged weights are that recipe's, too, but no augmentation.
         Augmentation(
             "heavy",
-            "As torchvision in 2021, for long trainings: TrivialAugment, random erasing, mixup and CutMix.",
+            "For long trainings, as torchvision since 2021: TrivialAugment, random erasing, mixup, CutMix.",
             random_resized_crop,
             policy=TRIVIALAUGMENT,
             erases=True,

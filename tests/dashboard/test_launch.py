@@ -159,6 +159,15 @@ def test_published_weights_are_part_of_the_order(empty_store: Store, open_page: 
     assert app.query_params["weights"] == "torchvision"
 
 
+def test_an_augmentation_is_explained_and_part_of_the_order(empty_store: Store, open_page: OpenPage) -> None:
+    app = open_page("launch", networks="resnet18", recipe="paper")
+    assert [one.value for one in app.caption if one.value.startswith("**resnet** · Short side from 256")]
+    app = open_page("launch", networks="resnet18", augmentation="heavy")
+    assert [one.value for one in app.caption if "TrivialAugment, random erasing" in one.value]
+    command, text = (code.value for code in app.code)
+    assert "--augmentation heavy" in command and yaml.safe_load(text)["data"]["augmentation"] == "heavy"
+
+
 @pytest.mark.parametrize(
     "weights", [None, "torchvision", "torchvision:IMAGENET1K_V2", "alexnet-digits-1a2b", "/a b/last.ckpt"]
 )
