@@ -12,7 +12,6 @@ import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from datamodules.archives import (
     Archive,
@@ -84,6 +83,7 @@ def prepare(root: Path, archives: Path | None, progress: Progress, edition: Edit
             devkit = read_archive(archives / edition.devkit.name)
             check_labels(devkit, edition)
             write_devkit(devkit, root)
+            check_space(root, _num_bytes_left(edition, archives, root, devkit))
             unpack_train(archives / edition.train.name, root, devkit, record, progress)
             unpack_val(archives / edition.val.name, root, devkit, record, progress)
             # What is said to be complete should be so after a power failure as well.
@@ -134,7 +134,7 @@ def unpack_train(file: Path, root: Path, devkit: Devkit, record: Record, progres
     """Unpacks the classes that are not there yet.
 
     Raises:
-        DataError: The archive is damaged, lacks a class, or the disk is too small.
+        DataError: The archive is damaged or lacks a class.
     """
     with _open(file) as outer:
         tars = {Path(member.name).stem: member for member in list_files(outer, CLASS_TAR)}
@@ -144,7 +144,6 @@ def unpack_train(file: Path, root: Path, devkit: Devkit, record: Record, progres
             )
         left = {wnid: member for wnid, member in tars.items() if not record.holds(f"train/{wnid}")}
         num_bytes = sum(member.size for member in left.values())
-        check_space(root, num_bytes - _num_bytes_there(root / "train", left))
         total = sum(member.size for member in tars.values())
         progress.begin("Unpacking train", total, "bytes", done=total - num_bytes)
         for wnid, member in left.items():
@@ -159,7 +158,7 @@ def unpack_val(file: Path, root: Path, devkit: Devkit, record: Record, progress:
     """Unpacks the validation images into the folders of their classes, unless they are there.
 
     Raises:
-        DataError: The archive is damaged, does not fit the devkit, or the disk is too small.
+        DataError: The archive is damaged or does not fit the devkit.
     """
     names = [f"val/{wnid}" for wnid in devkit.classes]
     if all(record.holds(name) for name in names):
@@ -167,7 +166,6 @@ def unpack_val(file: Path, root: Path, devkit: Devkit, record: Record, progress:
     place = _place(root / "val")
     for wnid in devkit.classes:
         (place / wnid).mkdir(parents=True, exist_ok=True)
-    check_space(root, file.stat().st_size - sum(measure(place / wnid)[1] for wnid in devkit.classes))
     progress.begin("Unpacking val", file.stat().st_size, "bytes")
     amounts = {wnid: [0, 0] for wnid in devkit.classes}
     with _open(file) as tar:
@@ -230,8 +228,11 @@ def _wnid_of(number: int, val_wnids: Sequence[str], file: Path) -> str:
     return val_wnids[number - 1]
 
 
-def _num_bytes_there(train: Path, wnids: Sequence[str] | dict[str, Any]) -> int:
-    return sum(measure(_place(train / wnid))[1] for wnid in wnids)
+def _num_bytes_left(edition: Edition, archives: Path, root: Path, devkit: Devkit) -> int:
+    wanted = sum((archives / archive.name).stat().st_size for archive in (edition.train, edition.val))
+    train = (_place(root / "train" / wnid) for wnid in devkit.classes)
+    val = (_place(root / "val") / wnid for wnid in devkit.classes)
+    return wanted - sum(measure(folder)[1] for folder in (*train, *val))
 
 
 def _is_intact(record: Record, progress: Progress) -> bool:
