@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from jobs.queue import line_up, obstacle
 from tracking.runs import Run, list_runs
 from tracking.store import Store
 
@@ -14,7 +15,7 @@ SETTLED_S = 0.1
 
 @dataclass(frozen=True)
 class Board:
-    """One look at a store: active runs in the order they came, done ones newest first."""
+    """One look at a store: running runs as they came, the queue as it will start, done ones newest first."""
 
     running: Sequence[Run]
     queued: Sequence[Run]
@@ -29,6 +30,10 @@ class Board:
     def state(self) -> Sequence[tuple[str, str]]:
         """What is active and how, nothing when nothing is; a page that lists runs changes with it."""
         return tuple((run.run_id, run.status) for run in self.active)
+
+    def obstacle(self, run: Run) -> str:
+        """Say what a queued run waits for."""
+        return obstacle(run, {one.run_id: one for one in self.active})
 
     @property
     def is_empty(self) -> bool:
@@ -67,7 +72,7 @@ def read_board(store: Store) -> Board:
     runs = read_runs(store)
     return Board(
         running=[run for run in reversed(runs) if run.status == "RUNNING"],
-        queued=[run for run in reversed(runs) if run.status == "SCHEDULED"],
+        queued=line_up(run for run in runs if run.status == "SCHEDULED"),
         done=[run for run in runs if run.is_terminal],
     )
 

@@ -11,6 +11,7 @@ from dashboard.run_data import describe_skipped, show_data
 from dashboard.run_rows import RUNS_PAGE, progress_text, remaining_text, setting_text, status_text
 from dashboard.workplace import open_store
 from jobs.logs import read_log
+from jobs.queue import is_held
 from tracking.runs import Run, get_run, read_config
 
 LOG_LINES = 200
@@ -96,7 +97,8 @@ def _show_status(run: Run) -> None:
     if run.status == "RUNNING":
         st.progress(run.progress, text=f"{status_text(run)} {progress_text(run)} · {remaining_text(run)}")
     elif run.status == "SCHEDULED":
-        st.markdown(f"{status_text(run)} It starts as soon as a device is free.")
+        what = "It is held" if is_held(run) else "It starts in its turn, as soon as a device is free"
+        st.markdown(f"{status_text(run)} {what}.")
     else:
         st.markdown(f"{status_text(run)} {formatting.ago(run.ended_at)}")
     if run.error:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
 from dashboard import formatting
-from dashboard.board import read_board
+from dashboard.board import Board, read_board
+from dashboard.queue_controls import show_queue_controls
 from dashboard.workplace import open_store
 from tracking.runs import Run
 
@@ -28,7 +30,7 @@ class Column:
 def progress_text(run: Run) -> str:
     """Say how far a run is: `epoch 2.4 / 5`."""
     if run.epoch is None or run.max_epochs is None:
-        return "waiting for a free device" if run.status == "SCHEDULED" else "starting"
+        return "starting"
     return f"epoch {formatting.epochs(run.epoch, run.max_epochs)}"
 
 
@@ -88,8 +90,8 @@ def show_rows(runs: Sequence[Run], columns: Sequence[Column]) -> None:
             show_row(run, columns)
 
 
-def show_row(run: Run, columns: Sequence[Column]) -> None:
-    """Show one run on one line."""
+def show_row(run: Run, columns: Sequence[Column], show_more: Callable[[], None] | None = None) -> None:
+    """Show one run on one line, and what else belongs on it."""
     with st.container(key=f"row-{run.run_id}", horizontal=True, vertical_alignment="center", gap="small"):
         st.page_link(
             RUNS_PAGE,
@@ -99,6 +101,8 @@ def show_row(run: Run, columns: Sequence[Column]) -> None:
         )
         for column in columns:
             st.markdown(column.text(run), width=column.width)
+        if show_more:
+            show_more()
 
 
 def show_active(limit: int | None = None) -> Sequence[tuple[str, str]]:
@@ -107,15 +111,24 @@ def show_active(limit: int | None = None) -> Sequence[tuple[str, str]]:
     if not board.is_active:
         st.caption("Nothing is running or waiting.")
     with st.container(key="rows-active", gap=None):
-        for run in board.active[:limit]:
-            show_row(run, ACTIVE_COLUMNS if run.status == "RUNNING" else QUEUED_COLUMNS)
-            if run.status == "RUNNING":
-                st.progress(run.progress)
+        for run in board.running[:limit]:
+            show_row(run, ACTIVE_COLUMNS)
+            st.progress(run.progress)
+        for run in board.queued if limit is None else board.queued[: max(0, limit - len(board.running))]:
+            _show_queued(run, board, has_controls=limit is None)
     if limit is not None and len(board.active) > limit:
         st.page_link(
             RUNS_PAGE, label=f"{len(board.active) - limit} more in the queue", icon=":material/more_horiz:"
         )
     return board.state
+
+
+def _show_queued(run: Run, board: Board, *, has_controls: bool) -> None:
+    reason = Column(190, lambda run: f":gray[{formatting.plain(board.obstacle(run))}]")
+    controls = partial(
+        show_queue_controls, run, is_first=run is board.queued[0], is_last=run is board.queued[-1]
+    )
+    show_row(run, (*QUEUED_COLUMNS, reason), controls if has_controls else None)
 
 
 def show_empty() -> None:

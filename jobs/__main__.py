@@ -6,12 +6,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from datamodules.subset import parse_classes
-from jobs import requests
+from jobs import queue, requests
 from jobs.engines.local import LocalEngine
 from jobs.errors import LaunchError
 from jobs.logs import read_log
@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("submit", help="queue one job per architecture")
     add_spec_arguments(command)
+    command.add_argument("--hold", action="store_true", help="start nothing before `release`")
     command.set_defaults(act=submit_jobs)
 
     command = commands.add_parser("list", help="show the runs, newest first")
@@ -65,6 +66,22 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("stop", help="ask runs to save a checkpoint and stop")
     command.add_argument("runs", nargs="+", metavar="RUN", help="name or beginning of the id")
     command.set_defaults(act=stop_jobs)
+
+    for name, act, text in (
+        ("hold", hold_jobs, "keep waiting runs from starting"),
+        ("release", release_jobs, "let held runs start in their turn"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("runs", nargs="+", metavar="RUN", help="name or beginning of the id")
+        command.set_defaults(act=act)
+
+    command = commands.add_parser("move", help="move a waiting run in the queue")
+    command.add_argument("run", metavar="RUN", help="name or beginning of the id")
+    where = command.add_mutually_exclusive_group(required=True)
+    where.add_argument("direction", nargs="?", choices=get_args(queue.Direction), help="where to")
+    where.add_argument("--priority", type=int, help="before all of a lower one; 0 unless set")
+    where.add_argument("--after", metavar="RUN", help="start when that one has ended, however it did")
+    command.set_defaults(act=move_job)
 
     command = commands.add_parser("logs", help="show what a job has printed")
     command.add_argument("run", metavar="RUN", help="name or beginning of the id")
@@ -179,7 +196,7 @@ def submit_jobs(store: Store, options: argparse.Namespace) -> None:
     if started:
         print(f"Started the supervisor of {store.root}; `python -m jobs shutdown` ends it.", file=sys.stderr)
     for config in configs:
-        run_id = submit(store, config, check=False)
+        run_id = submit(store, config, check=False, held=options.hold)
         print(f"{run_id}  {runs.get_run(store, run_id).name}")
 
 
@@ -225,6 +242,36 @@ def stop_jobs(store: Store, options: argparse.Namespace) -> None:
         requests.request_stop(store, run.run_id)
         print(f"{run.name} is asked to stop.")
     ensure_supervisor(store)
+
+
+def hold_jobs(store: Store, options: argparse.Namespace) -> None:
+    """Keep runs from starting."""
+    for run in [runs.find_run(store, name) for name in options.runs]:
+        queue.hold(store, run.run_id)
+        print(f"{run.name} waits until it is released.")
+
+
+def release_jobs(store: Store, options: argparse.Namespace) -> None:
+    """Let runs start in their turn."""
+    for run in [runs.find_run(store, name) for name in options.runs]:
+        queue.release(store, run.run_id)
+        print(f"{run.name} starts in its turn.")
+
+
+def move_job(store: Store, options: argparse.Namespace) -> None:
+    """Change the place of a waiting run, and show the queue."""
+    run = runs.find_run(store, options.run)
+    if options.after is not None:
+        queue.start_after(store, run.run_id, runs.find_run(store, options.after).run_id)
+    elif options.priority is not None:
+        queue.prioritise(store, run.run_id, options.priority)
+    else:
+        queue.move(store, run.run_id, options.direction)
+    active = {one.run_id: one for one in runs.list_runs(store, runs.ACTIVE_STATUSES)}
+    for place, one in enumerate(
+        queue.line_up(one for one in active.values() if one.status == "SCHEDULED"), 1
+    ):
+        print(f"{place}  {one.run_id[:8]}  {one.name}  {queue.obstacle(one, active)}")
 
 
 def show_log(store: Store, options: argparse.Namespace) -> None:

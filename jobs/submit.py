@@ -4,11 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs.errors import LaunchError
+from jobs.queue import HELD
 from tracking import records
 from tracking.store import Store
 
 
-def submit(store: Store, config: Mapping[str, Any], *, name: str | None = None, check: bool = True) -> str:
+def submit(
+    store: Store,
+    config: Mapping[str, Any],
+    *,
+    name: str | None = None,
+    check: bool = True,
+    held: bool = False,
+) -> str:
     """Record a SCHEDULED run with its complete configuration and return its id; starts nothing itself.
 
     Args:
@@ -16,6 +24,7 @@ def submit(store: Store, config: Mapping[str, Any], *, name: str | None = None, 
         config: The run's YAML as nested mappings.
         name: What people call the run; made from architecture and data source by default.
         check: False when the caller has just called `check` with the same configuration.
+        held: Whether it waits until it is released.
 
     Raises:
         LaunchError: The configuration cannot work.
@@ -23,7 +32,7 @@ def submit(store: Store, config: Mapping[str, Any], *, name: str | None = None, 
     """
     if check:
         check_config(config)
-    return records.create_run(store.open(), config, name=name)
+    return records.create_run(store.open(), config, name=name, tags={HELD: "yes"} if held else None)
 
 
 def check_config(config: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from jobs.engines import Engine, Exit
 from jobs.errors import LaunchError
 from jobs.processes import Background, start_detached
+from jobs.queue import is_ready, line_up
 from tracking import records, runs
 from tracking.runs import ACTIVE_STATUSES, Run
 from tracking.store import REPOSITORY, Store, StoreUnavailable
@@ -30,7 +31,7 @@ log = logging.getLogger("jobs.supervisor")
 
 
 class Supervisor:
-    """Starts jobs in the order they were submitted, follows them, and ends those that were asked to stop.
+    """Starts jobs in the order of the queue, follows them, and ends those that were asked to stop.
 
     All it knows is in the store, so that a successor finds everything as it was.
 
@@ -104,7 +105,10 @@ class Supervisor:
         still_active = {run.run_id for run in active}
         for run in list(self._followed.values()):
             self._follow(run, run.run_id in still_active)
-        self._start(waiting)
+        # One that was started and not recorded yet is no longer in the queue, whatever its tags say.
+        self._start(
+            [run for run in line_up(waiting) if "job.slots" in run.tags or is_ready(run, still_active)]
+        )
 
     def _leave(self, signum: int, frame: FrameType | None) -> None:
         self._leaving.set()

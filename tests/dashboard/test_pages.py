@@ -10,6 +10,8 @@ from streamlit.testing.v1 import AppTest
 from dashboard.board import read_board
 from dashboard.navigation import discover_pages
 from datamodules.reports import CheckReport, Finding, SplitSummary, write_report
+from jobs.queue import line_up
+from tests.dashboard.conftest import record
 from tracking.records import delete_run, log_params, set_status, set_tags
 from tracking.runs import list_runs
 from tracking.store import Store
@@ -121,6 +123,21 @@ def test_stop_is_a_request(filled_store: Store, open_page: OpenPage) -> None:
     check_sound(app)
     assert list_runs(filled_store, ["RUNNING"])[0].is_stopping
     assert any(button.label == "Stopping …" and button.disabled for button in app.button)
+
+
+def test_the_queue_is_moved_and_held_on_the_page(filled_store: Store, open_page: OpenPage) -> None:
+    first = list_runs(filled_store, ["SCHEDULED"])[0].run_id
+    second = record(filled_store, "alexnet", "SCHEDULED")
+    app = open_page("runs")
+    assert app.button(key=f"queue-up-{first}").disabled and app.button(key=f"queue-down-{second}").disabled
+    app.button(key=f"queue-up-{second}").click().run()
+    check_sound(app)
+    waiting = line_up(list_runs(filled_store, ["SCHEDULED"]))
+    assert [run.run_id for run in waiting] == [second, first]
+    app.button(key=f"queue-hold-{first}").click().run()
+    check_sound(app)
+    assert app.button(key=f"queue-hold-{first}").label == "Release"
+    assert any("held" in text.value for text in app.markdown)
 
 
 def test_delete_removes_the_run(filled_store: Store, open_page: OpenPage) -> None:

@@ -54,6 +54,17 @@ def test_stop_and_shutdown(store):
     assert "No supervisor" in jobs("shutdown").stdout
 
 
+def test_the_queue_from_a_shell(store):
+    for name in ("one", "two"):
+        records.create_run(store, {}, name=name)
+    assert jobs("hold", "one").stdout == "one waits until it is released.\n"
+    assert [line.split()[2:] for line in jobs("move", "two", "up").stdout.splitlines()] == [
+        ["two", "waiting", "for", "a", "free", "device"],
+        ["one", "held"],
+    ]
+    assert jobs("move", "one", "--after", "nobody").returncode == 2
+
+
 def test_logs(store):
     run_id = records.create_run(store, {}, name="first")
     assert "waits for its turn" in jobs("logs", "first").stdout

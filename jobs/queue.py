@@ -1,0 +1,144 @@
+"""The line of waiting jobs: who comes next, who is held, who waits for whom.
+
+All of it is in tags of the waiting runs, so that the supervisor, the pages and the shell see the same line.
+A held job, or one that waits for another, keeps its place and lets those behind it pass.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Literal, get_args
+
+from tracking import records, runs
+from tracking.runs import ACTIVE_STATUSES, Run
+from tracking.store import Store
+
+Direction = Literal["up", "down", "first", "last"]
+
+PRIORITY, PLACE, HELD, AFTER = "queue.priority", "queue.place", "queue.held", "queue.after"
+PRIORITIES = range(-100, 101)
+
+
+def line_up(waiting: Iterable[Run]) -> list[Run]:
+    """Sort waiting runs: the highest priority first, within it as they were moved or submitted."""
+    return sorted(waiting, key=lambda run: (-priority_of(run), _place(run), run.created_at, run.run_id))
+
+
+def priority_of(run: Run) -> int:
+    """The priority of a run, 0 unless somebody gave it another."""
+    value = run.tags.get(PRIORITY, "")
+    return int(value) if value.removeprefix("-").isdecimal() else 0
+
+
+def is_held(run: Run) -> bool:
+    """Whether the run waits for somebody to release it."""
+    return run.tags.get(HELD) == "yes"
+
+
+def is_ready(run: Run, active: Collection[str]) -> bool:
+    """Whether a waiting run may start once devices are free.
+
+    Args:
+        run: A waiting one.
+        active: Ids of all runs that wait or run. One that has ended, however it did, blocks nobody.
+    """
+    return not is_held(run) and run.tags.get(AFTER) not in active
+
+
+def obstacle(run: Run, active: Mapping[str, Run]) -> str:
+    """Say what a waiting run waits for.
+
+    Args:
+        run: A waiting one.
+        active: All runs that wait or run, by id.
+    """
+    if is_held(run):
+        return "held"
+    before = active.get(run.tags.get(AFTER, ""))
+    return f"after {before.name}" if before else "waiting for a free device"
+
+
+def hold(store: Store, run_id: str) -> None:
+    """Keep a waiting run from starting until it is released.
+
+    Raises:
+        ValueError: There is no such run, or it does not wait.
+        StoreUnavailable: The store cannot be written.
+    """
+    records.set_tags(store, _waiting(store, run_id).run_id, {HELD: "yes"})
+
+
+def release(store: Store, run_id: str) -> None:
+    """Let a held run start in its turn. Raises as `hold`."""
+    records.set_tags(store, _waiting(store, run_id).run_id, {HELD: "no"})
+
+
+def prioritise(store: Store, run_id: str, priority: int) -> None:
+    """Put a waiting run before all those of a lower priority. Raises as `hold`."""
+    if priority not in PRIORITIES:
+        raise ValueError(
+            f"The priority is {priority}; it must be from {PRIORITIES.start} to {PRIORITIES.stop - 1}."
+        )
+    records.set_tags(store, _waiting(store, run_id).run_id, {PRIORITY: priority})
+
+
+def start_after(store: Store, run_id: str, other_id: str | None) -> None:
+    """Let a waiting run start when another one has ended, however it did; None takes that back.
+
+    Raises:
+        ValueError: There is no such run, it does not wait, or the two would wait for each other.
+        StoreUnavailable: The store cannot be written.
+    """
+    run = _waiting(store, run_id)
+    active = {one.run_id: one for one in runs.list_runs(store, ACTIVE_STATUSES)}
+    before = runs.get_run(store, other_id) if other_id else None
+    while before:
+        if before.run_id == run.run_id:
+            raise ValueError(f"{run.name} would wait for itself; choose a run that does not wait for it.")
+        before = active.get(before.tags.get(AFTER, ""))
+    records.set_tags(store, run.run_id, {AFTER: other_id or ""})
+
+
+def move(store: Store, run_id: str, direction: Direction) -> None:
+    """Move a waiting run in the line; past one of another priority it takes that priority.
+
+    Raises:
+        ValueError: There is no such run or direction, or the run does not wait.
+        StoreUnavailable: The store cannot be written.
+    """
+    if direction not in get_args(Direction):
+        raise ValueError(f"A run moves {', '.join(get_args(Direction))}; not {direction!r}.")
+    run = _waiting(store, run_id)
+    line = line_up(runs.list_runs(store, ["SCHEDULED"]))
+    now = [one.run_id for one in line].index(run.run_id)
+    place = {"up": max(0, now - 1), "down": now + 1, "first": 0, "last": len(line)}[direction]
+    others = line[:now] + line[now + 1 :]
+    line = [*others[:place], run, *others[place:]]
+    place = line.index(run)
+    if place == now:
+        return
+    passed = line[place + 1] if place < now else line[place - 1]
+    _renumber(store, run, priority_of(passed), line)
+
+
+def _renumber(store: Store, moved: Run, priority: int, line: Sequence[Run]) -> None:
+    """Write the places of a priority; later submissions, whose place is their time, come after them."""
+    group = [run for run in line if run is moved or priority_of(run) == priority]
+    for number, run in enumerate(group):
+        tags: dict[str, object] = {} if _place(run) == number else {PLACE: number}
+        if run is moved and priority_of(run) != priority:
+            tags[PRIORITY] = priority
+        if tags:
+            records.set_tags(store, run.run_id, tags)
+
+
+def _place(run: Run) -> float:
+    try:
+        return float(run.tags[PLACE])
+    except (KeyError, ValueError):
+        return run.created_at
+
+
+def _waiting(store: Store, run_id: str) -> Run:
+    run = runs.get_run(store, run_id)
+    if run.status != "SCHEDULED" or "job.pid" in run.tags:
+        raise ValueError(f"{run.name} is {run.status}; only a run that still waits has a place in the queue.")
+    return run

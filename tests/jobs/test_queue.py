@@ -1,0 +1,110 @@
+"""The queue: moved, held, given priorities, chained; seen alike by supervisor and shell."""
+
+import pytest
+
+from jobs import queue, requests
+from tracking import records, runs
+from tracking.store import Store
+
+
+def names(store: Store) -> str:
+    return "".join(run.name for run in queue.line_up(runs.list_runs(store, ["SCHEDULED"])))
+
+
+@pytest.fixture
+def ids(store: Store) -> dict[str, str]:
+    return {name: records.create_run(store, {}, name=name) for name in "abcd"}
+
+
+@pytest.mark.parametrize(
+    ("name", "directions", "expected"),
+    [
+        ("a", ["up"], "abcd"),
+        ("b", ["up"], "bacd"),
+        ("a", ["down"], "bacd"),
+        ("a", ["down", "down", "down", "down"], "bcda"),
+        ("d", ["first"], "dabc"),
+        ("b", ["last", "up"], "acbd"),
+        ("c", ["up", "down"], "abcd"),
+    ],
+)
+def test_moving(store, ids, name, directions, expected):
+    for direction in directions:
+        queue.move(store, ids[name], direction)
+    assert names(store) == expected
+    records.create_run(store, {}, name="e")
+    assert names(store) == f"{expected}e", "whoever comes later stands at the end"
+
+
+def test_a_higher_priority_comes_first_and_can_be_passed(store, ids):
+    queue.prioritise(store, ids["c"], 5)
+    queue.prioritise(store, ids["d"], -1)
+    assert names(store) == "cabd"
+    queue.move(store, ids["b"], "first")
+    assert names(store) == "bcad" and queue.priority_of(runs.get_run(store, ids["b"])) == 5
+    queue.move(store, ids["b"], "last")
+    assert names(store) == "cadb" and queue.priority_of(runs.get_run(store, ids["b"])) == -1
+
+
+def test_priorities_have_limits(store, ids):
+    with pytest.raises(ValueError, match="The priority is 101; it must be from -100 to 100"):
+        queue.prioritise(store, ids["a"], 101)
+
+
+def test_only_who_waits_can_be_moved(store, ids):
+    records.set_status(store, ids["a"], "RUNNING")
+    for act in (queue.hold, queue.release, lambda *given: queue.move(*given, "up")):
+        with pytest.raises(ValueError, match="a is RUNNING; only a run that still waits"):
+            act(store, ids["a"])
+    with pytest.raises(ValueError, match="up, down, first, last"):
+        queue.move(store, ids["b"], "sideways")
+
+
+def test_nobody_waits_for_himself(store, ids):
+    queue.start_after(store, ids["b"], ids["a"])
+    queue.start_after(store, ids["c"], ids["b"])
+    with pytest.raises(ValueError, match="a would wait for itself"):
+        queue.start_after(store, ids["a"], ids["c"])
+    with pytest.raises(ValueError, match="a would wait for itself"):
+        queue.start_after(store, ids["a"], ids["a"])
+    with pytest.raises(ValueError, match="There is no run"):
+        queue.start_after(store, ids["a"], "nobody")
+
+
+def test_a_held_job_lets_others_pass(bench):
+    held, free = bench.submit("finish"), bench.submit("finish")
+    queue.hold(bench.store, held)
+    bench.until_ended(free)
+    bench.supervisor.step()
+    assert bench.run(held).status == "SCHEDULED" and "job.pid" not in bench.run(held).tags
+    queue.release(bench.store, held)
+    assert bench.until_ended(held)[0].status == "FINISHED"
+
+
+def test_a_moved_job_starts_first(bench):
+    running, second, third = bench.submit("sleep"), bench.submit("sleep"), bench.submit("sleep")
+    bench.until_printed(running, "sleeping")
+    queue.move(bench.store, third, "up")
+    requests.request_stop(bench.store, running)
+    bench.until_printed(third, "sleeping")
+    assert "job.pid" not in bench.run(second).tags
+
+
+@pytest.mark.parametrize(("behaviour", "status"), [("finish", "FINISHED"), ("exit", "FAILED")])
+def test_after_another_however_it_ends(store, benches, behaviour, status):
+    bench = benches(store, ("cuda:0", "cuda:1"))
+    config = {"seconds": 0.5} if behaviour == "finish" else {"code": 1}
+    first, second = bench.submit(behaviour, **config), bench.submit("finish")
+    queue.start_after(store, second, first)
+    bench.supervisor.step()
+    assert "job.pid" in bench.run(first).tags and "job.pid" not in bench.run(second).tags
+    active = {run.run_id: run for run in runs.list_runs(store, runs.ACTIVE_STATUSES)}
+    assert queue.obstacle(active[second], active) == f"after {active[first].name}"
+    assert [run.status for run in bench.until_ended(first, second)] == [status, "FINISHED"]
+
+
+def test_whoever_waits_for_a_deleted_run_starts(bench):
+    first, second = bench.submit("finish"), bench.submit("finish")
+    queue.start_after(bench.store, second, first)
+    records.delete_run(bench.store, first)
+    bench.until_ended(second)
