@@ -133,7 +133,27 @@ class ImageClassifier(LightningModule):
         if gradient_clip_val is not None:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what the epoch's training errors have counted so far, in all processes together."""
+        reduce = self.trainer.strategy.reduce  # in place
+        counts: dict[str, dict[str, Tensor]] = {}
+        for name, metric in self.train_errors.items():
+            counts[name] = {}
+            for key, count in metric.metric_state.items():
+                counts[name][key] = reduce(cast(Tensor, count).clone(), reduce_op="sum")
+        checkpoint["train_errors"] = counts
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Makes room for what a run that started from published weights may have in front of its network."""
+        """Takes the counts of the interrupted epoch, and makes room for what may precede the network.
+
+        That is there in a run which started from published weights.
+        """
         if "rescale.scale" in checkpoint["state_dict"]:
             self.rescale = Rescale()
+        if self._trainer is None or not self.trainer.is_global_zero:
+            return  # the sum over all processes stays what it was
+        for name, states in checkpoint.get("train_errors", {}).items():
+            metric = self.train_errors[name]
+            metric._update_count = 1  # or it would warn that it has seen nothing
+            for key, value in states.items():
+                setattr(metric, key, value.to(metric.device))

@@ -226,7 +226,8 @@ def _run(record: Record) -> Run:
         status=record.status,
         created_at=record.start_time / 1000,
         started_at=_seconds(record.tags.get("job.started_at")),
-        ended_at=_seconds(record.end_time),
+        # MLflow keeps the time of an earlier end when a run goes on.
+        ended_at=_seconds(record.end_time) if record.status in TERMINAL_STATUSES else None,
         updated_at=_seconds(max((time for _, _, time in latest), default=None)),
         params=record.params,
         tags=record.tags,

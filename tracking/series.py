@@ -36,7 +36,8 @@ class Series:
 def read_series(store: Store, run_ids: Sequence[str], keys: Sequence[str]) -> dict[tuple[str, str], Series]:
     """The series of every (run id, key), empty ones included.
 
-    A resumed run repeats the steps between its checkpoint and its end: the value logged last counts.
+    A resumed run repeats the steps between its checkpoint and its end: what it logged of them before does
+    not count.
 
     Raises:
         StoreUnavailable: The store cannot be read.
@@ -71,8 +72,9 @@ def axis_values(run: Run, series: Series, axis: str) -> npt.NDArray[Any]:
 
 def _series(points: Sequence[tuple[int, float | None, int]]) -> Series:
     table = np.array(points, dtype=np.float64).reshape(-1, 3)
-    table = table[np.lexsort((table[:, 1], table[:, 2], table[:, 0]))]
-    is_latest = np.append(table[1:, 0] != table[:-1, 0], [True] * bool(len(table)))
-    steps, values, milliseconds = table[is_latest.astype(bool)].T
+    table = table[np.lexsort((table[:, 1], table[:, 0], table[:, 2]))]  # as they were logged
+    following = np.append(np.minimum.accumulate(table[:0:-1, 0])[::-1], [np.inf] * bool(len(table)))
+    stands = table[:, 0] < following  # nothing that was logged later is of the same step or an earlier one
+    steps, values, milliseconds = table[stands].T
     values = np.where(np.abs(values) >= np.finfo(np.float64).max, np.copysign(np.inf, values), values)
     return Series(steps.astype(np.int64), values, milliseconds / 1000)

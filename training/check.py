@@ -14,7 +14,7 @@ from lightning_modules.classifier import ImageClassifier
 from lightning_modules.initialisation import without_numbers
 from lightning_modules.weights import check_weights
 from tracking.store import Store
-from training.cli import link_data_to_model
+from training.cli import add_checkpoint_interval, link_data_to_model
 from training.starting import find_weights
 
 
@@ -82,6 +82,7 @@ def _parse(config: Mapping[str, Any]) -> Any:
     parser.add_lightning_class_args(ImageClassifier, "model")
     parser.add_lightning_class_args(ImageNetDataModule, "data")
     link_data_to_model(parser)
+    add_checkpoint_interval(parser)
     try:
         return parser.parse_object(dict(config))
     except ArgumentError as error:

@@ -1,16 +1,18 @@
 """The LightningCLI of the arena: its parser, its defaults and what it adds to Lightning's Trainer."""
 
 import sys
-from datetime import timedelta
 from typing import Any
 
 import yaml
+from jsonargparse import Namespace
 from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from datamodules.imagenet import ImageNetDataModule
 from lightning_modules.classifier import ImageClassifier
+from training.checkpoint_files import CheckpointFiles, find_newest, keep_one
+from training.checkpoints import Checkpoints
 from training.hardware import choose_precision
 from training.logger import RunLogger
 from training.recorder import RunRecorder
@@ -18,7 +20,7 @@ from training.session import Session
 from training.starting import find_weights
 from training.stopping import GracefulStop
 
-CHECKPOINT_INTERVAL = timedelta(minutes=5)
+CHECKPOINT_INTERVAL_S = 60.0
 
 
 class ArenaCLI(LightningCLI):
@@ -59,8 +61,12 @@ class ArenaCLI(LightningCLI):
         """Links what the data decides to the network, and takes the run to write to."""
         link_data_to_model(parser)
         parser.add_argument(
-            "--run_id", type=str | None, default=None, help="MLflow run to continue the record of"
+            "--run_id",
+            type=str | None,
+            default=None,
+            help="MLflow run to write to; it goes on from its newest checkpoint that is whole",
         )
+        add_checkpoint_interval(parser)
 
     def before_instantiate_classes(self) -> None:
         """Opens the record first, so that whatever fails from here on is written down."""
@@ -75,11 +81,27 @@ class ArenaCLI(LightningCLI):
         }
         shown["trainer"] = {key: settings["trainer"][key] for key in ("max_epochs", "accelerator", "devices")}
         shown["trainer"] |= changed.get("trainer", {})
+        if config.checkpoint_interval_s < 0:
+            raise ValueError(
+                f"checkpoint_interval_s is {config.checkpoint_interval_s:g}; it must be 0 or more."
+            )
         self.session.begin(shown, config.run_id)
+        if config.run_id and config.ckpt_path is None:
+            self._resume(config)
         if config.model.weights is not None:
             config.model.weights, run_id = find_weights(self.session.store, config.model.weights)
             if run_id:
                 self.session.describe({"weights.run": run_id})
+
+    def _resume(self, config: Namespace) -> None:
+        """Lets a run that was interrupted go on; what it started from is in its checkpoint."""
+        checkpoint, complaints = find_newest(self.session.checkpoint_folder)
+        if checkpoint:
+            config.ckpt_path, config.weights_only, config.model.weights = str(checkpoint), True, None
+        elif complaints:
+            complaints.append("There is no other checkpoint: the run begins anew.")
+        if complaints:
+            self.session.note_damage(complaints)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Adds precision, logger, record, stop and checkpoints where the configuration leaves them open."""
@@ -92,21 +114,13 @@ class ArenaCLI(LightningCLI):
             kwargs["precision"] = choose_precision(config["accelerator"])
         given = config["callbacks"] or []
         config["callbacks"] = [*(given if isinstance(given, list) else [given]), *self._callbacks()]
+        given = config["plugins"] or []
+        config["plugins"] = [*(given if isinstance(given, list) else [given]), CheckpointFiles()]
         return super().instantiate_trainer(**kwargs)
 
     def _callbacks(self) -> list[Callback]:
-        folder = self.session.checkpoint_folder
-        best = ModelCheckpoint(
-            folder,
-            filename="best",
-            monitor="val/error_top1",
-            save_weights_only=True,
-            enable_version_counter=False,
-        )
-        last = ModelCheckpoint(
-            folder, filename="last", train_time_interval=CHECKPOINT_INTERVAL, enable_version_counter=False
-        )
-        return [RunRecorder(self.session), GracefulStop(self.session), best, last]
+        self.checkpoints = Checkpoints(self.session, self._get(self.config_init, "checkpoint_interval_s"))
+        return [RunRecorder(self.session), GracefulStop(self.session, self.checkpoints), self.checkpoints]
 
     def before_fit(self) -> None:
         """Lets the recipe say what happens to training images, unless the configuration does."""
@@ -115,7 +129,9 @@ class ArenaCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Keeps the final state for whoever wants to train on."""
-        self.trainer.save_checkpoint(self.session.checkpoint_folder / "last.ckpt")
+        self.checkpoints.save_last(self.trainer)
+        if self.trainer.is_global_zero:
+            keep_one(self.session.checkpoint_folder)
 
 
 def link_data_to_model(parser: LightningArgumentParser) -> None:
@@ -123,3 +139,13 @@ def link_data_to_model(parser: LightningArgumentParser) -> None:
     parser.link_arguments("data.image_size", "model.image_size")
     parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
     parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+
+
+def add_checkpoint_interval(parser: LightningArgumentParser) -> None:
+    """Takes how often to save."""
+    parser.add_argument(
+        "--checkpoint_interval_s",
+        type=float,
+        default=CHECKPOINT_INTERVAL_S,
+        help="seconds between two checkpoints, more where saving takes long; 0 saves after every step",
+    )

@@ -13,8 +13,8 @@ from torch import Tensor
 from datamodules.damage import Unreadable
 from lightning_modules import ledger
 from lightning_modules.classifier import ImageClassifier
+from training.checkpoints import agrees_at
 from training.session import Session, is_first
-from training.stopping import agrees_at
 
 FLUSH_INTERVAL_S = 5.0
 LINE_INTERVAL_S = 30.0
@@ -78,6 +78,8 @@ class RunRecorder(Callback):
                 print(
                     "\n".join((f"started from {pl_module.start.source}", *pl_module.start.afresh)), flush=True
                 )
+        if trainer.is_global_zero and self._session.news:
+            print("\n".join(self._session.news), flush=True)
         self._session.step = trainer.global_step
         self._last_flush_s = self._epoch_start_s = self._last_line_s = time.monotonic()
 
@@ -150,6 +152,16 @@ class RunRecorder(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Names what could not be read, be it why the run ends or not."""
         self._note_damage(sorted(trainer.datamodule.damage.found))  # type: ignore[attr-defined]
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Writes what has been added up: a run that goes on from here begins a new sum.
+
+        Before the file, so that a loss which is no number never gets into one.
+        """
+        if self._num_steps:
+            self._flush(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes what is left of an epoch that something cut short."""

@@ -26,13 +26,17 @@ class Session:
     Attributes:
         run_id: The run, once `begin` was called.
         step: Optimiser steps done; every metric is logged at it.
+        news: Sentences for the job's log about where it goes on.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.run_id = ""
         self.step = 0
+        self.news: list[str] = []
         self._ended = False
+        self._params: frozenset[str] = frozenset()
+        self._tags: dict[str, str] = {}
 
     @property
     def checkpoint_folder(self) -> Path:
@@ -46,26 +50,52 @@ class Session:
             self.run_id = run_id or records.create_run(self.store, dict(config))
             # Ranks started by Lightning's launcher inherit the environment and so find the same run.
             os.environ["ARENA_RUN_ID"] = self.run_id
+            self._take_over()
         else:
             self.run_id = run_id or os.environ["ARENA_RUN_ID"]
         self._write_start()
 
+    def _take_over(self) -> None:
+        """Clears what the end of an earlier process of this run has left."""
+        run = runs.get_run(self.store, self.run_id)
+        self._params, self._tags = frozenset(run.params), run.tags
+        if run.is_terminal:
+            records.set_tags(self.store, self.run_id, {"job.request": "", "job.error": ""})
+
     @rank_zero_only
     def _write_start(self) -> None:
         process = psutil.Process()
+        now = str(int(time.time() * 1000))
         tags = {
             "job.pid": str(process.pid),
             "job.create_time": repr(process.create_time()),
             "job.host": os.uname().nodename,
-            "job.started_at": str(int(time.time() * 1000)),
+            "job.started_at": self._tags.get("job.started_at", now),  # by the first process of the run
         }
         records.set_tags(self.store, self.run_id, tags)
         records.set_status(self.store, self.run_id, "RUNNING")
 
     @rank_zero_only
+    def note_resume(self, step: int) -> None:
+        """Adds to the record that the run goes on."""
+        times = int(self._tags.get("job.resumes", 0)) + 1
+        records.set_tags(self.store, self.run_id, {"job.resumes": times, "job.resumed_step": step})
+        self.news.append(f"goes on after step {step}")
+
+    @rank_zero_only
+    def note_damage(self, sentences: list[str]) -> None:
+        """Adds to the record that checkpoints could not be used."""
+        records.set_tags(self.store, self.run_id, {"checkpoint.damaged": " ".join(sentences)})
+        self.news += sentences
+
+    @rank_zero_only
     def describe(self, params: Mapping[str, Any]) -> None:
-        """Adds what only the training process knows (device, precision, network size) to the record."""
-        records.log_params(self.store, self.run_id, dict(params))
+        """Adds what only the training process knows (device, precision, network size) to the record.
+
+        A param cannot change: where a run goes on with another device, the record names the first.
+        """
+        new = {name: value for name, value in params.items() if name not in self._params}
+        records.log_params(self.store, self.run_id, new)
 
     @rank_zero_only
     def annotate(self, tags: Mapping[str, str]) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from tracking.store import StoreUnavailable
+from training.checkpoint_files import LAST
+from training.checkpoints import Checkpoints, agrees_at, can_save
 from training.session import Session, StopRequested
 
 POLL_INTERVAL_S = 1.0
@@ -20,8 +22,9 @@ class GracefulStop(Callback):
     interrupts at once. Under DDP the ranks agree every ``log_every_n_steps``.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, checkpoints: Checkpoints) -> None:
         self._session = session
+        self._checkpoints = checkpoints
         self._asked = threading.Event()
         self._over = threading.Event()
 
@@ -58,10 +61,9 @@ class GracefulStop(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Saves and leaves if asked to."""
-        if self._is_asked(trainer):
-            path = self._session.checkpoint_folder / "last.ckpt"
-            trainer.save_checkpoint(path)
-            raise StopRequested(f"stopped on request at step {trainer.global_step}; saved as {path.name}")
+        if can_save(trainer, batch_idx) and self._is_asked(trainer):
+            self._checkpoints.save_last(trainer)
+            raise StopRequested(f"stopped on request at step {trainer.global_step}; saved as {LAST}")
 
     def on_validation_batch_start(
         self,
@@ -71,10 +73,10 @@ class GracefulStop(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Does not wait for a whole validation: its epoch is trained, and the checkpoint says so."""
+        """Does not wait for a whole validation; going on begins with it."""
         if not trainer.sanity_checking and self._is_asked(trainer):
-            path = self._session.checkpoint_folder / "last.ckpt"
-            trainer.save_checkpoint(path)
+            if self._checkpoints.saved_step != trainer.global_step:
+                self._checkpoints.save_last(trainer)
             raise StopRequested(f"stopped on request in validation after step {trainer.global_step}")
 
     def _is_asked(self, trainer: Trainer) -> bool:
@@ -87,9 +89,3 @@ class GracefulStop(Callback):
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Stops to listen."""
         self._over.set()
-
-
-def agrees_at(trainer: Trainer) -> bool:
-    """Returns whether the processes of a run talk to each other after this step."""
-    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
-    return trainer.global_step % max(1, every) == 0

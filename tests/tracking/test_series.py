@@ -32,6 +32,14 @@ def test_the_latest_wins_after_a_resume(store, run):
     assert found.values.tolist() == [50.0, 25.0, 15.0]
 
 
+def test_a_resume_takes_back_what_came_after_its_checkpoint(store, run):
+    records.log_metrics(store, run.run_id, {"val/error_top1": 19.0}, 15)
+    found = read(store, run)
+    assert found.steps.tolist() == [10, 15] and found.values.tolist() == [50.0, 19.0]
+    records.log_metrics(store, run.run_id, {"val/error_top1": 18.0}, 25)
+    assert read(store, run).steps.tolist() == [10, 15, 25]
+
+
 def test_nothing_logged_is_empty(store, run):
     found = read(store, run, "none")
     assert len(found) == len(found.values) == len(found.times) == 0
