@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
-from datamodules import augmentation
 from datamodules.augmentation import Augmentation, training_views
 from datamodules.damage import Unreadable
-from datamodules.images import Images, Split, UnreadableImage, as_streamed
+from datamodules.images import Split, UnreadableImage, as_streamed
 from datamodules.sampling import Draw
 from datamodules.views import Chooser
 
@@ -144,34 +143,3 @@ def empty_images(count: int, size: int) -> Tensor:
         return torch.empty(count, size, size, 3, dtype=torch.uint8)
     storage = torch.UntypedStorage._new_shared(count * size * size * 3)  # type: ignore[no-untyped-call]
     return torch.empty(0, dtype=torch.uint8).set_(storage).view(count, size, size, 3)
-
-
-def show(images: Images, index: int, name: str, image_size: int, seed: int) -> Tensor:
-    """Returns one training image as a network would see it.
-
-    Args:
-        images: An opened source.
-        index: Number of the image in ``images.train``; augmentations that mix take the one before it, too.
-        name: Of an augmentation.
-        image_size: Side of the result.
-        seed: The chance.
-
-    Returns:
-        uint8, image_size x image_size x 3.
-
-    Raises:
-        ValueError: There is no such augmentation.
-        UnreadableImage: An image cannot be decoded.
-    """
-    chosen = augmentation.get(name)
-    dataset = TrainingImages(images.train, chosen, image_size, images.can_mirror)
-    indices = [(index - 1) % len(images.train), index] if chosen.mixes else [index]
-    views = empty_images(len(indices), image_size)
-    for one, out in zip(indices, views, strict=True):
-        dataset.draw(Draw(one, seed), out)
-    labels = torch.tensor([images.train.label(one) for one in indices])
-    seeds = torch.full_like(labels, seed)
-    mean = 255 * torch.tensor(images.mean)[:, None, None]
-    pixels = views.permute(0, 3, 1, 2).float()
-    pixels, _ = chosen.finish(pixels, labels, seeds, lambda pixels: pixels - mean, len(images.class_names))
-    return (pixels[-1] + mean).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)

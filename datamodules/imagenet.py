@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from datamodules.errors import DataError
 from datamodules.images import as_streamed
 from datamodules.loading import ResumableLoader
 from datamodules.manifest import compute_manifest
+from datamodules.mean_image import read_mean_image
 from datamodules.sampling import EpochSampler
 from datamodules.subset import choose_classes
 
@@ -45,6 +47,8 @@ class ImageNetDataModule(LightningDataModule):
             a share below 1, a number from 1 on. Up to there they are left out and counted. Of one in a
             hundred neither a training nor a comparison of runs, which all lack the same ones, takes much
             harm, and a copy of which more is unreadable has a cause that should be found.
+        mean_image: File that ``python -m datamodules mean`` has written: this image is subtracted from all,
+            as AlexNet's and ResNet's papers have it, instead of the mean colour.
 
     Raises:
         ValueError: The source, a class or the augmentation is unknown, or a number out of its range.
@@ -62,6 +66,7 @@ class ImageNetDataModule(LightningDataModule):
         num_workers: int | None = None,
         seed: int = 0,
         max_unreadable: float = 0.01,
+        mean_image: str | None = None,
     ) -> None:
         super().__init__()
         for name, value, smallest in (
@@ -79,6 +84,11 @@ class ImageNetDataModule(LightningDataModule):
         self.image_size, self.batch_size, self.seed = image_size, batch_size, seed
         self.augmentation = augmentation
         self.num_workers = num_workers
+        self.mean_image: Tensor | None = None
+        if mean_image is not None:
+            image = read_mean_image(Path(mean_image).expanduser(), image_size)
+            # Laid out as batches are, which would else come out like this one.
+            self.mean_image = image[None].to(memory_format=torch.channels_last)
         self.images = choose_classes(self.source.images(root), classes)
         self.damage = Damage(max_unreadable, {"train": self.train_images, "val": self.val_images})
         self._loader: ResumableLoader | None = None
@@ -191,6 +201,8 @@ class ImageNetDataModule(LightningDataModule):
             torch.tensor(values, device=images.device).mul_(255)[:, None, None]
             for values in (self.images.mean, self.images.std)
         )
+        if self.mean_image is not None:
+            mean = self.mean_image.to(images.device)
         pixels = images.to(torch.float32, memory_format=torch.channels_last)
         return torch.addcmul(-mean / std, pixels, 1 / std)  # in one pass
 

@@ -22,6 +22,8 @@ Projections (option B) add 2,752 parameters and 262,144 multiply-accumulates at 
 Deviations:
     - The shortcuts are those of ``resnet``: zeros follow the channels that are there, the even pixels stay.
       Copies that centre the channels among the zeros are as good, but their weights do not fit here.
+    - The mean colour is subtracted, the mean image of the paper only where a run is given one; see
+      ``alexnet``.
     - A run that leaves out no images is shorter than it looks: 64,000 steps are 182 epochs of the 45,000
       images the paper fixes its schedule on, 164 of all 50,000. We count epochs of 45,000.
     - ResNet-110 starts at a tenth of the learning rate for one epoch; the paper waits for a training error

@@ -30,6 +30,8 @@ Deviations:
       one on its first convolution, 64 parameters more; those of 101 and 152 do not.
     - The first pool pads by one and rounds down, as libraries do; the authors' files round up without
       padding. The size is the same, the alignment is off by one pixel.
+    - The mean colour is subtracted, the mean image of the paper only where a run is given one; see
+      ``alexnet``.
     - The running mean and variance of batch normalisation are used as they are; the authors computed
       them anew after training.
     - Weights are drawn by fan-out, as libraries do; He et al. (2015) allow fan-in as well, whose variance

@@ -5,8 +5,6 @@ import torch
 
 from datamodules import augmentation
 from datamodules.augmentation import AUGMENTATIONS
-from datamodules.dataset import show
-from datamodules.sources import get as get_source
 
 SEEDS = torch.randint(2**62, (256,), generator=torch.Generator().manual_seed(0))
 
@@ -39,13 +37,3 @@ def test_what_happens_on_the_device(name: str) -> None:
         assert targets is labels
     holes = (images == 0).any(3).any(2).any(1).float().mean()
     assert (holes > 0.02) == chosen.erases
-
-
-@pytest.mark.parametrize("name", AUGMENTATIONS)
-def test_shown_as_a_network_sees_it(name: str) -> None:
-    """Uint8 whatever happens on the way, the same for the same seed, another for most others."""
-    images = get_source("synthetic").open(None)
-    seen = [show(images, 5, name, 32, seed) for seed in range(6)]
-    assert all(one.shape == (32, 32, 3) and one.dtype == torch.uint8 for one in seen)
-    assert torch.equal(seen[3], show(images, 5, name, 32, 3))
-    assert len({one.numpy().tobytes() for one in seen}) >= 5

@@ -10,7 +10,6 @@ from pytorch_lightning import LightningModule, Trainer
 from torchvision.transforms import v2
 
 from datamodules.augmentation import AUGMENTATIONS
-from datamodules.dataset import show
 from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
 from datamodules.sampling import Draw, EpochSampler
@@ -212,18 +211,6 @@ def test_batches_carry_the_seeds_of_their_images(folder: Path) -> None:
     assert batch.seeds.tolist() == [draw.seed for draw in EpochSampler(12, seed=0)][:4]
     assert len(set(batch.seeds.tolist())) == 4
     assert next(iter(data.val_dataloader())).seeds.tolist() == [0] * 4
-
-
-def test_one_image_is_shown_as_it_would_be_in_a_batch(folder: Path) -> None:
-    data = ImageNetDataModule(
-        source="folder", root=str(folder), image_size=32, batch_size=4, num_workers=0, augmentation="vgg"
-    )
-    batch = next(iter(data.train_dataloader()))
-    images, _ = data.finish(batch.images, batch.labels, batch.seeds)
-    mean, std = (255 * torch.tensor(each)[:, None, None] for each in (data.images.mean, data.images.std))
-    for pixels, draw in zip(images * std + mean, EpochSampler(12, seed=0), strict=False):
-        shown = show(data.images, draw.image, "vgg", 32, draw.seed)
-        assert (shown.permute(2, 0, 1) - pixels.clamp(0, 255)).abs().max() < 0.51
 
 
 @pytest.mark.parametrize(("augmentation", "mixes"), [("googlenet", False), ("heavy", True)])

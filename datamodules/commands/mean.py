@@ -1,0 +1,54 @@
+"""Computes the mean image of a training set, which the papers of AlexNet and ResNet subtract.
+
+A training takes it with ``--data.mean_image FILE``; without, the mean colour is subtracted.
+"""
+
+import argparse
+from pathlib import Path
+
+from datamodules import sources
+from datamodules.progress import Progress, add_progress_argument
+
+HELP = "compute the mean image of a training set, which AlexNet and ResNet subtract"
+BATCH_SIZE = 64
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the command takes."""
+    keys = list(sources.available())
+    parser.add_argument("source", choices=keys, help="one of: %(choices)s", metavar="SOURCE")
+    parser.add_argument("--root", metavar="DIR", help="folder or address of the images")
+    parser.add_argument("--image_size", type=int, default=224, help="pixels (%(default)s)")
+    parser.add_argument(
+        "--augmentation", default="alexnet", help="of the training: cifar sees whole images (%(default)s)"
+    )
+    parser.add_argument("--num_workers", type=int, help="processes that read images")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="where to write, FILE.npy")
+    add_progress_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Reads every training image once.
+
+    Raises:
+        ValueError: The source or the augmentation is unknown, or a number out of its range.
+        DataError: The images are not there, or too many of them unreadable.
+    """
+    from datamodules.imagenet import ImageNetDataModule
+    from datamodules.mean_image import compute_mean_image, write_mean_image
+
+    with Progress(arguments.progress) as progress:
+        data = ImageNetDataModule(
+            arguments.source,
+            arguments.root,
+            image_size=arguments.image_size,
+            batch_size=1,
+            augmentation=arguments.augmentation,
+            num_workers=arguments.num_workers,
+        )
+        data.batch_size = min(BATCH_SIZE, data.train_images)
+        image = compute_mean_image(data, progress)
+        write_mean_image(arguments.output, image)
+        means = ", ".join(f"{mean:.1f}" for mean in image.mean((1, 2)).tolist())
+        spread = (image - image.mean((1, 2), keepdim=True)).abs().max()
+        progress.say(f"Mean colour {means} of 255; a pixel's mean differs from it by up to {spread:.1f}.")

@@ -1,0 +1,72 @@
+"""The mean image of a training set: what AlexNet and ResNet subtract, where most subtract a mean colour.
+
+It takes a pass over all training images, so it is computed once, by ``python -m datamodules mean``, and kept
+as a file that NumPy opens: float32, 3 x S x S, from 0 to 255. The same image is subtracted from every view,
+wherever in the picture it was cut, as in Krizhevsky's code of 2012 (``data_mean_crop`` of convdata.py).
+"""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from datamodules.cache import write_file
+from datamodules.errors import DataError
+
+if TYPE_CHECKING:
+    from datamodules.imagenet import ImageNetDataModule
+    from datamodules.progress import Progress
+
+
+def compute_mean_image(data: "ImageNetDataModule", progress: "Progress") -> Tensor:
+    """Returns the mean of all training images, seen as in validation: float32, 3 x S x S.
+
+    Args:
+        data: Of which the images, their size and the number of workers count; not for training afterwards.
+        progress: Is told how far it is.
+
+    Raises:
+        DataError: More images are unreadable than the datamodule puts up with.
+    """
+    data.images = replace(data.images, val=data.images.train)
+    progress.begin("Adding up", data.val_images, "images")
+    total = torch.zeros(3, data.image_size, data.image_size, dtype=torch.int64)
+    count = 0
+    for batch in data.val_dataloader():
+        images, _, _ = data.on_before_batch_transfer(batch, 0)
+        total += images.sum(0)
+        count += len(images)
+        progress.advance(len(images))
+    return (total / count).to(torch.float32)
+
+
+def write_mean_image(file: Path, image: Tensor) -> None:
+    """Writes a file that `read_mean_image` and NumPy read. Raises OSError."""
+    stream = io.BytesIO()
+    np.save(stream, image.numpy())
+    write_file(file, stream.getvalue())
+
+
+def read_mean_image(file: Path, image_size: int) -> Tensor:
+    """Returns float32, 3 x image_size x image_size, from 0 to 255.
+
+    Raises:
+        DataError: There is no such file, or it holds something else.
+    """
+    try:
+        image = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or "it is no .npy file"
+        raise DataError(f"The mean image {file} cannot be read: {reason}.") from error
+    wanted = (3, image_size, image_size)
+    if not isinstance(image, np.ndarray) or image.shape != wanted or image.dtype.kind != "f":
+        found = " x ".join(map(str, getattr(image, "shape", ()))) or "something else"
+        raise DataError(
+            f"{file} holds {found}; a mean image of floats, 3 x {image_size} x {image_size}, is needed: "
+            f"`python -m datamodules mean` writes one with --image_size {image_size}."
+        )
+    return torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))

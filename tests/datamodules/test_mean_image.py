@@ -1,0 +1,71 @@
+"""The mean image: computed once, and subtracted from every image that is trained on or validated."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from datamodules.__main__ import main
+from datamodules.errors import DataError
+from datamodules.imagenet import ImageNetDataModule
+
+
+@pytest.fixture
+def mean_file(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Path:
+    file = tmp_path / "mean.npy"
+    options = ["--root", str(folder), "--image_size", "32", "--num_workers", "0", "--output", str(file)]
+    assert main(["mean", "folder", *options]) == 0
+    assert "Mean colour" in capfd.readouterr().err
+    return file
+
+
+def test_the_mean_of_centers(folder: Path, mean_file: Path) -> None:
+    centers = []
+    for file in (folder / "train").rglob("*.JPEG"):
+        with Image.open(file) as image:  # 48 x 40: short side to 37, the center of 32
+            small = image.resize((44, 37), Image.Resampling.BILINEAR).crop((6, 2, 38, 34))
+        centers.append(np.asarray(small, dtype=float))
+    assert len(centers) == 12
+    expected = np.mean(centers, axis=0).transpose(2, 0, 1)
+    found = np.load(mean_file, allow_pickle=False)
+    assert found.dtype == np.float32 and np.abs(found - expected).max() < 1
+
+
+def test_is_subtracted_instead_of_the_mean_colour(folder: Path, mean_file: Path) -> None:
+    data = ImageNetDataModule(
+        "folder", str(folder), image_size=32, batch_size=6, num_workers=0, mean_image=str(mean_file)
+    )
+    mean = torch.from_numpy(np.load(mean_file))
+    std = 255 * torch.tensor(data.images.std)[:, None, None]
+    batch = next(iter(data.train_dataloader()))
+    images, _ = data.finish(batch.images, batch.labels, batch.seeds)
+    assert torch.allclose(images, (batch.images - mean) / std, atol=1e-5)
+    batch = next(iter(data.val_dataloader()))
+    images, _ = data.on_after_batch_transfer(data.on_before_batch_transfer(batch, 0), 0)
+    assert torch.allclose(images, (batch.images - mean) / std, atol=1e-5)
+    assert images.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"PK, or so", "cannot be read: it is no .npy file"),
+        (
+            np.zeros((3, 16, 16), np.float32),
+            "holds 3 x 16 x 16; a mean image of floats, 3 x 32 x 32, is needed",
+        ),
+        (np.zeros((3, 32, 32), np.uint8), "is needed"),
+        (np.array([{}]), "it is no .npy file"),
+    ],
+)
+def test_another_file_is_refused(content: object, sentence: str, tmp_path: Path) -> None:
+    file = tmp_path / "mean.npy"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    elif content is not None:
+        np.save(file, content, allow_pickle=True)
+    with pytest.raises(DataError, match=sentence):
+        ImageNetDataModule(image_size=32, mean_image=str(file))
