@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from datamodules import jpeg
 from datamodules.errors import printable
-from datamodules.images import UnreadableImage
+from datamodules.images import NamedBytes, UnreadableImage
 from datamodules.resampling import cut
 from datamodules.views import Chooser
 
@@ -27,11 +26,14 @@ MAX_BYTES = 200_000_000
 UNREADABLE = (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError)
 
 
-class NamedBytes(NamedTuple):
-    """The content of a file that is part of another, with a name for messages."""
+def read_file(file: Path, name: str) -> NamedBytes:
+    """Reads a file as it is.
 
-    content: bytes
-    name: str
+    Raises:
+        UnreadableImage: It cannot be read, or has more than 200 MB.
+    """
+    with _named(file):
+        return NamedBytes(_read(file), name)
 
 
 def read_image(file: Path | NamedBytes) -> Tensor:

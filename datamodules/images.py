@@ -1,7 +1,7 @@
 """What every data source gives: two splits of labelled images."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,13 @@ Channels = tuple[float, float, float]
 
 class UnreadableImage(DataError):
     """One image cannot be decoded; its name is the message."""
+
+
+class NamedBytes(NamedTuple):
+    """The content of a file, with a name for messages."""
+
+    content: bytes
+    name: str
 
 
 class Split(Protocol):
@@ -42,6 +49,13 @@ class Split(Protocol):
 
         Raises:
             UnreadableImage: It cannot be decoded.
+        """
+
+    def encoded(self, index: int) -> NamedBytes | None:
+        """The file of an image as it is; None if there are pixels alone.
+
+        Raises:
+            UnreadableImage: It cannot be read at all.
         """
 
     def digest(self) -> str:

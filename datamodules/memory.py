@@ -36,6 +36,9 @@ class MemorySplit:
         """Writes a part of one; see `datamodules.resampling.cut_whole`."""
         cut_whole(self.read(index), choose, out)
 
+    def encoded(self, index: int) -> None:
+        """Returns None: there are pixels alone."""
+
     def digest(self) -> str:
         """Covers every pixel and label."""
         return digest_tensors(self.pixels, self.labels)

@@ -140,6 +140,13 @@ class Bucket:
             rows = (row for page in found for row in page.get("Contents", ()))
             return {row["Key"].rpartition("/")[2]: row["Size"] for row in rows}
 
+    def is_empty(self) -> bool:
+        """Tells whether there is nothing in the folder or below it; raises DataError."""
+        with self._explained(""):
+            prefix = self._key("")
+            found = self._client().list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=1)
+            return not found.get("Contents")
+
     def _key(self, name: str) -> str:
         return f"{self.folder}/{name}" if self.folder else name
 

@@ -26,9 +26,9 @@ from datamodules.chunks import (
     read_leaves,
     to_file,
 )
-from datamodules.decoding import NamedBytes, read_image, read_view
+from datamodules.decoding import read_image, read_view
 from datamodules.errors import DataError, printable
-from datamodules.images import IMAGENET_MEAN, IMAGENET_STD, Channels, Images, UnreadableImage
+from datamodules.images import IMAGENET_MEAN, IMAGENET_STD, Channels, Images, NamedBytes, UnreadableImage
 from datamodules.sampling import Parts
 from datamodules.storage import NotThere, Store, open_store, read_file
 from datamodules.views import Chooser
@@ -110,20 +110,26 @@ class ChunkSplit:
 
     def read(self, index: int) -> Tensor:
         """Decodes one image; see `datamodules.decoding.read_image`."""
-        return read_image(NamedBytes(*self._find(index)))
+        return read_image(self.encoded(index))
 
     def view(self, index: int, choose: Chooser, out: Tensor) -> None:
         """Decodes a part of one image; see `datamodules.decoding.read_view`."""
-        read_view(NamedBytes(*self._find(index)), choose, out)
+        read_view(self.encoded(index), choose, out)
 
-    def encoded(self, index: int) -> bytes:
-        """Returns an image as the content of a file.
+    def encoded(self, index: int) -> NamedBytes:
+        """Returns the file as it was put into the chunk.
 
         Raises:
             UnreadableImage: The chunk is damaged there.
             DataError: The chunk cannot be had.
         """
-        return self._find(index)[0]
+        leaves = self.chunks.leaves
+        with self._at(index) as (handle, place):
+            found = read_leaves(handle, place, leaves)
+            name = self._place(index)
+            if leaves.name is not None:
+                name = f"{printable(found[leaves.name])} in {name}"
+            return NamedBytes(to_file(found[leaves.image], leaves), name)
 
     def digest(self) -> str:
         """Covers names and sizes of the chunks, and labels where there is a list of them."""
@@ -135,16 +141,6 @@ class ChunkSplit:
         """Takes note that an image will be needed soon."""
         chunk, _ = self.chunks.locate(index)
         self.files.expect(self.chunks.names[chunk], self.chunks.sizes_bytes[chunk])
-
-    def _find(self, index: int) -> tuple[bytes, str]:
-        """Returns the content of an image's file, and a name for it."""
-        leaves = self.chunks.leaves
-        with self._at(index) as (handle, place):
-            found = read_leaves(handle, place, leaves)
-            name = self._place(index)
-            if leaves.name is not None:
-                name = f"{printable(found[leaves.name])} in {name}"
-            return to_file(found[leaves.image], leaves), name
 
     @contextmanager
     def _at(self, index: int) -> Iterator[tuple[int, int]]:

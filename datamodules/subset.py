@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from datamodules.images import Images, Split, StreamedSplit
+    from datamodules.images import Images, NamedBytes, Split, StreamedSplit
     from datamodules.sampling import Parts
     from datamodules.views import Chooser
 
@@ -48,6 +48,10 @@ class ChosenSplit:
     def view(self, index: int, choose: "Chooser", out: "Tensor") -> None:
         """Writes what the split does."""
         self.split.view(int(self.numbers[index]), choose, out)
+
+    def encoded(self, index: int) -> "NamedBytes | None":
+        """Returns what the split gives."""
+        return self.split.encoded(int(self.numbers[index]))
 
     def digest(self) -> str:
         """Covers the split, and which of its images are chosen under which labels."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from datamodules.images import Images
+    from datamodules.images import Images, NamedBytes
     from datamodules.index import FileIndex
     from datamodules.views import Chooser
 
@@ -48,6 +48,13 @@ class FolderSplit:
         from datamodules.decoding import read_view
 
         read_view(self.folder / self.index.file(index), choose, out)
+
+    def encoded(self, index: int) -> "NamedBytes":
+        """Returns the file as it is; its name is that below the split's folder."""
+        from datamodules.decoding import read_file
+
+        name = self.index.file(index)
+        return read_file(self.folder / name, printable(name))
 
     def digest(self) -> str:
         """Covers names, labels and sizes; see `datamodules.manifest.digest_files`."""

@@ -41,6 +41,9 @@ class NoiseSplit:
 
         cut_whole(self.read(index), choose, out)
 
+    def encoded(self, index: int) -> None:
+        """Returns None: there are pixels alone."""
+
     def digest(self) -> str:
         """Covers the noise and how often it is repeated; the labels follow from that."""
         import torch

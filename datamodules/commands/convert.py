@@ -1,0 +1,54 @@
+"""Writes any source in Lightning's LitData format, into a folder or to an s3:// address.
+
+Run it again to go on after an interruption.
+"""
+
+import argparse
+import os
+
+from datamodules import sources
+from datamodules.progress import Progress, add_progress_argument
+
+HELP = "write any source in LitData's format, for streaming"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the command takes."""
+    parser.add_argument("source", choices=sources.available(), help="one of: %(choices)s", metavar="SOURCE")
+    parser.add_argument("--root", metavar="DIR", help="folder or address of the images, where one is needed")
+    parser.add_argument("--out", required=True, metavar="DIR", help="empty folder, or s3://bucket/folder")
+    parser.add_argument(
+        "--classes", default="", metavar="N", help="how many classes, or their names; all else"
+    )
+    parser.add_argument(
+        "--max-side",
+        type=int,
+        metavar="PIXELS",
+        help="re-encode images whose short side is longer, such as 256; all are kept as they are without it",
+    )
+    parser.add_argument("--quality", type=int, default=90, help="of re-encoded JPEGs (%(default)s)")
+    parser.add_argument(
+        "--workers", type=int, default=min(32, os.cpu_count() or 1), help="threads at work (%(default)s)"
+    )
+    add_progress_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Converts a source.
+
+    Raises:
+        DataError: The images are not there, or something else is where they should go.
+        ValueError: A setting makes no sense.
+    """
+    from datamodules.conversion import Settings, convert
+    from datamodules.subset import choose_classes, parse_classes
+    from datamodules.targets import open_target
+
+    if arguments.workers < 1:
+        raise ValueError(f"workers is {arguments.workers}; it must be 1 or more.")
+    settings = Settings(arguments.max_side, arguments.quality)
+    target = open_target(arguments.out)
+    with Progress(arguments.progress) as progress:
+        images = sources.get(arguments.source).images(arguments.root)
+        images = choose_classes(images, parse_classes(arguments.classes))
+        convert(images, target, settings, arguments.workers, progress)

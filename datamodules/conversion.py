@@ -1,0 +1,305 @@
+"""Any source to LitData's format: chunks of images in a shuffled order, written side by side.
+
+Everything is decided before the first chunk is written: which image goes where, and what becomes of it. So a
+chunk that is there is right, whoever wrote it and whatever was stopped, killed or done by others in between;
+what is missing is written, and ``info.json`` last. Until then nothing can be opened.
+"""
+
+import io
+import json
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from datamodules.chunks import INDEX, MAX_SAMPLE_BYTES, write_chunk, write_index
+from datamodules.decoding import read_image
+from datamodules.errors import DataError
+from datamodules.images import Images, NamedBytes, Split, UnreadableImage
+from datamodules.jpeg import read_size
+from datamodules.manifest import compute_manifest
+from datamodules.progress import Progress
+from datamodules.streaming import INFO, LABELS, SPLITS
+from datamodules.targets import Target
+
+PLAN = "convert.json"
+# Large enough for an object store to be fast, small enough to fetch in a second.
+CHUNK_BYTES = 64_000_000
+MAX_CHUNK_IMAGES = 65_536
+NUM_TRIED = 32
+POLL_S = 0.2
+MAX_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What becomes of an image.
+
+    Attributes:
+        max_side: Images whose short side is longer are re-encoded so that it has this many pixels; all are
+            kept as they are if None.
+        quality: Of JPEGs that are re-encoded, from 1 to 100.
+    """
+
+    max_side: int | None = None
+    quality: int = 90
+
+    def __post_init__(self) -> None:
+        if self.max_side is not None and self.max_side < 1:
+            raise ValueError(f"max_side is {self.max_side}; it must be 1 or more.")
+        if not 1 <= self.quality <= 100:
+            raise ValueError(f"quality is {self.quality}; it must be from 1 to 100.")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is written; the same plan gives the same chunks.
+
+    Attributes:
+        manifest: Of the images that are converted.
+        settings: What becomes of each.
+        chunk_images: Images of a chunk.
+    """
+
+    manifest: str
+    settings: Settings
+    chunk_images: int
+
+
+@dataclass
+class Tally:
+    """What the threads have done, and whether they should go on."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    stop: threading.Event = field(default_factory=threading.Event)
+    done: int = 0
+    unreadable: list[str] = field(default_factory=list)
+
+    def count(self, problem: str | None) -> None:
+        """Counts an image; raises InterruptedError when it is time to end."""
+        with self.lock:
+            self.done += 1
+            if problem is not None:
+                self.unreadable.append(problem)
+        if self.stop.is_set():
+            raise InterruptedError
+
+
+def convert(images: Images, target: Target, settings: Settings, workers: int, progress: Progress) -> None:
+    """Writes what is missing of a source in LitData's format.
+
+    Args:
+        images: An opened source.
+        target: Where to; empty, or with what an interrupted conversion of the same left.
+        settings: What becomes of each image.
+        workers: Threads that read, re-encode and write.
+        progress: Whom to tell.
+
+    Raises:
+        DataError: The target holds something else or is in use, there is too little room, or images cannot be
+            had.
+    """
+    with target.locked():
+        _convert(images, target, settings, workers, progress)
+
+
+def make_plan(images: Images, order: NDArray[np.int64], target: Target, settings: Settings) -> Plan:
+    """Returns the plan that the target holds already, or a new one, which is kept there.
+
+    Raises:
+        DataError: The target is of other images or settings, or holds other files.
+    """
+    manifest = compute_manifest(images)
+    kept = target.read(PLAN)
+    if kept is not None:
+        try:
+            found = json.loads(kept)
+            plan = Plan(found["manifest"], Settings(**found["settings"]), int(found["chunk_images"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{target.title}/{PLAN} is damaged; choose another place for the images."
+            ) from error
+        if (plan.manifest, plan.settings) != (manifest, settings) or plan.chunk_images < 1:
+            raise DataError(
+                f"{target.title} holds a conversion of other images, or with other settings; choose another "
+                f"place, or remove what is there."
+            )
+        return plan
+    if not target.is_empty():
+        raise DataError(f"{target.title} holds other files already; choose an empty place for the images.")
+    tally = Tally()
+    tried = [encode(images.train, int(index), settings, tally) for index in order[:NUM_TRIED]]
+    mean_bytes = max(1, sum(len(content) for content, _, _ in tried) // len(tried))
+    plan = Plan(manifest, settings, max(1, min(MAX_CHUNK_IMAGES, CHUNK_BYTES // mean_bytes)))
+    _put(target, PLAN, json.dumps(asdict(plan)).encode())
+    return plan
+
+
+def check_room(images: Images, target: Target, plan: Plan, written_bytes: int) -> None:
+    """Makes sure that the disk is large enough, by the size that the plan expects of a chunk.
+
+    Raises:
+        DataError: It is not.
+    """
+    free = target.free_bytes()
+    total = (len(images.train) + len(images.val)) * CHUNK_BYTES / plan.chunk_images
+    if free is not None and total - written_bytes > free:
+        raise DataError(
+            f"The images take about {(total - written_bytes) / 1e9:.1f} GB more, and {target.title} has "
+            f"{free / 1e9:.1f} GB left; choose a larger disk, an s3:// address, or a smaller max_side."
+        )
+
+
+def encode(split: Split, index: int, settings: Settings, tally: Tally) -> tuple[bytes, int, str]:
+    """Returns an image's file, label and name; counts it.
+
+    What cannot be decoded is kept as it is: leaving it out is for whoever reads it to decide.
+    """
+    problem = None
+    file = None
+    try:
+        file = split.encoded(index)
+        content = _shrink(split, index, file, settings)
+    except UnreadableImage as error:
+        content, problem = (file.content if file else b""), str(error)
+    if len(content) > MAX_SAMPLE_BYTES:
+        raise DataError(f"Image {index} has {len(content):,} bytes, more than {MAX_SAMPLE_BYTES:,}.")
+    tally.count(problem)
+    return content, split.label(index), file.name if file else str(index)
+
+
+def shuffled(count: int) -> NDArray[np.int64]:
+    """Returns an order in which neighbours have nothing to do with each other; always the same.
+
+    By Stafford's mix 13 of 64 bits, as in SplitMix64, since the shuffles of libraries change over the years.
+    """
+    mixed = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return np.argsort(mixed ^ (mixed >> np.uint64(31)))
+
+
+def split_order(order: NDArray[np.int64], chunk_images: int) -> list[NDArray[np.int64]]:
+    """Returns the images of each chunk."""
+    return [order[start : start + chunk_images] for start in range(0, len(order), chunk_images)]
+
+
+def chunk_name(number: int) -> str:
+    """Returns a chunk's name, as LitData's first worker would call it."""
+    return f"chunk-0-{number}.bin"
+
+
+def _convert(images: Images, target: Target, settings: Settings, workers: int, progress: Progress) -> None:
+    splits = dict(zip(SPLITS, (images.train, images.val), strict=True))
+    orders = {"train": shuffled(len(images.train)), "val": np.arange(len(images.val))}
+    progress.begin("Looking at the images", None, "images")
+    plan = make_plan(images, orders["train"], target, settings)
+    chunks = {name: split_order(order, plan.chunk_images) for name, order in orders.items()}
+    there = {name: target.sizes_bytes(name) for name in SPLITS}
+    check_room(images, target, plan, sum(sum(sizes.values()) for sizes in there.values()))
+    total = sum(map(len, splits.values()))
+    missing = [
+        (name, number, part)
+        for name in SPLITS
+        for number, part in enumerate(chunks[name])
+        if chunk_name(number) not in there[name]
+    ]
+    progress.begin("Converting", total, "images", done=total - sum(len(part) for _, _, part in missing))
+    tally = Tally()
+
+    def write(name: str, number: int, part: NDArray[np.int64]) -> None:
+        samples = (encode(splits[name], int(index), settings, tally) for index in part)
+        with target.write(f"{name}/{chunk_name(number)}") as stream:
+            size = write_chunk(stream, samples, len(part))
+        there[name][chunk_name(number)] = size
+
+    _run(write, missing, workers, tally, progress)
+    for name in SPLITS:
+        _finish(target, name, splits[name], chunks[name], there[name])
+    _put(target, INFO, json.dumps(_describe(images, settings), indent=1).encode())
+    if tally.unreadable:
+        names = "; ".join(tally.unreadable[:MAX_NAMED]) + (
+            " ..." if len(tally.unreadable) > MAX_NAMED else ""
+        )
+        progress.say(f"{len(tally.unreadable)} images cannot be read and are kept as they are: {names}")
+
+
+def _shrink(split: Split, index: int, file: NamedBytes | None, settings: Settings) -> bytes:
+    """Returns the file as it is where it may stay so, and one of the wanted size otherwise."""
+    side = settings.max_side
+    if file is not None:
+        size = read_size(file.content)
+        if side is None or (size is not None and min(size) <= side):
+            return file.content
+    pixels = split.read(index) if file is None else read_image(file)
+    image = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
+    stream = io.BytesIO()
+    if side is not None and min(image.size) > side:
+        width, height = (round(length * side / min(image.size)) for length in image.size)
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
+        image.save(stream, "JPEG", quality=settings.quality)
+    elif file is not None:
+        return file.content
+    else:
+        image.save(stream, "PNG")  # small, and drawn rather than photographed: nothing is lost
+    return stream.getvalue()
+
+
+def _run(
+    write: Callable[[str, int, NDArray[np.int64]], None],
+    missing: Sequence[tuple[str, int, NDArray[np.int64]]],
+    workers: int,
+    tally: Tally,
+    progress: Progress,
+) -> None:
+    """Writes chunks in threads and tells of images; the first error, or Ctrl-C, ends all at the next one."""
+    with ThreadPoolExecutor(workers) as pool:
+        pending = {pool.submit(write, *chunk) for chunk in missing}
+        told = 0
+        try:
+            while pending:
+                ended, pending = wait(pending, POLL_S, FIRST_COMPLETED)
+                progress.advance(tally.done - told)
+                told = tally.done
+                for future in ended:
+                    future.result()
+        except BaseException:
+            tally.stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _finish(
+    target: Target,
+    folder: str,
+    split: Split,
+    chunks: Sequence[NDArray[np.int64]],
+    sizes: dict[str, int],
+) -> None:
+    names = [chunk_name(number) for number in range(len(chunks))]
+    rows = [(name, sizes[name], len(part)) for name, part in zip(names, chunks, strict=True)]
+    labels = np.array([split.label(int(index)) for part in chunks for index in part], np.int32)
+    stream = io.BytesIO()
+    np.save(stream, labels, allow_pickle=False)
+    _put(target, f"{folder}/{LABELS}", stream.getvalue())
+    _put(target, f"{folder}/{INDEX}", write_index(rows))
+
+
+def _describe(images: Images, settings: Settings) -> dict[str, object]:
+    return {
+        "classes": images.class_names,
+        "mean": images.mean,
+        "std": images.std,
+        "can_mirror": images.can_mirror,
+        "images": {"train": len(images.train), "val": len(images.val)},
+        **asdict(settings),
+    }
+
+
+def _put(target: Target, name: str, content: bytes) -> None:
+    with target.write(name) as stream:
+        stream.write(content)

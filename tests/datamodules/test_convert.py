@@ -1,0 +1,259 @@
+"""Conversion to LitData's format: what is kept, what is re-encoded, and what a kill leaves behind."""
+
+import io
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import litdata
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from datamodules import conversion, sources
+from datamodules.__main__ import main
+from datamodules.conversion import shuffled, split_order
+from datamodules.errors import DataError
+from datamodules.images import Images, Split
+from tests.datamodules.conftest import CLASSES, cut_off, picture
+from tests.datamodules.s3_server import BUCKET, Server
+
+
+def convert(*arguments: str) -> int:
+    return main(["convert", *arguments])
+
+
+def open_images(root: Path | str) -> Images:
+    return sources.get("litdata").images(str(root))
+
+
+def contents(split: Split) -> dict[bytes, int]:
+    """Files and their labels."""
+    found = {}
+    for index in range(len(split)):
+        file = split.encoded(index)
+        assert file is not None
+        found[file.content] = split.label(index)
+    return found
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_files_are_kept_as_they_are(folder: Path, tmp_path: Path) -> None:
+    assert convert("folder", "--root", str(folder), "--out", str(tmp_path / "out")) == 0
+    before, after = sources.get("folder").images(str(folder)), open_images(tmp_path / "out")
+    assert after.class_names == before.class_names == CLASSES
+    for old, new in ((before.train, after.train), (before.val, after.val)):
+        assert contents(old) == contents(new) and len(contents(new)) == len(new) == len(old)
+    assert [after.val.label(index) for index in range(6)] == [0, 0, 1, 1, 2, 2]  # validation keeps its order
+    assert [after.train.label(index) for index in range(12)] != sorted([0, 1, 2] * 4)
+    assert not list((tmp_path / "out").rglob("*.part"))
+
+
+@pytest.mark.filterwarnings("ignore:The given buffer is not writable")
+@pytest.mark.filterwarnings("ignore:The image decoding and encoding capabilities of TorchVision")
+def test_pixels_lose_nothing_and_litdata_reads_them(tmp_path: Path) -> None:
+    assert convert("digits", "--out", str(tmp_path / "out"), "--classes", "3") == 0
+    digits, images = sources.get("digits").images(None), open_images(tmp_path / "out")
+    assert images.class_names == digits.class_names[:3]
+    assert (images.mean, images.std, images.can_mirror) == (digits.mean, digits.std, False)
+    some = {digits.train.read(index).numpy().tobytes() for index in range(len(digits.train))}
+    assert all(images.train.read(index).numpy().tobytes() in some for index in range(len(images.train)))
+    theirs = litdata.StreamingDataset(str(tmp_path / "out" / "train"))
+    assert len(theirs) == len(images.train)
+    for index in (0, len(theirs) - 1):
+        assert torch.equal(theirs[index]["image"], images.train.read(index))
+        assert theirs[index]["label"] == images.train.label(index)
+
+
+def test_large_images_are_re_encoded_and_small_ones_kept(folder: Path, tmp_path: Path) -> None:
+    large, odd = folder / "train" / CLASSES[0] / "large.JPEG", folder / "train" / CLASSES[1] / "odd.JPEG"
+    picture(0, size=(100, 60)).save(large)
+    picture(1, size=(60, 90)).convert("CMYK").save(odd, "JPEG")
+    assert convert("folder", "--root", str(folder), "--out", str(tmp_path / "out"), "--max-side", "40") == 0
+    small = contents(sources.get("folder").images(str(folder)).train)
+    sizes = []
+    for content, label in contents(open_images(tmp_path / "out").train).items():
+        if content in small:
+            assert small[content] == label
+            continue
+        with Image.open(io.BytesIO(content)) as image:
+            sizes.append((label, image.format, image.mode, image.size))
+    assert sorted(sizes) == [(0, "JPEG", "RGB", (67, 40)), (1, "JPEG", "RGB", (40, 60))]
+
+
+def test_what_cannot_be_decoded_is_kept_and_named(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = folder / "train" / CLASSES[0] / f"{CLASSES[0]}_1.JPEG"
+    cut_off(broken)
+    empty = folder / "val" / CLASSES[1] / f"{CLASSES[1]}_0.JPEG"
+    empty.write_bytes(b"")
+    assert convert("folder", "--root", str(folder), "--out", str(tmp_path / "out"), "--max-side", "8") == 0
+    error = capsys.readouterr().err
+    assert "2 images cannot be read and are kept as they are" in error
+    assert broken.name in error and empty.name in error
+    images = open_images(tmp_path / "out")
+    assert contents(images.train)[broken.read_bytes()] == 0 and contents(images.val)[b""] == 1
+
+
+MANY_CHUNKS = {"CHUNK_BYTES": 6_000, "NUM_TRIED": 2}
+# A process that writes many small chunks, slowly enough to be stopped in between.
+SLOWLY = f"""
+import sys, time
+from datamodules import conversion
+from datamodules.__main__ import main
+vars(conversion).update({MANY_CHUNKS})
+whole = conversion.encode
+def encode(*arguments):
+    time.sleep(float(sys.argv[1]))
+    return whole(*arguments)
+conversion.encode = encode
+sys.exit(main(["convert", *sys.argv[2:]]))
+"""
+
+
+def wait_for_files(folder: Path, count: int, process: "subprocess.Popen[bytes]") -> None:
+    """Waits until there are finished chunks, or one that is begun."""
+    until = time.monotonic() + 60
+    while len(list(folder.glob("*.bin"))) + bool(list(folder.glob("*.part"))) < count:
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
+def test_a_conversion_goes_on_where_it_was_stopped(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: signal.Signals
+) -> None:
+    for name, value in MANY_CHUNKS.items():
+        monkeypatch.setattr(conversion, name, value)
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    assert convert("folder", "--root", str(folder), "--out", str(whole)) == 0
+    arguments = ("folder", "--root", str(folder), "--out", str(out), "--workers", "2")
+    stopped = subprocess.Popen([sys.executable, "-c", SLOWLY, "0.05", *arguments], stderr=subprocess.DEVNULL)
+    wait_for_files(out / "train", 4, stopped)
+    stopped.send_signal(ending)
+    stopped.wait()
+    assert stopped.returncode == (-signal.SIGKILL if ending == signal.SIGKILL else 130)
+    with pytest.raises(DataError, match=r"There is no info\.json"):
+        open_images(out)
+    written = {file: file.stat().st_mtime_ns for file in out.glob("*/*.bin")}
+    assert 3 <= len(written) < len(list(whole.glob("*/*.bin")))
+    assert convert(*arguments) == 0
+    assert tree(out) == tree(whole)
+    assert all(file.stat().st_mtime_ns == changed for file, changed in written.items())
+
+
+def test_what_is_complete_is_left_alone(folder: Path, tmp_path: Path) -> None:
+    arguments = ("folder", "--root", str(folder), "--out", str(tmp_path / "out"))
+    assert convert(*arguments) == 0
+    before = tree(tmp_path / "out")
+    assert convert(*arguments) == 0
+    assert tree(tmp_path / "out") == before
+
+
+REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
+    "other settings": (("--max-side", "20"), "holds a conversion of other images, or with other settings"),
+    "other images": (("--classes", "2"), "holds a conversion of other images, or with other settings"),
+    "no side": (("--max-side", "0"), "max_side is 0; it must be 1 or more"),
+    "no quality": (("--quality", "101"), "quality is 101; it must be from 1 to 100"),
+    "no workers": (("--workers", "0"), "workers is 0; it must be 1 or more"),
+}
+
+
+@pytest.mark.parametrize(("more", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_makes_no_sense_is_one_sentence(
+    folder: Path, tmp_path: Path, more: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("folder", "--root", str(folder), "--out", str(tmp_path / "out"))
+    assert convert(*arguments) == 0
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        convert(*arguments, *more)
+    assert end.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_other_files_are_never_written_among(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = tree(folder)
+    for out, message in (
+        (folder, "holds other files already"),
+        (folder / "train" / CLASSES[0] / f"{CLASSES[0]}_0.JPEG", "is no folder"),
+        ("gs://bucket/set", "convert into a folder and upload that"),
+        ("ftp://bucket/set", "is no address that can be read"),
+    ):
+        with pytest.raises(SystemExit):
+            convert("folder", "--root", str(folder), "--out", str(out))
+        assert message in capsys.readouterr().err
+    assert tree(folder) == before
+
+
+def test_a_second_process_is_turned_away(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("folder", "--root", str(folder), "--out", str(tmp_path / "out"))
+    first = subprocess.Popen([sys.executable, "-c", SLOWLY, "2", *arguments], stderr=subprocess.DEVNULL)
+    wait_for_files(tmp_path / "out" / "train", 1, first)
+    with pytest.raises(SystemExit):
+        convert(*arguments)
+    assert "Another process writes to" in capsys.readouterr().err
+    first.kill()
+    first.wait()
+    assert convert(*arguments) == 0
+
+
+def test_a_disk_that_is_too_small_is_noticed_before(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    with pytest.raises(SystemExit):
+        convert("folder", "--root", str(folder), "--out", str(tmp_path / "out"))
+    assert "GB left; choose a larger disk" in capsys.readouterr().err
+    assert not list((tmp_path / "out").rglob("*.bin"))
+
+
+def test_progress_is_told_to_those_who_watch(folder: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    assert (
+        convert("folder", "--root", str(folder), "--out", str(tmp_path / "out"), "--progress", str(report))
+        == 0
+    )
+    told = json.loads(report.read_text())
+    assert (told["state"], told["stage"], told["done"], told["total"]) == ("done", "Converting", 18, 18)
+
+
+def test_a_bucket_holds_what_a_folder_would(server: Server, folder: Path, tmp_path: Path) -> None:
+    address = f"s3://{BUCKET}/converted"
+    for out in (address, str(tmp_path / "out")):
+        assert convert("folder", "--root", str(folder), "--out", out, "--max-side", "20") == 0
+    client = server.client()
+    names = [row["Key"] for row in client.list_objects_v2(Bucket=BUCKET)["Contents"]]
+    uploaded = {name: client.get_object(Bucket=BUCKET, Key=name)["Body"].read() for name in names}
+    assert {name.removeprefix("converted/"): content for name, content in uploaded.items()} == tree(
+        tmp_path / "out"
+    )
+    # What an interrupted upload has not brought there is all that is done again.
+    client.delete_object(Bucket=BUCKET, Key="converted/val/chunk-0-0.bin")
+    client.delete_object(Bucket=BUCKET, Key="converted/info.json")
+    before = client.head_object(Bucket=BUCKET, Key="converted/train/chunk-0-0.bin")["LastModified"]
+    assert convert("folder", "--root", str(folder), "--out", address, "--max-side", "20") == 0
+    assert client.head_object(Bucket=BUCKET, Key="converted/train/chunk-0-0.bin")["LastModified"] == before
+    # And from there back to a folder, as they are.
+    assert convert("litdata", "--root", address, "--out", str(tmp_path / "back")) == 0
+    there, back = open_images(tmp_path / "out"), open_images(tmp_path / "back")
+    assert contents(there.train) == contents(back.train) and contents(there.val) == contents(back.val)
+
+
+def test_the_order_is_a_permutation_that_stays() -> None:
+    order = shuffled(1000)
+    assert sorted(order.tolist()) == list(range(1000))
+    assert order[:5].tolist() == [410, 821, 366, 503, 254]
+    classes = np.sort(np.arange(1000) % 10)[order]
+    assert all(len(set(part.tolist())) >= 8 for part in split_order(classes, 40))
