@@ -1,10 +1,12 @@
 """The runs of a store, sorted by what a person wants to know: what is running, waiting, done."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from jobs.forecast import Span, forecast
+from jobs.machine import Machine
 from jobs.queue import line_up, obstacle
 from tracking.runs import Run, list_runs
 from tracking.store import Store
@@ -34,6 +36,10 @@ class Board:
     def obstacle(self, run: Run) -> str:
         """Say what a queued run waits for."""
         return obstacle(run, {one.run_id: one for one in self.active})
+
+    def forecast(self, machine: Machine) -> Mapping[str, Span]:
+        """Tell when each active run will start and end on this machine."""
+        return forecast(self.running, self.queued, self.done, machine.slots, machine.name)
 
     @property
     def is_empty(self) -> bool:

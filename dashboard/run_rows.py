@@ -10,6 +10,8 @@ from dashboard import formatting
 from dashboard.board import Board, read_board
 from dashboard.queue_controls import show_queue_controls
 from dashboard.workplace import open_store
+from jobs.forecast import Span
+from jobs.machine import describe_machine
 from tracking.runs import Run
 
 RUNS_PAGE = "app_pages/runs.py"
@@ -37,6 +39,14 @@ def progress_text(run: Run) -> str:
 def remaining_text(run: Run) -> str:
     """Say how long a run will still take."""
     return formatting.NOTHING if run.eta_s is None else f"{formatting.duration(run.eta_s)} left"
+
+
+def span_text(span: Span) -> str:
+    """Say when a queued run will run: `in 12 min, for 3 min`; nothing where nothing was measured."""
+    if span.start_s is None:
+        return ""
+    start = f"in {formatting.duration(span.start_s)}" if span.start_s else "next"
+    return start if span.end_s is None else f"{start}, for {formatting.duration(span.end_s - span.start_s)}"
 
 
 def status_text(run: Run) -> str:
@@ -114,8 +124,9 @@ def show_active(limit: int | None = None) -> Sequence[tuple[str, str]]:
         for run in board.running[:limit]:
             show_row(run, ACTIVE_COLUMNS)
             st.progress(run.progress)
+        spans = board.forecast(describe_machine()) if board.queued else {}
         for run in board.queued if limit is None else board.queued[: max(0, limit - len(board.running))]:
-            _show_queued(run, board, has_controls=limit is None)
+            _show_queued(run, board, spans[run.run_id], has_controls=limit is None)
     if limit is not None and len(board.active) > limit:
         st.page_link(
             RUNS_PAGE, label=f"{len(board.active) - limit} more in the queue", icon=":material/more_horiz:"
@@ -123,12 +134,13 @@ def show_active(limit: int | None = None) -> Sequence[tuple[str, str]]:
     return board.state
 
 
-def _show_queued(run: Run, board: Board, *, has_controls: bool) -> None:
-    reason = Column(190, lambda run: f":gray[{formatting.plain(board.obstacle(run))}]")
+def _show_queued(run: Run, board: Board, span: Span, *, has_controls: bool) -> None:
+    reason = Column(200, lambda run: f":gray[{formatting.plain(board.obstacle(run))}]")
+    when = Column(210, lambda run: f":gray[{span_text(span)}]")
     controls = partial(
         show_queue_controls, run, is_first=run is board.queued[0], is_last=run is board.queued[-1]
     )
-    show_row(run, (*QUEUED_COLUMNS, reason), controls if has_controls else None)
+    show_row(run, (*QUEUED_COLUMNS, reason, when), controls if has_controls else None)
 
 
 def show_empty() -> None:

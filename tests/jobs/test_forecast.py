@@ -1,0 +1,69 @@
+"""When jobs will start and end: from measured runs alone, in the order of the queue."""
+
+import time
+
+import pytest
+
+from jobs.forecast import UNKNOWN, Span, expected_s, forecast
+from tracking.runs import Run
+
+HOST = "here"
+
+
+def run(name: str, status: str = "SCHEDULED", *, epochs: int = 2, took_s: float = 0, **tags: str) -> Run:
+    now = time.time()
+    params = {"model.architecture": name[0], "trainer.max_epochs": str(epochs), "data.source": "digits"}
+    if status == "RUNNING":  # half done, and as long again to go
+        params["steps_total"] = "100"
+    return Run(
+        run_id=name,
+        experiment_id="1",
+        name=name,
+        status=status,
+        created_at=now,
+        started_at=None if status == "SCHEDULED" else now - took_s,
+        ended_at=now if status in ("FINISHED", "FAILED") else None,
+        updated_at=now,
+        params=params,
+        tags={"job.host": HOST, "job.slots": "" if status == "SCHEDULED" else "cpu:0", **tags},
+        metrics={},
+        step=50,
+    )
+
+
+DONE = [run("a0", "FINISHED", took_s=10, epochs=2), run("b0", "FINISHED", took_s=100, epochs=4)]
+
+
+def test_a_job_takes_what_the_newest_like_it_took_by_the_epoch() -> None:
+    assert expected_s(run("a1", epochs=6), DONE, HOST) == pytest.approx(30)
+    assert expected_s(run("b1", epochs=2), DONE, HOST) == pytest.approx(50)
+    assert expected_s(run("c1"), DONE, HOST) is None, "never measured"
+    assert expected_s(run("a1"), DONE, "elsewhere") is None
+    assert expected_s(run("d1"), [run("d0", "FAILED", took_s=10)], HOST) is None
+
+
+def test_one_after_the_other() -> None:
+    spans = forecast([run("x", "RUNNING", took_s=20)], [run("a1"), run("b1")], DONE, ["cpu:0"], HOST)
+    assert spans["x"].end_s == pytest.approx(20, abs=0.5)
+    assert (spans["a1"].start_s, spans["a1"].end_s) == pytest.approx((20, 30), abs=0.5)
+    assert (spans["b1"].start_s, spans["b1"].end_s) == pytest.approx((30, 80), abs=0.5)
+
+
+def test_what_was_never_measured_hides_what_follows() -> None:
+    spans = forecast([], [run("c1"), run("a1")], DONE, ["cpu:0"], HOST)
+    assert spans == {"c1": Span(0, None), "a1": UNKNOWN}
+
+
+def test_held_ones_are_passed_and_chained_ones_wait() -> None:
+    held = run("a1", **{"queue.held": "yes"})
+    chained = run("a2", **{"queue.after": "b1"})
+    spans = forecast([], [held, run("b1"), chained, run("a3")], DONE, ["cuda:0", "cuda:1"], HOST)
+    assert spans["a1"] == UNKNOWN
+    assert (spans["b1"].start_s, spans["b1"].end_s) == pytest.approx((0, 50))
+    assert (spans["a2"].start_s, spans["a2"].end_s) == pytest.approx((50, 60))
+    assert spans["a3"].start_s == 0, "on the other device, since a2 may not start yet"
+
+
+def test_who_waits_for_a_held_one_cannot_be_told() -> None:
+    waiting = [run("a1", **{"queue.after": "a2"}), run("a2", **{"queue.held": "yes"})]
+    assert forecast([], waiting, DONE, ["cpu:0"], HOST) == {"a1": UNKNOWN, "a2": UNKNOWN}
