@@ -19,6 +19,7 @@ from datamodules.images import as_streamed
 from datamodules.loading import ResumableLoader
 from datamodules.manifest import compute_manifest
 from datamodules.mean_image import read_mean_image
+from datamodules.normalisation import normalise
 from datamodules.sampling import EpochSampler
 from datamodules.subset import choose_classes
 
@@ -203,8 +204,7 @@ class ImageNetDataModule(LightningDataModule):
         )
         if self.mean_image is not None:
             mean = self.mean_image.to(images.device)
-        pixels = images.to(torch.float32, memory_format=torch.channels_last)
-        return torch.addcmul(-mean / std, pixels, 1 / std)  # in one pass
+        return normalise(images, mean, std)
 
     def _place(self) -> tuple[int, int]:
         """Rank and number of the processes that share the images."""

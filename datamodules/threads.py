@@ -1,0 +1,62 @@
+"""Batches read by threads of this process: nothing is copied between processes, and nothing has to start.
+
+It pays where the work is done outside of Python's interpreter, such as in decoders and resampling.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sized
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import Any, Protocol
+
+from datamodules.dataset import Batch
+
+# Batches in work or done, for each thread.
+PREFETCH = 2
+
+
+class Batched(Protocol):
+    """What reads a batch at once."""
+
+    def __getitem__(self, indices: Any) -> Batch:
+        """Reads it."""
+
+
+class IndexBatches(Sized, Iterable[Any], Protocol):
+    """What draws batches of indices, such as torch's ``BatchSampler``."""
+
+
+class ThreadedLoader:
+    """Batches in the order of their indices, each read by one of some threads.
+
+    Args:
+        dataset: Reads batches; safe to use from several threads.
+        indices: Draws what is in each batch.
+        num_threads: How many batches are read at once.
+        pin_memory: Whether to put batches where a GPU can fetch them by itself.
+    """
+
+    def __init__(self, dataset: Batched, indices: IndexBatches, num_threads: int, pin_memory: bool) -> None:
+        self.dataset, self.indices = dataset, indices
+        self.num_threads, self.pin_memory = num_threads, pin_memory
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[Batch]:
+        pool = ThreadPoolExecutor(self.num_threads, thread_name_prefix="images")
+        try:
+            drawn = iter(self.indices)
+            ahead: deque[Future[Batch]] = deque(
+                pool.submit(self._read, some) for some in islice(drawn, PREFETCH * self.num_threads)
+            )
+            while ahead:
+                batch = ahead.popleft().result()
+                ahead.extend(pool.submit(self._read, some) for some in islice(drawn, 1))
+                yield batch
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _read(self, indices: Any) -> Batch:
+        batch = self.dataset[indices]
+        return batch._replace(images=batch.images.pin_memory()) if self.pin_memory else batch
