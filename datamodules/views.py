@@ -55,7 +55,7 @@ def margin(size: int, paper_size: int) -> int:
 
 def center(side: int, size: int, height: int, width: int) -> View:
     """Short side resized to ``side``, the center of ``size``: exactly torchvision's Resize and CenterCrop."""
-    rows, columns = _resize(height, width, side)
+    rows, columns = resized(height, width, side)
     view = _cut(height, width, side, round((rows - size) / 2), round((columns - size) / 2), size)
     is_resized = (rows, columns) != (height, width) and rows * columns <= MAX_RESIZED
     return view._replace(whole=(rows, columns)) if is_resized else view
@@ -64,7 +64,7 @@ def center(side: int, size: int, height: int, width: int) -> View:
 def square_crop(random: Random, height: int, width: int, size: int) -> View:
     """Krizhevsky 2012: short side 256, its center 256 x 256, a random 224 x 224 of it."""
     side = margin(size, 256)
-    rows, columns = _resize(height, width, side)
+    rows, columns = resized(height, width, side)
     top = round((rows - side) / 2) + random.randint(0, side - size)
     left = round((columns - side) / 2) + random.randint(0, side - size)
     return _snap(_cut(height, width, side, top, left, size), height, width)
@@ -73,7 +73,7 @@ def square_crop(random: Random, height: int, width: int, size: int) -> View:
 def scale_jitter(random: Random, height: int, width: int, size: int, largest: int) -> View:
     """Simonyan and Zisserman 2014: short side from 256 to ``largest``, a random 224 x 224."""
     side = random.randint(margin(size, 256), margin(size, largest))
-    rows, columns = _resize(height, width, side)
+    rows, columns = resized(height, width, side)
     top, left = random.randint(0, rows - size), random.randint(0, columns - size)
     return _snap(_cut(height, width, side, top, left, size), height, width)
 
@@ -96,7 +96,7 @@ def random_resized_crop(random: Random, height: int, width: int, size: int) -> V
 def padded_crop(random: Random, height: int, width: int, size: int) -> View:
     """He 2015, section 4.2: the picture moved by up to 4 pixels of 32 each way, black where it ends."""
     reach = round(size / 8)
-    rows, columns = _resize(height, width, size)
+    rows, columns = resized(height, width, size)
     top = round((rows - size) / 2) + random.randint(-reach, reach)
     left = round((columns - size) / 2) + random.randint(-reach, reach)
     return _cut(height, width, size, top, left, size)
@@ -126,7 +126,7 @@ class TrainingViews:
         return view._replace(mirrored=random.random() < 0.5) if self.can_mirror else view
 
 
-def _resize(height: int, width: int, side: int) -> tuple[int, int]:
+def resized(height: int, width: int, side: int) -> tuple[int, int]:
     """Returns height and width once the short side is ``side``; the long one is cut to whole pixels."""
     if height <= width:
         return side, max(side, int(side * width / height))
@@ -135,7 +135,7 @@ def _resize(height: int, width: int, side: int) -> tuple[int, int]:
 
 def _cut(height: int, width: int, side: int, top: int, left: int, size: int) -> View:
     """Returns the view of ``size`` at a place of the picture that was resized to a short side of ``side``."""
-    rows, columns = _resize(height, width, side)
+    rows, columns = resized(height, width, side)
     down, across = height / rows, width / columns
     return View(left * across, top * down, (left + size) * across, (top + size) * down, size)
 
