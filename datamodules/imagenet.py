@@ -22,6 +22,7 @@ from datamodules.mean_image import read_mean_image
 from datamodules.normalisation import normalise
 from datamodules.sampling import EpochSampler
 from datamodules.subset import choose_classes
+from datamodules.threads import ThreadedLoader
 
 MAX_WORKERS = 16
 
@@ -42,7 +43,7 @@ class ImageNetDataModule(LightningDataModule):
         classes: The first so many classes, or a list of their names or labels; all if ``None``.
         augmentation: What happens to training images; what the recipe says if ``None``, ``light`` without
             a recipe.
-        num_workers: Processes that read images; as many as pay if ``None``.
+        num_workers: Threads or processes that read images; as many as pay if ``None``.
         seed: Of order and augmentation.
         max_unreadable: Images of either split that may be unreadable before the run stops with their names:
             a share below 1, a number from 1 on. Up to there they are left out and counted. Of one in a
@@ -158,7 +159,7 @@ class ImageNetDataModule(LightningDataModule):
         self.damage.found.update(Unreadable(*image) for image in place.pop("unreadable", ()))
         self._place_to_resume = place
 
-    def val_dataloader(self) -> DataLoader[Any]:
+    def val_dataloader(self) -> DataLoader[Any] | ThreadedLoader:
         """Returns every validation image once, over all processes together."""
         rank, world_size = self._place()
         augmentation = augmentations.get(self.augmentation or "light")
@@ -212,19 +213,26 @@ class ImageNetDataModule(LightningDataModule):
             return 0, 1
         return self.trainer.global_rank, self.trainer.world_size
 
-    def _load(self, dataset: Any, sampler: Iterable[Any], drop_last: bool) -> DataLoader[Any]:
+    def _load(
+        self, dataset: Any, sampler: Iterable[Any], drop_last: bool
+    ) -> DataLoader[Any] | ThreadedLoader:
         num_workers = self._choose_workers()
+        # Whole batches are read at once, into memory that is used as it is.
+        batches = BatchSampler(sampler, self.batch_size, drop_last)
+        with_gpu = torch.cuda.is_available()
+        threads = self.source.threads
+        if num_workers and (threads == "always" or (threads == "beside a CPU" and not with_gpu)):
+            return ThreadedLoader(dataset, batches, num_workers, pin_memory=with_gpu)
         return DataLoader(
             dataset,
-            # Whole batches are read at once, into memory that is used as it is.
-            sampler=BatchSampler(sampler, self.batch_size, drop_last),
+            sampler=batches,
             batch_size=None,
             num_workers=num_workers,
             # Of its own, so that loading uses up none of the randomness that dropout draws from.
             generator=torch.Generator().manual_seed(self.seed),
             persistent_workers=num_workers > 0,
             prefetch_factor=4 if num_workers else None,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=with_gpu,
         )
 
     def _choose_workers(self) -> int:

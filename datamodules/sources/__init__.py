@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from datamodules.errors import DataError
 
@@ -28,6 +28,8 @@ class Source:
         needs_root: Whether the user has to name a folder.
         order: Sources are listed from small to large.
         in_memory: Whether reading costs so little that no extra process should do it.
+        threads: Whether threads read it and not processes: ``always``, where little is done in Python;
+            ``beside a CPU``, where a GPU's own thread would have to wait for them; ``never``.
         prepare: Makes the folder from archives: takes the folder, that of the archives if there is one, and
             whom to tell; raises DataError. None where there is nothing to prepare.
     """
@@ -39,6 +41,7 @@ class Source:
     needs_root: bool = False
     order: int = 100
     in_memory: bool = False
+    threads: Literal["always", "beside a CPU", "never"] = "never"
     prepare: "Callable[[Path, Path | None, Progress], None] | None" = None
     open_address: "Callable[[str], Images] | None" = None
 

@@ -145,5 +145,6 @@ SOURCE = Source(
     "such as train/n01440764/*.JPEG.",
     open=open_folder,
     needs_root=True,
+    threads="beside a CPU",
     order=6,
 )

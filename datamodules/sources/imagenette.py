@@ -56,6 +56,7 @@ SOURCE = Source(
     "python -m datamodules prepare imagenette downloads once (342 MB).",
     open=open_imagenette,
     needs_root=True,
+    threads="beside a CPU",
     order=4,
     prepare=prepare_imagenette,
 )

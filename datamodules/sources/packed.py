@@ -23,5 +23,6 @@ SOURCE = Source(
     "(ImageNet: 38 GB) or as plain pixels (252 GB), read 3 and 10 times as fast.",
     open=open_packed,
     needs_root=True,
-    order=6,
+    order=7,
+    threads="always",
 )

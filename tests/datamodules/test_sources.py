@@ -14,7 +14,17 @@ from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
 from tests.datamodules.conftest import CLASSES
 
-LISTED = ["digits", "cifar10", "tiny-imagenet", "imagenette", "imagenet", "folder", "litdata", "synthetic"]
+LISTED = [
+    "digits",
+    "cifar10",
+    "tiny-imagenet",
+    "imagenette",
+    "imagenet",
+    "folder",
+    "packed",
+    "litdata",
+    "synthetic",
+]
 EMBEDDED = [key for key, source in sources.available().items() if not source.needs_root]
 
 
