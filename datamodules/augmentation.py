@@ -161,6 +161,6 @@ def training_views(augmentation: Augmentation, image_size: int, can_mirror: bool
     return TrainingViews(augmentation.view, image_size, can_mirror)
 
 
-def validation_view(augmentation: Augmentation, image_size: int) -> Chooser:
-    """Returns what chooses the view of a validation image: short side 256, center 224 x 224."""
-    return partial(center, image_size if augmentation.whole else margin(image_size, 256), image_size)
+def validation_view(augmentation: Augmentation, image_size: int, resize: int = 256) -> Chooser:
+    """Returns what chooses the view of a validation image: short side ``resize``, center 224 x 224."""
+    return partial(center, image_size if augmentation.whole else margin(image_size, resize), image_size)

@@ -49,6 +49,8 @@ class ImageNetDataModule(LightningDataModule):
             a share below 1, a number from 1 on. Up to there they are left out and counted. Of one in a
             hundred neither a training nor a comparison of runs, which all lack the same ones, takes much
             harm, and a copy of which more is unreadable has a cause that should be found.
+        val_resize: Short side of validation images before the center of 224 px is cut out of them, in
+            proportion at other sizes; 256 is usual, torchvision's ``IMAGENET1K_V2`` weights want 232.
         mean_image: File that ``python -m datamodules mean`` has written: this image is subtracted from all,
             as AlexNet's and ResNet's papers have it, instead of the mean colour.
 
@@ -68,6 +70,7 @@ class ImageNetDataModule(LightningDataModule):
         num_workers: int | None = None,
         seed: int = 0,
         max_unreadable: float = 0.01,
+        val_resize: int = 256,
         mean_image: str | None = None,
     ) -> None:
         super().__init__()
@@ -75,6 +78,7 @@ class ImageNetDataModule(LightningDataModule):
             ("image_size", image_size, 1),
             ("batch_size", batch_size, 1),
             ("num_workers", num_workers or 0, 0),
+            ("val_resize", val_resize, 224),
         ):
             if value < smallest:
                 raise ValueError(f"{name} is {value}; it must be {smallest} or more.")
@@ -85,7 +89,7 @@ class ImageNetDataModule(LightningDataModule):
             augmentations.get(augmentation)
         self.image_size, self.batch_size, self.seed = image_size, batch_size, seed
         self.augmentation = augmentation
-        self.num_workers = num_workers
+        self.num_workers, self.val_resize = num_workers, val_resize
         self.mean_image: Tensor | None = None
         if mean_image is not None:
             image = read_mean_image(Path(mean_image).expanduser(), image_size)
@@ -163,7 +167,7 @@ class ImageNetDataModule(LightningDataModule):
         """Returns every validation image once, over all processes together."""
         rank, world_size = self._place()
         augmentation = augmentations.get(self.augmentation or "light")
-        choose = augmentations.validation_view(augmentation, self.image_size)
+        choose = augmentations.validation_view(augmentation, self.image_size, self.val_resize)
         mine = range(rank, self.val_images, world_size)
         return self._load(ValidationImages(self.images.val, choose, self.image_size), mine, drop_last=False)
 

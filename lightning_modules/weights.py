@@ -2,7 +2,8 @@
 
 Of the weights torchvision publishes we take ``IMAGENET1K_V1`` unless told otherwise (``torchvision:NAME``):
 they come from a training like that of the papers, or from the authors' own, and their error is that of one
-centre crop. Those called ``V2`` are better by a longer recipe of 2021 and another test size.
+centre crop. Those called ``V2`` are better by a longer recipe of 2021 and another test size: to measure their
+error, give the images ``val_resize`` 232.
 
 torchvision's googlenet and inception_v3 were ported from networks that take pixels from -1 to 1. They are
 given images normalised as for all others and rescale them first (``transform_input``). That cannot be

@@ -183,6 +183,7 @@ def test_grey_cmyk_and_misnamed_images_are_trained_on(folder: Path) -> None:
         ({"batch_size": 0}, "batch_size is 0; it must be 1 or more"),
         ({"image_size": -1}, "image_size is -1"),
         ({"num_workers": -1}, "num_workers is -1"),
+        ({"val_resize": 223}, "val_resize is 223; it must be 224 or more"),
         ({"max_unreadable": -0.1}, "max_unreadable is -0.1; it must be a share"),
         ({"source": "imagnet"}, "choose one of: digits"),
         ({"augmentation": "dark"}, "choose one of: light"),
