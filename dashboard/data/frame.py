@@ -71,6 +71,12 @@ def sources_of_folders() -> "dict[str, Source]":
     return {key: source for key, source in catalogue.sources().items() if source.needs_root}
 
 
+def choose_kind(key: str) -> None:
+    """Fill in what is to be added."""
+    ready = catalogue.sources()[key].prepare is None
+    st.session_state.update(kind=key, way=READY if ready else ARCHIVES)
+
+
 def open_next(key: str) -> None:
     """Open a data set from within the page: the widgets of this run have been made already."""
     visit()[NEXT] = key

@@ -1,6 +1,8 @@
 """All data sets at a glance: what each holds, and whether it can be used."""
 
+from collections.abc import Callable
 from html import escape
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -11,32 +13,39 @@ from dashboard.data.folders import Folder, read_folders
 from dashboard.workplace import open_store
 from datamodules.reports import CheckReport, read_report
 
+if TYPE_CHECKING:
+    from datamodules.sources import Source
+
 CARD_WIDTH = 296
 
 
 def show_sets() -> None:
-    """Show a card for each data set.
+    """Show a card for each data set, then one for each source that has no folder yet.
 
     Raises:
         ValueError: the list of folders cannot be read.
         StoreUnavailable: the store cannot be read.
     """
     folders = {one.key: one for one in read_folders(open_store())}
+    served = {one.source for one in folders.values()}
     with st.container(horizontal=True, gap="small", key="sets"):
-        for number, data_set in enumerate(known_sets(open_store()).values()):
-            _show_card(number, data_set, folders.get(data_set.key))
+        for data_set in known_sets(open_store()).values():
+            text = card(data_set, folders.get(data_set.key))
+            _show_card(data_set.key, data_set.title, text, frame.open_set)
+        for key, source in frame.sources_of_folders().items():
+            if key not in served:
+                _show_card(key, source.title, card_without_folder(source), frame.choose_kind)
 
 
-def _show_card(number: int, data_set: DataSet, folder: Folder | None) -> None:
-    with st.container(border=True, key=f"card-set-{number}", width=CARD_WIDTH, gap=None):
-        st.button(
-            formatting.plain(data_set.title),
-            key=f"open-set-{number}",
-            type="tertiary",
-            on_click=frame.open_set,
-            args=(data_set.key,),
-        )
-        st.markdown(card(data_set, folder), unsafe_allow_html=True)
+def _show_card(key: str, title: str, text: str, act: Callable[[str], None]) -> None:
+    with st.container(border=True, key=f"card-set-{key}", width=CARD_WIDTH, gap=None):
+        st.button(formatting.plain(title), key=f"open-set-{key}", type="tertiary", on_click=act, args=(key,))
+        st.markdown(text, unsafe_allow_html=True)
+
+
+def card_without_folder(source: "Source") -> str:
+    """Write what a card says of a source that needs a folder and has none, as HTML."""
+    return f'<div class="card"><p>{escape(source.description)}</p><p>no folder added yet</p></div>'
 
 
 def card(data_set: DataSet, folder: Folder | None) -> str:

@@ -53,10 +53,15 @@ def press(app: AppTest, label: str) -> AppTest:
     return next(one for one in app.button if one.label.replace("\\", "") == label).click().run()
 
 
-def test_every_source_that_needs_no_folder_has_a_card(empty_store: Store, open_page: OpenPage) -> None:
-    labels = [one.label for one in open_page("data").button]
-    for source in sources.available().values():
-        assert (source.title in labels) == (not source.needs_root)
+@pytest.mark.parametrize("key", sources.available())
+def test_every_source_has_a_card(key: str, empty_store: Store, open_page: OpenPage) -> None:
+    source = sources.get(key)
+    app = press(open_page("data"), source.title)
+    assert not app.exception and problems(app) == []
+    if source.needs_root:
+        assert app.title[0].value == "Data" and app.session_state["kind"] == key
+    else:
+        assert app.title[0].value == source.title
 
 
 def test_a_folder_is_added_and_opens(images: Path, empty_store: Store, open_page: OpenPage) -> None:
