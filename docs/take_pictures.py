@@ -4,13 +4,20 @@ Trains the quick arena on the embedded digits (a few minutes), then visits every
 pictures show what that arena measured here, nothing else.
 """
 
+import os
+import re
 import sys
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import urlencode
 
+from PIL import Image
 from playwright.sync_api import Page
+from sklearn.datasets import load_sample_images
 
+from dashboard.data.folders import VARIABLE, add_folder
+from dashboard.data.frame import SIGHT
 from dashboard.home import QUICK_ARENA
 from dashboard.navigation import discover_pages
 from jobs.shutdown import shutdown
@@ -26,6 +33,7 @@ WIDTH, HEIGHT = 1280, 800
 def main() -> int:
     """Writes one PNG a page, and one of a run."""
     with tempfile.TemporaryDirectory() as folder:
+        os.environ[VARIABLE] = folder
         store = Store(Path(folder) / "mlruns").open()
         with dashboard(store.root) as address, chromium() as browser:
             page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=1.5)
@@ -42,10 +50,32 @@ def main() -> int:
                 print(f"waiting for {', '.join(run.name for run in active)}", flush=True)
                 time.sleep(10)
             for file in discover_pages():
-                if file.url_path != "runs":
+                if file.url_path not in ("runs", "data"):
                     take(page, f"{address}/{file.url_path if file.order > 1 else ''}", file.url_path)
+            take_data(page, address, store, Path(folder))
         list(shutdown(store))
     return 0
+
+
+def take_data(page: Page, address: str, store: Store, folder: Path) -> None:
+    """Shows two photographs that come with scikit-learn as networks see them."""
+    photographs = load_sample_images()
+    for name, pixels in zip(photographs.filenames, photographs.images, strict=True):
+        for split in ("train", "val"):
+            place = folder / "photographs" / split / Path(name).stem
+            place.mkdir(parents=True)
+            Image.fromarray(pixels).save(place / Path(name).name)
+    added = add_folder(store, "folder", str((folder / "photographs").resolve()))
+    query = urlencode({"set": added.key, "section": SIGHT, "image": 1})
+    page.goto(f"{address}/data?{query}")
+    page.get_by_alt_text(re.compile("^heavy 5")).wait_for()
+    page.wait_for_timeout(4000)
+    # Past the name of the folder, which is that of whoever takes the pictures.
+    page.get_by_test_id("stMain").evaluate("main => main.scrollBy(0, 330)")
+    page.wait_for_timeout(1000)
+    # A photograph as PNG would take more than all the other pictures together.
+    page.screenshot(path=PICTURES / "data.jpg", type="jpeg", quality=85)
+    print("docs/pictures/data.jpg", flush=True)
 
 
 def wait_until_half_done(store: Store) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import streamlit as st
 
 from dashboard import catalogue
-from dashboard.data.folders import Folder, read_folders
+from dashboard.data.folders import Folder, check_folder, read_folders
+from datamodules.errors import DataError
 from datamodules.sources import is_address
 from tracking.store import Store
 
@@ -66,7 +67,7 @@ class DataSet:
     @property
     def words(self) -> list[str]:
         """What names it on a command line."""
-        return ["--source", self.source.key, *(["--root", self.root] if self.root else [])]
+        return [self.source.key, *(["--root", self.root] if self.root else [])]
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,14 @@ def open_images(data_set: DataSet) -> "Images":
     """Open a data set as a training would; what was opened is kept while its folders do not change.
 
     Raises:
-        DataError: it is not there, or not as it must be.
+        DataError: it is not there, not as it must be, or no longer where data may lie.
     """
+    if data_set.path is not None:
+        # Again, although it was checked when it was added: links and what is allowed may have changed since.
+        try:
+            check_folder(data_set.root)
+        except ValueError as problem:
+            raise DataError(str(problem)) from problem
     return _open(data_set.source.key, data_set.root, data_set.stamp)
 
 

@@ -18,7 +18,7 @@ def show_jobs(words: Sequence[str] = (), empty: str = "Nothing has been started 
     """List the commands that were started here; what runs is shown anew by itself.
 
     Args:
-        words: Only commands whose last words are these.
+        words: Only commands whose words after the first are these; all without.
         empty: What to say where there is none.
     """
     live(_show_jobs, _state(_find(words)), words, empty)
@@ -26,7 +26,7 @@ def show_jobs(words: Sequence[str] = (), empty: str = "Nothing has been started 
 
 def _find(words: Sequence[str]) -> list[JobState]:
     found = data_jobs.list_jobs(open_store())
-    return [one for one in found if not words or one.job.words[-len(words) :] == tuple(words)]
+    return [one for one in found if one.job.words[1 : 1 + len(words)] == tuple(words)]
 
 
 def _state(jobs: Sequence[JobState]) -> Hashable:

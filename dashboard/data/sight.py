@@ -52,7 +52,7 @@ def show_sight(data_set: DataSet) -> None:
     except UnreadableImage as problem:
         show_problem(f"It cannot be read, and training leaves it out: {problem}")
         return
-    note = "Nothing is left to chance: a short side of 256, the middle 224 px; small images whole."
+    note = "Nothing is left to chance: short side 256, then the middle 224 px."
     st.html(strip("Validation", note, "", [View(whole, "the image"), View(seen, "what is seen")]))
     users = users_of_augmentations()
     for augmentation in AUGMENTATIONS.values():

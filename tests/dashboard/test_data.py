@@ -150,6 +150,25 @@ def test_a_folder_that_is_gone_is_one_sentence(added: str, images: Path, open_pa
     assert not app.exception and len(problems(app)) == 1 and "There is no folder" in problems(app)[0]
 
 
+def test_a_folder_that_is_no_longer_allowed_stays_closed(
+    added: str,
+    images: Path,
+    tmp_path: Path,
+    empty_store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    open_page: OpenPage,
+) -> None:
+    (tmp_path / "other").mkdir()
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "other"))
+    for section in ("Classes", "Images", "What the network sees"):
+        app = open_page("data", set=added, section=section)
+        assert len(problems(app)) == 1 and "not in a place" in problems(app)[0]
+    # A folder that has become a link to somewhere else.
+    (tmp_path / "other" / "images").symlink_to(images)
+    key = add_folder(empty_store, "folder", str(tmp_path / "other" / "images")).key
+    assert "not in a place" in problems(open_page("data", set=key))[0]
+
+
 def test_only_what_was_added_can_be_opened(images: Path, empty_store: Store, open_page: OpenPage) -> None:
     app = open_page("data", set=f"folder:{images}")
     assert app.title[0].value == "Data"
