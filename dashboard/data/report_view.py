@@ -70,7 +70,8 @@ def channels(values: Sequence[float]) -> str:
 
 def _show_finding(finding: Finding) -> None:
     colour, icon, word = BADGES[finding.severity]
-    text = f":{colour}-badge[:material/{icon}: {word}] {formatting.plain(finding.text)}"
+    badge = f":{colour}-badge[:material/{icon}: {word}]"
+    text = f"{badge} **{finding.count:,} ×** {formatting.plain(finding.text)}"
     if not finding.names:
         st.markdown(text)
         return

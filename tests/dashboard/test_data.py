@@ -252,7 +252,7 @@ def test_the_report_of_a_check_is_shown(added: str, images: Path, open_page: Ope
     assert (
         values["Images"] == "21" and values["Unreadable"] == "2" and values["Mean"] == "0.480 · 0.450 · 0.400"
     )
-    assert [one.label.rpartition("] ")[2] for one in app.expander] == [one.text for one in findings]
+    assert [one.label.rpartition("×** ")[2] for one in app.expander] == [one.text for one in findings]
     assert app.expander[0].code[0].value == "train/a.JPEG\ntrain/b\\n.JPEG"
     assert "first 1 of 300" in app.expander[1].caption[0].value
     assert app.table[0].value["Training"].tolist()[3] == "JPEG 14 · PNG 1"
