@@ -92,17 +92,14 @@ def _show_archives(source: "Source") -> None:
     ).strip()
     target = st.text_input(
         "Folder for the images", placeholder="/path/to/images", max_chars=1000, key="folder"
-    )
-    words = ["prepare", source.key]
+    ).strip()
+    words, root = ["prepare", source.key], ""
     try:
         if archives:
             words += ["--archives", str(check_folder(archives))]
-        root = str(check_place(target))
+        root = str(check_place(target)) if target else ""
     except ValueError as problem:
-        if archives or target:
-            show_problem(str(problem))
-        st.button("Prepare", icon=":material/unarchive:", type="primary", disabled=True)
-        return
-    if offer("Prepare", [*words, "--root", root], ":material/unarchive:"):
+        show_problem(str(problem))
+    if offer("Prepare", [*words, "--root", root or "DIR"], ":material/unarchive:", disabled=not root):
         add_folder(open_store(), source.key, root)
         st.rerun()

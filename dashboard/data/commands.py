@@ -9,7 +9,7 @@ from jobs import data_jobs
 
 
 def offer(
-    label: str, words: Sequence[str], icon: str, *, key: str | None = None, primary: bool = True
+    label: str, words: Sequence[str], icon: str, *, primary: bool = True, disabled: bool = False
 ) -> bool:
     """Show a button that starts a command in the background, and the command; say whether it was pressed.
 
@@ -17,7 +17,7 @@ def offer(
         LaunchError: the command cannot be started.
         StoreUnavailable: the store cannot be written.
     """
-    wanted = st.button(label, icon=icon, type="primary" if primary else "secondary", key=key)
+    wanted = st.button(label, icon=icon, type="primary" if primary else "secondary", disabled=disabled)
     st.code(data_jobs.command_line(words), language="bash", wrap_lines=True)
     if wanted:
         data_jobs.start(open_store(), words)

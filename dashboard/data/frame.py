@@ -46,6 +46,8 @@ def data_fields(sets: Mapping[str, DataSet]) -> dict[str, Field]:
         "size": Field(224, between(*SIZES)),
         "roll": Field(0, between(*ROLLS)),
         "term": Field(None),
+        "form": Field("jpeg"),
+        "target": Field(""),
     }
 
 
@@ -182,6 +184,12 @@ def _show_check(data_set: DataSet) -> None:
     show_check(data_set)
 
 
+def _show_packing(data_set: DataSet) -> None:
+    from dashboard.data.packing import show_packing
+
+    show_packing(data_set)
+
+
 def _show_hierarchy(data_set: DataSet) -> None:
     from dashboard.data.hierarchy import show_hierarchy
 
@@ -195,5 +203,6 @@ SECTIONS: Mapping[str, Callable[[DataSet], None]] = {
     IMAGES: _show_images,
     SIGHT: _show_sight,
     "Check": _show_check,
+    "Pack": _show_packing,
     "Hierarchy": _show_hierarchy,
 }

@@ -201,11 +201,8 @@ def test_preparing_from_archives_becomes_a_command(
     words = ["prepare", "imagenet", "--archives", str(images), "--root", str(target)]
     assert app.code[0].value == data_jobs.command_line(words)
     press(app, "Prepare")
-    (state,) = data_jobs.list_jobs(empty_store)
+    state = wait_for_end(empty_store)
     assert list(state.job.words) == words
-    deadline = time.monotonic() + 60
-    while (state := data_jobs.look(empty_store, state.job)).is_active and time.monotonic() < deadline:
-        time.sleep(0.1)
     # None of the archives is there.
     assert state.status == "FAILED" and "ILSVRC2012" in state.message
     app = open_page("data")
@@ -213,6 +210,38 @@ def test_preparing_from_archives_becomes_a_command(
     # Where it will be can be chosen at once; until then its page says what is missing.
     assert [one.key for one in read_folders(empty_store)] == [f"imagenet:{target}"]
     assert len(problems(open_page("data", set=f"imagenet:{target}"))) == 1
+
+
+def wait_for_end(store: Store) -> data_jobs.JobState:
+    deadline = time.monotonic() + 120
+    while (state := data_jobs.list_jobs(store)[0]).is_active and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return state
+
+
+@pytest.mark.parametrize("form", ["jpeg", "raw", "litdata"])
+def test_what_is_packed_can_be_opened(
+    form: str, added: str, images: Path, empty_store: Store, open_page: OpenPage
+) -> None:
+    target = images.with_name("smaller")
+    app = open_page("data", set=added, section="Pack", form=form)
+    assert next(one for one in app.button if one.label == "Write it").disabled
+    app.text_input(key="target").set_value(str(target)).run()
+    shown = app.code[0].value
+    press(app, "Write it")
+    state = wait_for_end(empty_store)
+    assert state.status == "FINISHED" and state.job.command == shown
+    key = f"{'litdata' if form == 'litdata' else 'packed'}:{target}"
+    app = open_page("data", set=key)
+    assert problems(app) == [] and list(app.dataframe[0].value["Class"]) == list(CLASSES)
+    app = open_page("data", set=key, section="Images", label="1")
+    assert len([one for one in app.markdown if "<img" in one.value]) == 2
+
+
+def test_a_pack_must_go_where_data_may(added: str, open_page: OpenPage) -> None:
+    app = open_page("data", set=added, section="Pack", target="/etc/pack")
+    assert len(problems(app)) == 1 and "not in a place" in problems(app)[0]
+    assert next(one for one in app.button if one.label == "Write it").disabled
 
 
 @pytest.mark.parametrize("query", [{"archives": "/etc"}, {"folder": "/etc/images"}])
