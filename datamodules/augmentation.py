@@ -102,7 +102,8 @@ AUGMENTATIONS: dict[str, Augmentation] = {
             partial(scale_jitter, largest=480),
             colour=shift_colour,
         ),
-        # Szegedy 2014, section 6, names Howard's photometric distortions without amounts; 40 % is ours.
+        # Szegedy 2014, section 6, names Howard's photometric distortions without amounts; 40 % is ours. It
+        # draws how to interpolate, too; we always do so bilinearly.
         Augmentation(
             "googlenet",
             "Crops of 8 to 100 % of the area, sides 3:4 to 4:3; brightness, contrast and saturation by 40 %.",

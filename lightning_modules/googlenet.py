@@ -198,6 +198,8 @@ PAPER_RECIPE = Recipe(
     open_choices=(
         "Learning rate, weight decay, batch size and length are not given; they are Caffe's.",
         "The paper trained asynchronously on many machines and averaged the weights; we do neither.",
+        "How strong the photometric distortions are is not given; here they reach 40 % each way.",
+        "Images are always interpolated bilinearly; the paper draws one of four ways for each.",
     ),
 )
 BN_PAPER_RECIPE = replace(
