@@ -9,6 +9,7 @@ from dashboard import formatting
 from dashboard.address import Field, between, one_of
 from datamodules.subset import write_classes
 from jobs.machine import Machine
+from jobs.spec import JobSpec
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture
@@ -28,6 +29,7 @@ LIMITS: Mapping[str, tuple[int, int]] = {
     "num_workers": (0, 128),
     "devices": (1, 64),
     "seed": (0, 2**31 - 1),
+    "num_seeds": (1, 100),
 }
 
 RECIPES: Mapping[str, str] = {
@@ -73,6 +75,7 @@ def launch_fields(
         "devices": Field(1, parse_devices),
         "num_workers": Field(None, between(*LIMITS["num_workers"])),
         "seed": Field(0, between(*LIMITS["seed"])),
+        "num_seeds": Field(1, between(*LIMITS["num_seeds"])),
     }
     return fields | option_fields(architectures)
 
@@ -199,13 +202,15 @@ def join(words: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def plan(configs: Sequence[Mapping[str, Mapping[str, object]]]) -> list[str]:
-    """Say in one line a job what will be trained: `alexnet: 5 epochs, batches of 64`."""
+def plan(spec: JobSpec) -> list[str]:
+    """Say in one line a network what will be trained: `alexnet: 5 epochs, batches of 64`."""
+    last = spec.seed + spec.num_seeds - 1
+    seeds = f" · seeds {spec.seed} to {last}" if spec.num_seeds > 1 else ""
     return [
         f"**{config['model']['architecture']}** · "
-        f"{formatting.plural(int(str(config['trainer']['max_epochs'])), 'epoch')} · "
-        f"batches of {config['data']['batch_size']}"
-        for config in configs
+        f"{formatting.plural(config['trainer']['max_epochs'], 'epoch')} · "
+        f"batches of {config['data']['batch_size']}{seeds}"
+        for config in spec.configs()[: len(spec.architectures)]
     ]
 
 

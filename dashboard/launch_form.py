@@ -51,7 +51,9 @@ def show_fields() -> Form:
     options = _show_options(chosen)
     weights, weights_problem = _show_weights(chosen, options)
     st.subheader("Hardware", anchor=False)
-    precision, devices, num_workers, seed, hardware_problem = _show_hardware()
+    precision, devices, num_workers, hardware_problem = _show_hardware()
+    st.subheader("Chance", anchor=False)
+    seed, num_seeds = _show_seeds()
     keep(fields)
     spec = JobSpec(
         architectures=tuple(chosen),
@@ -66,6 +68,7 @@ def show_fields() -> Form:
         precision=precision,
         devices=devices,
         seed=seed,
+        num_seeds=num_seeds,
         num_workers=num_workers,
         options=options,
         weights=weights,
@@ -217,7 +220,7 @@ def _show_weights(chosen: Chosen, options: Mapping[str, Mapping[str, str]]) -> t
     return weights, problem
 
 
-def _show_hardware() -> tuple[str | None, int | str, int | None, int, str]:
+def _show_hardware() -> tuple[str | None, int | str, int | None, str]:
     machine = describe_machine()
     precision = st.selectbox(
         "Precision",
@@ -246,7 +249,19 @@ def _show_hardware() -> tuple[str | None, int | str, int | None, int, str]:
             key="num_workers",
             help="Processes that read images for each device",
         )
-        seed = st.number_input("Seed", *forms.LIMITS["seed"], width=150, key="seed")
     problem = forms.devices_problem(devices, machine)
     show_problem(problem)
-    return None if precision == forms.AUTO else precision, devices, num_workers, int(seed), problem
+    return None if precision == forms.AUTO else precision, devices, num_workers, problem
+
+
+def _show_seeds() -> tuple[int, int]:
+    with st.container(horizontal=True, gap="medium"):
+        seed = st.number_input("Seed", *forms.LIMITS["seed"], width=200, key="seed")
+        num_seeds = st.number_input(
+            "Runs of each network",
+            *forms.LIMITS["num_seeds"],
+            width=200,
+            key="num_seeds",
+            help="Each with the next seed; the Runs page shows their mean and spread",
+        )
+    return int(seed), int(num_seeds)

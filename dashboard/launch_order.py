@@ -1,5 +1,7 @@
 """Beside the launch form: what it comes to, as YAML and as a command, and the button."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from dashboard import formatting, forms, launching
@@ -20,7 +22,7 @@ def show_order(form: Form) -> None:
         LaunchError: what was launched cannot work.
         StoreUnavailable: the store cannot be written.
     """
-    count = len(form.spec.architectures)
+    count = len(form.spec.architectures) * form.spec.num_seeds
     wanted = st.button(
         f"Launch {formatting.plural(count, 'job')}" if count else "Launch",
         type="primary",
@@ -39,14 +41,14 @@ def show_order(form: Form) -> None:
         st.rerun()
     _show_launched(visit().get(LAUNCHED, []))
     configs = form.spec.configs()
-    st.markdown("\n".join(f"- {line}" for line in forms.plan(configs)))
+    st.markdown("\n".join(f"- {line}" for line in forms.plan(form.spec)))
     command, yaml = st.tabs(["Command", "YAML"])
     with command:
         st.code(form.spec.command(), language="bash", wrap_lines=True)
         st.caption("Does the same from a shell in this repository.")
     with yaml:
         st.code(launching.to_yaml(configs), language="yaml", height=380)
-    show_memory(form.spec, form.num_classes)
+    show_memory(replace(form.spec, num_seeds=1), form.num_classes)
 
 
 def _show_launched(runs: list[Run]) -> None:

@@ -47,17 +47,17 @@ class Found:
 
 
 def launch(store: Store, spec: JobSpec) -> list[Run]:
-    """Queue one job for each architecture, or none at all when one of them cannot work.
+    """Queue one job for each architecture and seed, or none at all when one of them cannot work.
 
     Returns:
-        The runs, in the order of the architectures.
+        The runs, in the order of the configurations.
 
     Raises:
         LaunchError: a configuration cannot work.
         StoreUnavailable: the store cannot be written.
     """
     configs = spec.configs()
-    for config in configs:
+    for config in configs[: len(spec.architectures)]:  # what is wrong is so for every seed
         check_config(config)
     run_ids = [submit(store, config, check=False) for config in configs]
     ensure_supervisor(store)

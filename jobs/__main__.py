@@ -134,6 +134,13 @@ def add_spec_arguments(command: argparse.ArgumentParser) -> None:
         "--devices", type=devices, default=JobSpec.devices, help="a number, or auto for all (1)"
     )
     command.add_argument("--seed", type=int, default=JobSpec.seed, help="(%(default)s)")
+    command.add_argument(
+        "--num_seeds",
+        type=int,
+        default=JobSpec.num_seeds,
+        metavar="N",
+        help="runs of each network, with N seeds from --seed on (%(default)s)",
+    )
     command.add_argument("--num_workers", type=int, help="processes that load data; chosen by default")
     command.add_argument(
         "--weights", help="torchvision, a run or a checkpoint file to start from; from scratch by default"
@@ -165,6 +172,7 @@ def spec_from(options: argparse.Namespace) -> JobSpec:
         precision=options.precision,
         devices=options.devices,
         seed=options.seed,
+        num_seeds=options.num_seeds,
         options=by_architecture,
         num_workers=options.num_workers,
         weights=absolute(options.weights),
@@ -188,7 +196,7 @@ def submit_jobs(store: Store, options: argparse.Namespace) -> None:
     if options.config and options.architectures:
         raise ValueError("--config names everything itself; leave out the architectures.")
     configs = [read_yaml(options.config)] if options.config else spec_from(options).configs()
-    for config in configs:
+    for config in configs[: max(1, len(options.architectures))]:  # what is wrong is so for every seed
         check_config(config)
     store.open()
     started = find_supervisor(store) is None

@@ -10,7 +10,7 @@ from datamodules.subset import write_classes
 
 @dataclass(frozen=True)
 class JobSpec:
-    """One job per architecture, alike in everything else.
+    """One job for each architecture and seed, alike in everything else.
 
     Attributes:
         architectures: Keys of the networks to train.
@@ -23,6 +23,8 @@ class JobSpec:
         classes: The first so many of the source, or their names or labels; None takes all.
         precision: Lightning's name for it; None lets the training process choose what is fast here.
         devices: How many, or "auto" for all.
+        seed: Of the only or the first run of a network.
+        num_seeds: Runs of each network, with as many seeds from the first on.
         options: Options of the networks by architecture, such as `{"resnet50": {"stride": "3x3"}}`.
         augmentation: Key of what happens to training images; None takes the recipe's own.
         num_workers: Processes that load data; None lets the data module choose.
@@ -40,17 +42,21 @@ class JobSpec:
     precision: str | None = None
     devices: int | str = 1
     seed: int = 0
+    num_seeds: int = 1
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     augmentation: str | None = None
     num_workers: int | None = None
     weights: str | None = None
 
     def configs(self) -> list[dict[str, Any]]:
-        """The complete configuration of every job, in the order of the architectures.
+        """The complete configuration of every job: all architectures with the first seed, then with the next.
 
         Raises:
-            ValueError: No architecture is named, one is unknown, or an option belongs to none of them.
+            ValueError: No architecture is named, one is unknown, an option belongs to none of them, or there
+                are less than one seed.
         """
+        if self.num_seeds < 1:
+            raise ValueError(f"num_seeds is {self.num_seeds}; it must be 1 or more.")
         if not self.architectures:
             raise ValueError("Name at least one architecture to train.")
         for key in self.options:
@@ -58,7 +64,8 @@ class JobSpec:
                 raise ValueError(
                     f"There are options for {key!r}, which is not among the architectures to train."
                 )
-        return [self._config(architecture) for architecture in self.architectures]
+        seeds = range(self.seed, self.seed + self.num_seeds)
+        return [self._config(architecture, seed) for seed in seeds for architecture in self.architectures]
 
     def command(self) -> str:
         """The shell command that submits the same jobs."""
@@ -74,6 +81,7 @@ class JobSpec:
             "--precision": self.precision,
             "--devices": self.devices,
             "--seed": self.seed,
+            "--num_seeds": self.num_seeds if self.num_seeds > 1 else None,
             "--augmentation": self.augmentation,
             "--num_workers": self.num_workers,
             "--weights": self.weights,
@@ -87,7 +95,7 @@ class JobSpec:
                 words += ["--option", f"{architecture}.{name}={value}"]
         return shlex.join(words)
 
-    def _config(self, architecture: str) -> dict[str, Any]:
+    def _config(self, architecture: str, seed: int) -> dict[str, Any]:
         epochs, batch_size = self.epochs, self.batch_size
         if epochs is None or batch_size is None:
             recipe = _recipe(architecture, self.recipe)
@@ -104,7 +112,7 @@ class JobSpec:
         if self.weights is not None:
             model["weights"] = self.weights
         return {
-            "seed_everything": self.seed,
+            "seed_everything": seed,
             "trainer": trainer,
             "model": model,
             "data": {

@@ -7,7 +7,9 @@ from dashboard.board import read_board
 from dashboard.live import live
 from dashboard.run_detail import show_head, show_progress, show_settings, state_of
 from dashboard.run_rows import show_active, show_done, show_empty
+from dashboard.seed_table import show_seeds
 from dashboard.workplace import open_store
+from tracking.groups import seed_groups
 
 TITLE = "Runs"
 ICON = ":material/list_alt:"
@@ -30,3 +32,4 @@ st.subheader("Now", anchor=False)
 live(show_active, board.state)
 st.subheader("Done", anchor=False)
 show_done(board.done)
+show_seeds(seed_groups(board.done))

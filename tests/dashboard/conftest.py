@@ -32,9 +32,11 @@ def configuration(architecture: str, **data: object) -> dict[str, object]:
     }
 
 
-def record(store: Store, architecture: str, status: str, epochs: int = 3, error: str = "") -> str:
+def record(
+    store: Store, architecture: str, status: str, epochs: int = 3, error: str = "", seed: int = 0
+) -> str:
     """Write a run as a training process would."""
-    run_id = records.create_run(store, configuration(architecture))
+    run_id = records.create_run(store, configuration(architecture) | {"seed_everything": seed})
     if status == "SCHEDULED":
         return run_id
     found_out = {

@@ -140,6 +140,17 @@ def test_the_queue_is_moved_and_held_on_the_page(filled_store: Store, open_page:
     assert any("held" in text.value for text in app.markdown)
 
 
+def test_seeds_are_shown_together(filled_store: Store, open_page: OpenPage) -> None:
+    headings = [heading.value for heading in open_page("runs").subheader]
+    assert "Over seeds" not in headings
+    record(filled_store, "alexnet", "FINISHED", seed=1)
+    app = open_page("runs")
+    check_sound(app)
+    assert "Over seeds" in [heading.value for heading in app.subheader]
+    (row,) = app.dataframe[0].value.to_dict("records")
+    assert (row["Network"], row["Top-1 error, %"], row["Seeds"]) == ("alexnet", "11.00 ± 0.00", 2)
+
+
 def test_delete_removes_the_run(filled_store: Store, open_page: OpenPage) -> None:
     run = list_runs(filled_store, ["FAILED"])[0]
     app = open_page("runs", run=run.run_id)

@@ -32,6 +32,7 @@ def parse(command):
         ),
         JobSpec(("resnet18",), source="folder", root="--odd", epochs=1, batch_size=1, seed=-1),
         JobSpec(("resnet18", "vgg16"), epochs=1, batch_size=1, weights="torchvision"),
+        JobSpec(("resnet18", "vgg16"), epochs=1, batch_size=1, seed=3, num_seeds=5),
         JobSpec(("resnet18",), epochs=1, batch_size=1, classes=100, augmentation="googlenet"),
         JobSpec(("resnet18",), epochs=1, batch_size=1, classes=("n01440764", "n01443537")),
         JobSpec(("resnet18",), epochs=1, batch_size=1, classes=(3,)),
@@ -61,6 +62,15 @@ def test_configuration_of_a_job():
             },
         }
     ]
+
+
+def test_every_network_with_every_seed():
+    configs = JobSpec(("alexnet", "vgg16"), seed=4, num_seeds=3).configs()
+    assert [(one["model"]["architecture"], one["seed_everything"]) for one in configs] == [
+        (key, seed) for seed in (4, 5, 6) for key in ("alexnet", "vgg16")
+    ]
+    with pytest.raises(ValueError, match="num_seeds is 0; it must be 1 or more"):
+        JobSpec(("alexnet",), num_seeds=0).configs()
 
 
 def test_starting_weights_are_part_of_the_model():
