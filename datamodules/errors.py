@@ -5,7 +5,15 @@ from pathlib import Path
 
 
 class DataError(Exception):
-    """The images are not there or not as they must be; one sentence says what would be right."""
+    """The images are not there or not as they must be; one sentence says what would be right.
+
+    A DataLoader raises it anew where a worker did, with a traceback for a message: the sentence is its end.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        if message.startswith("Caught ") and "\nOriginal Traceback" in message:
+            message = message.rstrip().splitlines()[-1].partition(": ")[2]
+        super().__init__(message)
 
 
 def printable(name: str | bytes | Path) -> str:

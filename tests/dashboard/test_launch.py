@@ -62,6 +62,9 @@ def make_folder(root: Path, splits: dict[str, list[str]]) -> Path:
         ),
         ({"source": "folder", "root": "a\0b"}, "There is no folder"),
         ({"source": "folder", "root": "[a](b)"}, r"There is no folder \[a\](b);"),
+        ({"source": "litdata"}, "Name the folder or address that holds train/ and val/"),
+        ({"source": "litdata", "root": "ftp://host/set"}, "is no address that can be read; choose s3"),
+        ({"source": "folder", "root": "s3://bucket/set"}, "folder reads a folder, not an address such as s3"),
         ({"devices": "64"}, "take at most"),
         (
             {"networks": ["alexnet", "resnet18", "googlenet"], "weights": "torchvision"},
