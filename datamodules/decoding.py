@@ -22,6 +22,13 @@ from datamodules.views import Chooser
 MAX_PIXELS = 100_000_000
 # Read at once; with the pixels, it has to stay below 1 GB of memory.
 MAX_BYTES = 200_000_000
+# Pillow knows more, but some of that starts programs (EPS), and none is a photograph.
+Image.init()
+FORMATS = tuple(
+    name
+    for name in ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
+    if name in Image.OPEN
+)
 # What Pillow raises for files that are no images, not whole, or malicious.
 UNREADABLE = (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError)
 
@@ -37,7 +44,7 @@ def read_file(file: Path, name: str) -> NamedBytes:
 
 
 def read_image(file: Path | NamedBytes) -> Tensor:
-    """Decodes a file of any format that Pillow knows (torchvision's own decoders are deprecated).
+    """Decodes a file of any of `FORMATS` (torchvision's own decoders are deprecated).
 
     Greyscale, palette, transparent and CMYK images become RGB, of an animation the first image counts; the
     orientation in the metadata is left alone, as in every published result on ImageNet.
@@ -62,7 +69,7 @@ def read_view(file: Path | NamedBytes, choose: Chooser, out: Tensor) -> None:
     """Decodes a part of a file.
 
     Args:
-        file: Of any format that Pillow knows; see `read_image`.
+        file: Of any of `FORMATS`; see `read_image`.
         choose: Says from the picture's height and width which part.
         out: Where it is written, uint8, size x size x 3.
 
@@ -112,7 +119,7 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
     with warnings.catch_warnings():
         # Some files of ImageNet have broken metadata, which nobody here looks at.
         warnings.simplefilter("ignore")
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             # The header alone has been read: no memory is taken for pixels yet.
             _is_small(image.height, image.width)
             yield image

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from datamodules.cache import cache_folder, write_file
+from datamodules.sources import is_address
 
 VERSION = 1
 # Names that a finding keeps; all are counted.
@@ -104,23 +105,29 @@ class CheckReport:
         return sum(finding.severity == severity for finding in self.findings)
 
 
-def report_file(source: str, root: Path | None) -> Path | None:
-    """Returns where the report on a source at a place is kept; None for a user who has no cache."""
+def report_file(source: str, root: Path | str | None) -> Path | None:
+    """Returns where the report on a source at a place is kept; None for a user who has no cache.
+
+    Args:
+        source: Key of the data source.
+        root: Folder or address of the images; None or empty for a source that has none.
+    """
     cache = cache_folder()
-    where = os.fsencode(root.expanduser().resolve()) if root else b""
+    is_folder = root and not is_address(str(root))
+    where = os.fsencode(Path(root).expanduser().resolve() if root and is_folder else root or b"")
     name = hashlib.sha256(source.encode() + b"\0" + where).hexdigest()[:16]
     return cache / "reports" / f"{name}.json" if cache else None
 
 
 def write_report(report: CheckReport) -> Path | None:
     """Keeps a report in the place of an earlier one on the same images. Raises OSError."""
-    file = report_file(report.source, Path(report.root) if report.root else None)
+    file = report_file(report.source, report.root)
     if file:
         write_file(file, json.dumps(asdict(report)).encode())
     return file
 
 
-def read_report(source: str, root: Path | None) -> CheckReport | None:
+def read_report(source: str, root: Path | str | None) -> CheckReport | None:
     """Returns the latest report on a source at a place; None if it was never checked."""
     file = report_file(source, root)
     return _read(file) if file else None

@@ -1,0 +1,146 @@
+"""What the readings of all images add up to: what is odd, what is there twice, what nobody reads."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.errors import printable
+from datamodules.images import Split
+from datamodules.index import list_names
+from datamodules.kinds import KINDS, Kind
+from datamodules.labelling import find_mislabelled, name_image
+from datamodules.readings import Readings
+from datamodules.reports import MAX_NAMED, Finding
+from datamodules.sources.folder import FolderSplit
+
+SEVERITIES = ("error", "warning", "note")
+
+DUPLICATES: dict[str, Kind] = {
+    "leak": Kind("error", "Pictures of val that are in train as well: the validation error is too good."),
+    "contradiction": Kind(
+        "error", "Equal pictures of one split in different classes: at least one of the labels is wrong."
+    ),
+    "duplicate": Kind("note", "Equal pictures of one class in the same split: they count more than once."),
+}
+Splits = Mapping[str, Split]
+AllReadings = Mapping[str, Readings]
+
+
+def find_all(splits: Splits, readings: AllReadings, class_names: Sequence[str]) -> tuple[Finding, ...]:
+    """Returns everything that a user may want to know, the gravest first."""
+    found = [
+        *find_mislabelled(splits, class_names),
+        *find_duplicates(splits, readings),
+        *find_odd(splits, readings),
+        *find_ignored(splits, class_names),
+    ]
+    return tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity)))
+
+
+def list_labels(split: Split) -> NDArray[np.int32]:
+    """Returns the labels of all images of a split."""
+    if isinstance(split, FolderSplit):
+        return split.index.labels
+    return np.fromiter(map(split.label, range(len(split))), np.int32, len(split))
+
+
+def find_odd(splits: Splits, readings: AllReadings) -> Iterator[Finding]:
+    """Finds what is odd about single images."""
+    for kind, (severity, text) in KINDS.items():
+        numbers = [(split, int(number)) for split in splits for number in readings[split].having(kind)]
+        if numbers:
+            names = []
+            for split, number in numbers[:MAX_NAMED]:
+                reason = readings[split].errors.get(number, "")
+                names.append(
+                    name_image(splits, split, number) + (f" ({printable(reason)})" if reason else "")
+                )
+            yield Finding(kind, severity, text, len(numbers), tuple(names))
+
+
+def find_duplicates(splits: Splits, readings: AllReadings) -> Iterator[Finding]:
+    """Finds equal files, and pictures that are equal though their files are not.
+
+    Copies that were resized, cropped, mirrored or compressed anew are different pictures here.
+    """
+    num_train = len(splits["train"])
+    is_val = np.arange(num_train + len(splits["val"])) >= num_train
+    labels = np.concatenate([list_labels(splits[split]) for split in ("train", "val")])
+    digests, prints = (
+        np.concatenate([readings[split].rows[field] for split in ("train", "val")])
+        for field in ("digest", "fingerprint")
+    )
+
+    def name(place: int) -> str:
+        if is_val[place]:
+            return name_image(splits, "val", place - num_train)
+        return name_image(splits, "train", place)
+
+    def kind_of(group: list[int]) -> str:
+        if len(set(is_val[group].tolist())) > 1:
+            return "leak"
+        return "contradiction" if len(set(labels[group].tolist())) > 1 else "duplicate"
+
+    groups = _group(prints)
+    exact = {tuple(group) for group in _group(digests)}
+    for kind, (severity, text) in DUPLICATES.items():
+        found = [group for group in groups if kind_of(group) == kind]
+        if found:
+            names = tuple(
+                " = ".join(map(name, group[:4])) + ("" if tuple(group) in exact else " (equal pixels)")
+                for group in found[:MAX_NAMED]
+            )
+            count = sum(int(is_val[group].sum()) if kind == "leak" else len(group) - 1 for group in found)
+            yield Finding(kind, severity, text, count, names)
+
+
+def _group(keys: NDArray[np.void]) -> list[list[int]]:
+    """Returns the places of keys that occur more than once; of keys that are known."""
+    first = np.ascontiguousarray(keys).view(np.uint64).reshape(len(keys), -1)[:, 0]
+    _, inverse, counts = np.unique(first, return_inverse=True, return_counts=True)
+    groups: dict[bytes, list[int]] = {}
+    for place in np.flatnonzero(counts[inverse] > 1):
+        key = keys[place].tobytes()
+        if any(key):
+            groups.setdefault(key, []).append(int(place))
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def find_ignored(splits: Splits, class_names: Sequence[str]) -> Iterator[Finding]:
+    """Finds what lies in the folders and is not trained on: folders, pipes, links to nowhere."""
+    odd: list[str] = []
+    hidden: list[str] = []
+    for images in splits.values():
+        if not isinstance(images, FolderSplit) or not (images.folder / class_names[0]).is_dir():
+            continue  # its classes are not folders
+        for place, is_class in (
+            (images.folder, False),
+            *((images.folder / name, True) for name in class_names),
+        ):
+            start = place.relative_to(images.folder.parent)
+            odd += [
+                printable(start / os.fsdecode(name))
+                for name in list_names(place, lambda entry: _is_ignored(entry, is_class))  # noqa: B023 - at once
+            ]
+            hidden += [printable(start / name.name) for name in _list_hidden(place)]
+    if odd:
+        text = "Folders, pipes, broken links or stray files in the place of images; nobody reads them."
+        yield Finding("ignored", "warning", text, len(odd), tuple(odd[:MAX_NAMED]))
+    if hidden:
+        text = "Hidden files, whose names begin with a dot; nobody reads them."
+        yield Finding("hidden", "note", text, len(hidden), tuple(hidden[:MAX_NAMED]))
+
+
+def _is_ignored(entry: "os.DirEntry[bytes]", is_class: bool) -> bool:
+    try:
+        return not (entry.is_file() if is_class else entry.is_dir())
+    except OSError:
+        return True
+
+
+def _list_hidden(folder: Path) -> list[Path]:
+    with os.scandir(folder) as entries:
+        return [Path(entry.name) for entry in entries if entry.name.startswith(".")]

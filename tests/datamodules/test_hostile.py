@@ -1,0 +1,78 @@
+"""Whatever lies in a folder: nothing hangs, and all processes together stay below 1 GB of memory."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+
+from datamodules.decoding import MAX_PIXELS
+from tests.datamodules.test_checking import claim_bomb, grow_beyond_a_gigabyte, scan_forever
+
+LIMIT_BYTES = 10**9
+TIMEOUT_S = 240
+
+
+@pytest.fixture
+def hostile(folder: Path) -> Path:
+    side = int(MAX_PIXELS**0.5)
+    classes = sorted((folder / "train").iterdir())
+    for place in classes:
+        # Of the largest size that is let through, in a few kilobytes.
+        Image.new("RGB", (side, side)).save(place / "large.png", compress_level=1)
+        Image.new("L", (side, side)).save(place / "large.jpg", quality=10)
+    claim_bomb(classes[0] / "bomb.png")
+    scan_forever(classes[0] / "scans.jpg")
+    (classes[1] / "huge.jpg").touch()
+    grow_beyond_a_gigabyte(classes[1] / "huge.jpg")
+    (classes[1] / "empty.jpg").touch()
+    os.mkfifo(classes[2] / "pipe.jpg")
+    (classes[2] / "loop.jpg").symlink_to(classes[2] / "loop.jpg")
+    (classes[2] / "up").symlink_to(folder)
+    (classes[2] / os.fsdecode(b"no\ntext\xff.jpg")).write_bytes(b"no image")
+    return folder
+
+
+def run_watched(command: list[str], cache: Path) -> tuple[str, int]:
+    """Returns what a command prints, and the most memory its processes had together."""
+    environment = os.environ | {"ARENA_CACHE": str(cache)}
+    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True, env=environment)
+    most, began_s = 0, time.monotonic()
+    while process.poll() is None:
+        assert time.monotonic() - began_s < TIMEOUT_S
+        most = max(most, measure(psutil.Process(process.pid)))
+        time.sleep(0.05)
+    output, _ = process.communicate()
+    assert process.returncode == 0
+    return output, most
+
+
+def measure(process: psutil.Process) -> int:
+    """Memory of a process and its children, what they share counted once."""
+    total = 0
+    try:
+        for one in (process, *process.children(recursive=True)):
+            total += one.memory_full_info().pss
+    except psutil.Error:
+        pass  # one has ended
+    return total
+
+
+def test_a_check(hostile: Path, tmp_path: Path) -> None:
+    command = ["-m", "datamodules", "check", "folder", "--root", str(hostile), "--workers", "2"]
+    output, most = run_watched(command, tmp_path / "cache")
+    for line in (
+        "1 × Images of more than",
+        "1 × Files of more than 1 GB",
+        "1 × Images that take more than a minute",
+        "1 × Empty files",
+        r"no\ntext\xff.jpg (not an image)",
+        "3 × Folders, pipes, broken links",
+    ):
+        assert line in output, output
+    assert "crash" not in output and "MB to decode" not in output
+    assert most < LIMIT_BYTES, f"{most / 1e6:.0f} MB"
