@@ -9,6 +9,7 @@ import socket
 import sys
 from pathlib import Path
 
+from jobs.data_jobs import list_jobs
 from jobs.errors import LaunchError
 from jobs.supervisor import ensure_supervisor
 from tracking.runs import list_runs
@@ -75,6 +76,7 @@ def serve(port: int, store: Store) -> None:
 def farewell(store: Store) -> str:
     """Say what goes on without the dashboard."""
     active = len(list_runs(store, ["RUNNING", "SCHEDULED"]))
+    active += sum(one.is_active for one in list_jobs(store))
     if not active:
         return "The dashboard has ended; no job is running. `make stop` ends the supervisor too."
     what = "1 job goes on" if active == 1 else f"{active} jobs go on"

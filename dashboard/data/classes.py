@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import charts, formatting
 from dashboard.data import frame
-from dashboard.data.data_sets import DataSet, Numbers, count
+from dashboard.data.data_sets import DataSet, Labels, Numbers, count
 from dashboard.data.folders import add_folder
 from dashboard.data.meanings import Meaning, class_label, meanings
 from dashboard.palette import COLOURS
@@ -15,6 +15,7 @@ from dashboard.workplace import open_store
 
 TABLE = "classes"
 ROW_HEIGHT, MAX_HEIGHT = 35, 560
+MOST_BARS = 60
 
 
 def show_classes(data_set: DataSet) -> None:
@@ -42,7 +43,7 @@ def show_classes(data_set: DataSet) -> None:
     else:
         st.caption("No class fits. Use fewer words.")
     st.subheader("Images of each class", anchor=False)
-    _show_distribution(numbers, words)
+    show_distribution(numbers, words)
 
 
 def find_classes(names: Sequence[str], words: Sequence[Meaning], find: str) -> list[int]:
@@ -67,7 +68,7 @@ def _show_figures(numbers: Numbers) -> None:
             st.metric(label, value, width=150)
 
 
-def _range(counts: np.ndarray) -> str:
+def _range(counts: Labels) -> str:
     lowest, highest = int(counts.min()), int(counts.max())
     return f"{lowest:,}" if lowest == highest else f"{lowest:,} to {highest:,}"
 
@@ -110,30 +111,36 @@ def _show_table(numbers: Numbers, words: Sequence[Meaning], found: Sequence[int]
     )
 
 
-def _show_distribution(numbers: Numbers, words: Sequence[Meaning]) -> None:
-    """Draw the counts from the largest class to the smallest."""
+def show_distribution(numbers: Numbers, words: Sequence[Meaning]) -> None:
+    """Draw the counts from the largest class to the smallest, or say that all are equal."""
+    if numbers.train.min() == numbers.train.max() and numbers.val.min() == numbers.val.max():
+        images = formatting.plural(int(numbers.train[0]), "image")
+        st.markdown(f"Every class has {images} to train on and {numbers.val[0]:,} to validate on.")
+        return
     order = np.argsort(-numbers.train, kind="stable")
     names = [
         f"{numbers.class_names[label]} {formatting.plain(words[label].words[:40])}".strip() for label in order
     ]
-    traces = [
-        {
-            "type": "bar",
-            "x": np.arange(len(order)),
-            "y": counts[order],
-            "name": name,
-            "customdata": names,
-            "marker": {"color": colour, "line": {"width": 0}},
-            "hovertemplate": "%{customdata}<br><b>%{y:,}</b> " + name + "<extra></extra>",
-        }
-        for name, counts, colour in (
-            ("to train on", numbers.train, COLOURS[1]),
-            ("to validate on", numbers.val, COLOURS[0]),
-        )
-    ]
+    splits = (("to train on", numbers.train, COLOURS[1]), ("to validate on", numbers.val, COLOURS[0]))
+    traces = [_counts(name, counts[order], names, colour) for name, counts, colour in splits]
     figure = charts.build_figure(
-        traces, "Classes, the largest first", "Images", 300, {}, {"rangemode": "tozero"}, bargap=0.05
+        traces, "Classes, the largest first", "Images", 300, {}, {"rangemode": "tozero"}, bargap=0.15
     )
     st.plotly_chart(
         figure, key="distribution", config=dict(charts.CONFIG), alt="Images of each class, the largest first"
     )
+
+
+def _counts(name: str, counts: Labels, names: Sequence[str], colour: str) -> charts.Trace:
+    """Draw counts as bars or, where those would be too thin, as steps."""
+    common = {
+        "x": np.arange(1, len(counts) + 1),
+        "y": counts,
+        "name": name,
+        "customdata": names,
+        "hovertemplate": "%{customdata}<br><b>%{y:,}</b> " + name + "<extra></extra>",
+    }
+    if len(counts) <= MOST_BARS:
+        return common | {"type": "bar", "marker": {"color": colour, "line": {"width": 0}}}
+    line = {"color": colour, "width": 2, "shape": "hvh"}
+    return common | {"type": "scatter", "mode": "lines", "line": line, "fill": "tozeroy"}

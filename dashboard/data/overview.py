@@ -16,7 +16,7 @@ from datamodules.reports import CheckReport, read_report
 if TYPE_CHECKING:
     from datamodules.sources import Source
 
-CARD_WIDTH = 296
+CARD_WIDTH = 243
 
 
 def show_sets() -> None:

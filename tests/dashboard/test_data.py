@@ -325,3 +325,24 @@ def test_the_hierarchy_is_shown_where_the_devkit_is(added: str, images: Path, op
     assert any("entity › pet › dog" in one.value for one in app.caption)  # noqa: RUF001
     (images / "devkit.json").write_text("{", encoding="utf-8")
     assert len(problems(open_page("data", set=added, section="Hierarchy"))) == 1
+
+
+@pytest.mark.parametrize(("num_classes", "is_balanced"), [(3, False), (3, True), (100, False)])
+def test_the_distribution_is_drawn_unless_all_are_equal(num_classes: int, is_balanced: bool) -> None:
+    app = AppTest.from_function(show_counts, kwargs={"num_classes": num_classes, "is_balanced": is_balanced})
+    app.run()
+    assert not app.exception
+    assert bool(app.get("plotly_chart")) != is_balanced
+    assert ("Every class has 1 image to train on" in "".join(one.value for one in app.markdown)) == is_balanced
+
+
+def show_counts(num_classes: int, is_balanced: bool) -> None:
+    import numpy as np
+
+    from dashboard.data.classes import show_distribution
+    from dashboard.data.data_sets import Numbers
+    from dashboard.data.meanings import meanings
+
+    names = tuple(str(label) for label in range(num_classes))
+    train = np.ones(num_classes, np.int64) if is_balanced else np.arange(1, num_classes + 1)
+    show_distribution(Numbers(names, train, np.ones(num_classes, np.int64)), meanings(names))
