@@ -9,6 +9,7 @@ import json
 import tarfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +56,13 @@ class Devkit:
     synsets: Mapping[int, Synset]
     val_numbers: tuple[int, ...]
 
-    @property
+    @cached_property
     def classes(self) -> dict[str, Synset]:
         """The synsets one can classify by, by wnid, in the order of the labels."""
         leaves = (synset for synset in self.synsets.values() if not synset.children)
         return {synset.wnid: synset for synset in sorted(leaves, key=lambda synset: synset.wnid)}
 
-    @property
+    @cached_property
     def val_wnids(self) -> tuple[str, ...]:
         """The class of each validation image, in the order of the file names."""
         return tuple(self.synsets[number].wnid for number in self.val_numbers)
