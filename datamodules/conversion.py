@@ -89,14 +89,14 @@ class Tally:
             raise InterruptedError
 
 
-def convert(images: Images, target: Target, settings: Settings, workers: int, progress: Progress) -> None:
+def convert(images: Images, target: Target, settings: Settings, threads: int, progress: Progress) -> None:
     """Writes what is missing of a source in LitData's format.
 
     Args:
         images: An opened source.
         target: Where to; empty, or with what an interrupted conversion of the same left.
         settings: What becomes of each image.
-        workers: Threads that read, re-encode and write.
+        threads: That read, re-encode and write.
         progress: Whom to tell.
 
     Raises:
@@ -104,7 +104,7 @@ def convert(images: Images, target: Target, settings: Settings, workers: int, pr
             had.
     """
     with target.locked():
-        _convert(images, target, settings, workers, progress)
+        _convert(images, target, settings, threads, progress)
 
 
 def make_plan(images: Images, order: NDArray[np.int64], target: Target, settings: Settings) -> Plan:
@@ -193,7 +193,7 @@ def chunk_name(number: int) -> str:
     return f"chunk-0-{number}.bin"
 
 
-def _convert(images: Images, target: Target, settings: Settings, workers: int, progress: Progress) -> None:
+def _convert(images: Images, target: Target, settings: Settings, threads: int, progress: Progress) -> None:
     splits = dict(zip(SPLITS, (images.train, images.val), strict=True))
     orders = {"train": shuffled(len(images.train)), "val": np.arange(len(images.val))}
     progress.begin("Looking at the images", None, "images")
@@ -217,7 +217,7 @@ def _convert(images: Images, target: Target, settings: Settings, workers: int, p
             size = write_chunk(stream, samples, len(part))
         there[name][chunk_name(number)] = size
 
-    _run(write, missing, workers, tally, progress)
+    _run(write, missing, threads, tally, progress)
     for name in SPLITS:
         _finish(target, name, splits[name], chunks[name], there[name])
     _put(target, INFO, json.dumps(_describe(images, settings), indent=1).encode())
@@ -245,19 +245,19 @@ def _shrink(split: Split, index: int, file: NamedBytes | None, settings: Setting
     elif file is not None:
         return file.content
     else:
-        image.save(stream, "PNG")  # small, and drawn rather than photographed: nothing is lost
+        image.save(stream, "PNG")  # of pixels alone, nothing is lost
     return stream.getvalue()
 
 
 def _run(
     write: Callable[[str, int, NDArray[np.int64]], None],
     missing: Sequence[tuple[str, int, NDArray[np.int64]]],
-    workers: int,
+    threads: int,
     tally: Tally,
     progress: Progress,
 ) -> None:
     """Writes chunks in threads and tells of images; the first error, or Ctrl-C, ends all at the next one."""
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         pending = {pool.submit(write, *chunk) for chunk in missing}
         told = 0
         try:

@@ -19,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.decoding import NamedBytes, read_image, read_view
+from datamodules.decoding import read_image, read_view
 from datamodules.errors import DataError, printable
-from datamodules.images import Channels, Images, UnreadableImage
+from datamodules.images import Channels, Images, NamedBytes, UnreadableImage
 from datamodules.resampling import cut
 from datamodules.views import Chooser
 
@@ -111,6 +111,10 @@ class PackedSplit:
             cut(image, choose(*image.shape[:2]), out)
         else:
             read_view(self._file(index), choose, out)
+
+    def encoded(self, index: int) -> NamedBytes | None:
+        """Returns a JPEG as it was packed; None in the form ``raw``."""
+        return None if self.form == "raw" else self._file(index)
 
     def digest(self) -> str:
         """Covers every image by its checksum, and the labels."""

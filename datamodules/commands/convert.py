@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what the command takes."""
     parser.add_argument("source", choices=sources.available(), help="one of: %(choices)s", metavar="SOURCE")
     parser.add_argument("--root", metavar="DIR", help="folder or address of the images, where one is needed")
-    parser.add_argument("--out", required=True, metavar="DIR", help="empty folder, or s3://bucket/folder")
+    parser.add_argument("--to", required=True, metavar="DIR", help="empty folder, or s3://bucket/folder")
     parser.add_argument(
         "--classes", default="", metavar="N", help="how many classes, or their names; all else"
     )
@@ -26,9 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         help="re-encode images whose short side is longer, such as 256; all are kept as they are without it",
     )
-    parser.add_argument("--quality", type=int, default=90, help="of re-encoded JPEGs (%(default)s)")
+    parser.add_argument("--quality", type=int, default=90, help="of re-encoded JPEGs, %(default)s by default")
     parser.add_argument(
-        "--workers", type=int, default=min(32, os.cpu_count() or 1), help="threads at work (%(default)s)"
+        "--threads",
+        type=int,
+        default=min(32, os.cpu_count() or 1),
+        help="images at once, %(default)s by default",
     )
     add_progress_argument(parser)
 
@@ -44,11 +47,11 @@ def run(arguments: argparse.Namespace) -> None:
     from datamodules.subset import choose_classes, parse_classes
     from datamodules.targets import open_target
 
-    if arguments.workers < 1:
-        raise ValueError(f"workers is {arguments.workers}; it must be 1 or more.")
+    if arguments.threads < 1:
+        raise ValueError(f"threads is {arguments.threads}; it must be 1 or more.")
     settings = Settings(arguments.max_side, arguments.quality)
-    target = open_target(arguments.out)
+    target = open_target(arguments.to)
     with Progress(arguments.progress) as progress:
         images = sources.get(arguments.source).images(arguments.root)
         images = choose_classes(images, parse_classes(arguments.classes))
-        convert(images, target, settings, arguments.workers, progress)
+        convert(images, target, settings, arguments.threads, progress)

@@ -47,7 +47,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_files_are_kept_as_they_are(folder: Path, tmp_path: Path) -> None:
-    assert convert("folder", "--root", str(folder), "--out", str(tmp_path / "out")) == 0
+    assert convert("folder", "--root", str(folder), "--to", str(tmp_path / "out")) == 0
     before, after = sources.get("folder").images(str(folder)), open_images(tmp_path / "out")
     assert after.class_names == before.class_names == CLASSES
     for old, new in ((before.train, after.train), (before.val, after.val)):
@@ -60,7 +60,7 @@ def test_files_are_kept_as_they_are(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:The given buffer is not writable")
 @pytest.mark.filterwarnings("ignore:The image decoding and encoding capabilities of TorchVision")
 def test_pixels_lose_nothing_and_litdata_reads_them(tmp_path: Path) -> None:
-    assert convert("digits", "--out", str(tmp_path / "out"), "--classes", "3") == 0
+    assert convert("digits", "--to", str(tmp_path / "out"), "--classes", "3") == 0
     digits, images = sources.get("digits").images(None), open_images(tmp_path / "out")
     assert images.class_names == digits.class_names[:3]
     assert (images.mean, images.std, images.can_mirror) == (digits.mean, digits.std, False)
@@ -77,7 +77,7 @@ def test_large_images_are_re_encoded_and_small_ones_kept(folder: Path, tmp_path:
     large, odd = folder / "train" / CLASSES[0] / "large.JPEG", folder / "train" / CLASSES[1] / "odd.JPEG"
     picture(0, size=(100, 60)).save(large)
     picture(1, size=(60, 90)).convert("CMYK").save(odd, "JPEG")
-    assert convert("folder", "--root", str(folder), "--out", str(tmp_path / "out"), "--max-side", "40") == 0
+    assert convert("folder", "--root", str(folder), "--to", str(tmp_path / "out"), "--max-side", "40") == 0
     small = contents(sources.get("folder").images(str(folder)).train)
     sizes = []
     for content, label in contents(open_images(tmp_path / "out").train).items():
@@ -96,12 +96,23 @@ def test_what_cannot_be_decoded_is_kept_and_named(
     cut_off(broken)
     empty = folder / "val" / CLASSES[1] / f"{CLASSES[1]}_0.JPEG"
     empty.write_bytes(b"")
-    assert convert("folder", "--root", str(folder), "--out", str(tmp_path / "out"), "--max-side", "8") == 0
+    assert convert("folder", "--root", str(folder), "--to", str(tmp_path / "out"), "--max-side", "8") == 0
     error = capsys.readouterr().err
     assert "2 images cannot be read and are kept as they are" in error
     assert broken.name in error and empty.name in error
     images = open_images(tmp_path / "out")
     assert contents(images.train)[broken.read_bytes()] == 0 and contents(images.val)[b""] == 1
+
+
+@pytest.mark.parametrize("form", ["jpeg", "raw"])
+def test_a_pack_is_converted_as_it_is(folder: Path, tmp_path: Path, form: str) -> None:
+    pack, out = str(tmp_path / "pack"), str(tmp_path / "out")
+    assert main(["pack", "folder", "--root", str(folder), "--to", pack, "--form", form, "--side", "32"]) == 0
+    assert convert("packed", "--root", pack, "--to", out) == 0
+    packed, images = sources.get("packed").images(pack), open_images(out)
+    for before, after in ((packed.train, images.train), (packed.val, images.val)):
+        pixels = {before.read(index).numpy().tobytes() for index in range(len(before))}
+        assert {after.read(index).numpy().tobytes() for index in range(len(after))} == pixels
 
 
 MANY_CHUNKS = {"CHUNK_BYTES": 6_000, "NUM_TRIED": 2}
@@ -135,8 +146,8 @@ def test_a_conversion_goes_on_where_it_was_stopped(
     for name, value in MANY_CHUNKS.items():
         monkeypatch.setattr(conversion, name, value)
     whole, out = tmp_path / "whole", tmp_path / "out"
-    assert convert("folder", "--root", str(folder), "--out", str(whole)) == 0
-    arguments = ("folder", "--root", str(folder), "--out", str(out), "--workers", "2")
+    assert convert("folder", "--root", str(folder), "--to", str(whole)) == 0
+    arguments = ("folder", "--root", str(folder), "--to", str(out), "--threads", "2")
     stopped = subprocess.Popen([sys.executable, "-c", SLOWLY, "0.05", *arguments], stderr=subprocess.DEVNULL)
     wait_for_files(out / "train", 4, stopped)
     stopped.send_signal(ending)
@@ -152,7 +163,7 @@ def test_a_conversion_goes_on_where_it_was_stopped(
 
 
 def test_what_is_complete_is_left_alone(folder: Path, tmp_path: Path) -> None:
-    arguments = ("folder", "--root", str(folder), "--out", str(tmp_path / "out"))
+    arguments = ("folder", "--root", str(folder), "--to", str(tmp_path / "out"))
     assert convert(*arguments) == 0
     before = tree(tmp_path / "out")
     assert convert(*arguments) == 0
@@ -164,7 +175,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "other images": (("--classes", "2"), "holds a conversion of other images, or with other settings"),
     "no side": (("--max-side", "0"), "max_side is 0; it must be 1 or more"),
     "no quality": (("--quality", "101"), "quality is 101; it must be from 1 to 100"),
-    "no workers": (("--workers", "0"), "workers is 0; it must be 1 or more"),
+    "no threads": (("--threads", "0"), "threads is 0; it must be 1 or more"),
 }
 
 
@@ -172,7 +183,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
 def test_what_makes_no_sense_is_one_sentence(
     folder: Path, tmp_path: Path, more: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ("folder", "--root", str(folder), "--out", str(tmp_path / "out"))
+    arguments = ("folder", "--root", str(folder), "--to", str(tmp_path / "out"))
     assert convert(*arguments) == 0
     capsys.readouterr()
     with pytest.raises(SystemExit) as end:
@@ -189,7 +200,7 @@ def test_other_files_are_never_written_among(folder: Path, capsys: pytest.Captur
         ("ftp://bucket/set", "is no address that can be read"),
     ):
         with pytest.raises(SystemExit):
-            convert("folder", "--root", str(folder), "--out", str(out))
+            convert("folder", "--root", str(folder), "--to", str(out))
         assert message in capsys.readouterr().err
     assert tree(folder) == before
 
@@ -197,7 +208,7 @@ def test_other_files_are_never_written_among(folder: Path, capsys: pytest.Captur
 def test_a_second_process_is_turned_away(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ("folder", "--root", str(folder), "--out", str(tmp_path / "out"))
+    arguments = ("folder", "--root", str(folder), "--to", str(tmp_path / "out"))
     first = subprocess.Popen([sys.executable, "-c", SLOWLY, "2", *arguments], stderr=subprocess.DEVNULL)
     wait_for_files(tmp_path / "out" / "train", 1, first)
     with pytest.raises(SystemExit):
@@ -214,7 +225,7 @@ def test_a_disk_that_is_too_small_is_noticed_before(
     full = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
     with pytest.raises(SystemExit):
-        convert("folder", "--root", str(folder), "--out", str(tmp_path / "out"))
+        convert("folder", "--root", str(folder), "--to", str(tmp_path / "out"))
     assert "GB left; choose a larger disk" in capsys.readouterr().err
     assert not list((tmp_path / "out").rglob("*.bin"))
 
@@ -222,7 +233,7 @@ def test_a_disk_that_is_too_small_is_noticed_before(
 def test_progress_is_told_to_those_who_watch(folder: Path, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     assert (
-        convert("folder", "--root", str(folder), "--out", str(tmp_path / "out"), "--progress", str(report))
+        convert("folder", "--root", str(folder), "--to", str(tmp_path / "out"), "--progress", str(report))
         == 0
     )
     told = json.loads(report.read_text())
@@ -232,7 +243,7 @@ def test_progress_is_told_to_those_who_watch(folder: Path, tmp_path: Path) -> No
 def test_a_bucket_holds_what_a_folder_would(server: Server, folder: Path, tmp_path: Path) -> None:
     address = f"s3://{BUCKET}/converted"
     for out in (address, str(tmp_path / "out")):
-        assert convert("folder", "--root", str(folder), "--out", out, "--max-side", "20") == 0
+        assert convert("folder", "--root", str(folder), "--to", out, "--max-side", "20") == 0
     client = server.client()
     names = [row["Key"] for row in client.list_objects_v2(Bucket=BUCKET)["Contents"]]
     uploaded = {name: client.get_object(Bucket=BUCKET, Key=name)["Body"].read() for name in names}
@@ -243,10 +254,10 @@ def test_a_bucket_holds_what_a_folder_would(server: Server, folder: Path, tmp_pa
     client.delete_object(Bucket=BUCKET, Key="converted/val/chunk-0-0.bin")
     client.delete_object(Bucket=BUCKET, Key="converted/info.json")
     before = client.head_object(Bucket=BUCKET, Key="converted/train/chunk-0-0.bin")["LastModified"]
-    assert convert("folder", "--root", str(folder), "--out", address, "--max-side", "20") == 0
+    assert convert("folder", "--root", str(folder), "--to", address, "--max-side", "20") == 0
     assert client.head_object(Bucket=BUCKET, Key="converted/train/chunk-0-0.bin")["LastModified"] == before
     # And from there back to a folder, as they are.
-    assert convert("litdata", "--root", address, "--out", str(tmp_path / "back")) == 0
+    assert convert("litdata", "--root", address, "--to", str(tmp_path / "back")) == 0
     there, back = open_images(tmp_path / "out"), open_images(tmp_path / "back")
     assert contents(there.train) == contents(back.train) and contents(there.val) == contents(back.val)
 
