@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import psutil
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from tracking import records, runs
-from tracking.store import Store
+from tracking.store import Store, StoreUnavailable
 
 
 class StopRequested(Exception):
@@ -129,9 +130,11 @@ class Session:
     def _end(self, status: str, tags: dict[str, str] | None = None) -> None:
         if not is_first() or not self.run_id or self._ended:
             return
-        if tags:
-            records.set_tags(self.store, self.run_id, tags)
-        records.set_status(self.store, self.run_id, status)
+        # What cannot be written down is in the exit code and the log, from which the supervisor takes it.
+        with suppress(StoreUnavailable):
+            if tags:
+                records.set_tags(self.store, self.run_id, tags)
+            records.set_status(self.store, self.run_id, status)
         self._ended = True
 
 

@@ -73,8 +73,10 @@ class GracefulStop(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Does not wait for a whole validation; going on begins with it."""
-        if not trainer.sanity_checking and self._is_asked(trainer):
+        """Does not wait for a whole validation, unless gradients are being accumulated around it."""
+        if trainer.sanity_checking or not can_save(trainer, trainer.fit_loop.batch_idx):
+            return
+        if self._is_asked(trainer):
             if self._checkpoints.saved_step != trainer.global_step:
                 self._checkpoints.save_last(trainer)
             raise StopRequested(f"stopped on request in validation after step {trainer.global_step}")

@@ -27,6 +27,7 @@ def attempt(arguments: list[str], environment: dict[str, str]) -> int:
         os.environ.update(environment)
         sys.argv = ["training", "fit", *arguments]
         code = main()
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     _, status = os.waitpid(child, 0)

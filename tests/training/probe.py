@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import resource
 import signal
 import threading
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.utilities.types import LRSchedulerConfig
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -52,28 +54,37 @@ class Chance(Callback):
 
 
 class Diary(Callback):
-    """Writes down every step's loss and images; FATE says after how many batches a process is killed.
+    """Writes down every batch's loss and images; the environment says when it ends badly.
 
-    It is `rank,batches,delay_ms`: the kill comes from another thread, wherever training is by then.
+    FATE is `rank,batches,delay_ms`: after so many batches that process is killed by another thread, wherever
+    training is by then. STOP is `train,batches` or `val,batches`: SIGTERM after so many batches of a kind.
     """
 
     def __init__(self) -> None:
-        self.batches = 0
+        self.batches = {"train": 0, "val": 0}
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         images = hashlib.sha256(batch[0].numpy().tobytes()).hexdigest()
-        line = json.dumps([trainer.global_step, float(outputs["loss"]), images])
+        line = json.dumps([[trainer.current_epoch, batch_idx], float(outputs["loss"]), images])
         run_id = trainer.loggers[0].version
         with Path(f"{os.environ['DIARY']}-{run_id}-{trainer.global_rank}").open(
             "a", encoding="utf-8"
         ) as diary:
             diary.write(line + "\n")
-        self.batches += 1
+        self.count("train")
         rank, batches, delay_ms = (int(word) for word in os.environ.get("FATE", "0,-1,0").split(","))
-        if (trainer.global_rank, self.batches) == (rank, batches):
+        if (trainer.global_rank, self.batches["train"]) == (rank, batches):
             threading.Timer(delay_ms / 1000, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+    def on_validation_batch_start(self, *rest: Any) -> None:
+        self.count("val")
+
+    def count(self, kind: str) -> None:
+        self.batches[kind] += 1
+        if os.environ.get("STOP") == f"{kind},{self.batches[kind]}":
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Impatience(Callback):
@@ -84,3 +95,22 @@ class Impatience(Callback):
         trainer.strategy.lr_scheduler_configs = [
             LRSchedulerConfig(scheduler, interval="epoch", reduce_on_plateau=True, monitor="val/error_top1")
         ]
+
+
+class FullDisk(Checkpoint):
+    """Lets the fourth checkpoint fail in the middle: no file may have more than a megabyte.
+
+    Of all callbacks those of this type are last, so that the metrics are written by then.
+    """
+
+    def __init__(self) -> None:
+        self.saved = 0
+        self.limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: Any) -> None:
+        self.saved += 1
+        if self.saved == 4:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, self.limits[1]))
+
+    def on_exception(self, *rest: Any) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, self.limits)

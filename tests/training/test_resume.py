@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,14 +42,15 @@ def new_run(arena: Arena, name: str) -> str:
     return records.create_run(arena.store, {"model": {}, "data": {}}, name=name)
 
 
-def attempts(arena: Arena, *all_of_them: tuple[list[str], dict[str, str]]) -> list[int]:
+def attempts(arena: Arena, endings: list[int], *all_of_them: tuple[list[str], dict[str, str]]) -> str:
+    """Trains several times in a row, each with its own environment; returns what was printed."""
     command = [sys.executable, "-m", "tests.training.attempts", json.dumps(all_of_them)]
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=REPOSITORY, env=arena.environment, timeout=TIMEOUT_S
     )
     assert done.returncode == 0, done.stderr
-    endings: list[int] = json.loads(done.stderr.splitlines()[-1])
-    return endings
+    assert json.loads(done.stderr.splitlines()[-1]) == endings, done.stderr
+    return done.stdout
 
 
 def last(arena: Arena, run_id: str) -> dict[str, Any]:
@@ -76,22 +78,23 @@ def assert_same(one: Any, other: Any, where: str = "") -> None:
 
 
 def read_diary(arena: Arena, run_id: str, rank: int = 0) -> tuple[list[Any], int]:
-    """The last entry of every step, and how many there are in all."""
+    """The last entry of every batch, and how many there are in all."""
     file = arena.store.root / f"diary-{run_id}-{rank}"
     lines = [json.loads(line) for line in file.read_text().splitlines()]
-    return sorted({step: [step, *rest] for step, *rest in lines}.values()), len(lines)
+    return sorted({tuple(place): [place, *rest] for place, *rest in lines}.values()), len(lines)
 
 
-def assert_same_run(arena: Arena, whole: str, killed: str) -> None:
+def assert_same_run(arena: Arena, whole: str, killed: str, validated_at: list[int]) -> None:
     one, other = last(arena, whole), last(arena, killed)
     for part in ("state_dict", "optimizer_states", "lr_schedulers", "random", "train_errors", "epoch"):
         assert_same(one[part], other[part], part)
-    assert one["global_step"] == other["global_step"] == EPOCHS * BATCHES
+    assert one["global_step"] == other["global_step"]
     keys = [f"{split}/{name}" for split in ("train", "val") for name in ("error_top1", "error_top5")]
     series = read_series(arena.store, [whole, killed], [*keys, "val/loss", "train/loss"])
     for key in [*keys, "val/loss"]:
-        assert series[whole, key].steps.tolist() == [BATCHES * (epoch + 1) for epoch in range(EPOCHS)]
-        assert series[whole, key].steps.tolist() == series[killed, key].steps.tolist()
+        if key.startswith("val"):
+            assert series[whole, key].steps.tolist() == validated_at
+        assert series[whole, key].steps.tolist() == series[killed, key].steps.tolist(), key
         assert series[whole, key].values.tolist() == series[killed, key].values.tolist(), key
     assert np.all(np.diff(series[killed, "train/loss"].steps) > 0)
     best = [torch.load(arena.store.checkpoint_folder(run) / "best.ckpt") for run in (whole, killed)]
@@ -105,18 +108,74 @@ def test_killed_five_times(bench: Arena) -> None:
     chance = random.Random(seed := time.time_ns())
     fates = [f"0,{chance.randint(3, BATCHES)},{chance.randint(0, 60)}" for _ in range(KILLS)]
     settings = [*SETTINGS, *callbacks("Chance", "Diary", "Impatience"), "--run_id"]
-    endings = attempts(
+    attempts(
         bench,
+        [0, *[-9] * KILLS, 0],
         ([*settings, whole], {}),
         *(([*settings, killed], {"FATE": fate}) for fate in fates),
         ([*settings, killed], {}),
     )
-    assert endings == [0, *[-9] * KILLS, 0], (seed, fates)
     (steps, _), (again, entries) = read_diary(bench, whole), read_diary(bench, killed)
     assert again == steps and len(steps) == EPOCHS * BATCHES, (seed, fates)
     assert entries > len(steps), "no kill cost anything: this tests nothing"
     assert last(bench, whole)["lr_schedulers"][0]["last_epoch"] == EPOCHS
-    assert_same_run(bench, whole, killed)
+    assert_same_run(bench, whole, killed, [BATCHES * (epoch + 1) for epoch in range(EPOCHS)])
+
+
+@pytest.mark.parametrize(
+    ("settings", "validated_at", "stops"),
+    [
+        # In a validation, with the last batch of an epoch, with the first, in a validation made up for.
+        (
+            callbacks("Chance", "Diary", "Impatience"),
+            [10, 20, 30, 40],
+            ["val,2", "train,10", "val,4", "train,1", "val,1"],
+        ),
+        # Gradients of several batches and of fewer at an epoch's end; validations in the middle of every
+        # other epoch, none after the rest; an end in the middle of the last.
+        (
+            [
+                *("--trainer.accumulate_grad_batches", "4", "--trainer.val_check_interval", "5"),
+                *("--trainer.check_val_every_n_epoch", "2", "--trainer.max_steps", "11"),
+            ],
+            [4, 6, 10],
+            ["train,2", "train,6", "val,2", "train,4", "train,2"],
+        ),
+    ],
+    ids=["plain", "accumulated"],
+)
+def test_stopped_at_any_moment(
+    settings: Sequence[str], validated_at: list[int], stops: list[str], bench: Arena
+) -> None:
+    whole, stopped = new_run(bench, "whole"), new_run(bench, "stopped")
+    rest = [*SETTINGS, *callbacks("Chance", "Diary"), *settings, "--run_id"]
+    attempts(
+        bench,
+        [0, *[130] * len(stops), 0],
+        ([*rest, whole], {}),
+        *(([*rest, stopped], {"STOP": stop}) for stop in stops),
+        ([*rest, stopped], {}),
+    )
+    (batches, _), (again, entries) = read_diary(bench, whole), read_diary(bench, stopped)
+    assert again == batches and entries == len(batches), "a stop loses nothing"
+    assert_same_run(bench, whole, stopped, validated_at)
+
+
+def test_a_damaged_checkpoint_and_a_full_disk(bench: Arena) -> None:
+    whole, unlucky = new_run(bench, "whole"), new_run(bench, "unlucky")
+    rest = [*SETTINGS, *callbacks("Chance", "Diary"), "--checkpoint_interval_s", "0", "--run_id"]
+    attempts(bench, [130, 0], ([*rest, unlucky], {"STOP": "train,6"}), ([*rest, whole], {}))
+    file = bench.store.checkpoint_folder(unlucky) / "last.ckpt"
+    file.write_bytes(file.read_bytes()[:1000])
+    full = [*SETTINGS, *callbacks("Chance", "Diary", "FullDisk"), *rest[-3:]]
+    printed = attempts(bench, [2], ([*full, unlucky], {}))
+    assert f"{file} is damaged" in printed and "goes on after step 5" in printed
+    run = runs.get_run(bench.store, unlucky)
+    assert run.status == "FAILED" and str(file) in run.tags["checkpoint.damaged"]
+    assert run.error.startswith(f"The checkpoint {file} cannot be written (file too large)")
+    printed = attempts(bench, [0], ([*rest, unlucky], {}))
+    assert "goes on after step 8" in printed and runs.get_run(bench.store, unlucky).error == ""
+    assert_same_run(bench, whole, unlucky, [10, 20, 30, 40])
 
 
 def test_killed_under_ddp(bench: Arena) -> None:
@@ -142,4 +201,4 @@ def test_killed_under_ddp(bench: Arena) -> None:
         (steps, _), (again, entries) = read_diary(bench, whole, rank), read_diary(bench, killed, rank)
         assert again == steps and len(steps) == EPOCHS * BATCHES
         assert entries > len(steps), "no kill cost anything: this tests nothing"
-    assert_same_run(bench, whole, killed)
+    assert_same_run(bench, whole, killed, [BATCHES * (epoch + 1) for epoch in range(EPOCHS)])
