@@ -333,7 +333,9 @@ def test_the_distribution_is_drawn_unless_all_are_equal(num_classes: int, is_bal
     app.run()
     assert not app.exception
     assert bool(app.get("plotly_chart")) != is_balanced
-    assert ("Every class has 1 image to train on" in "".join(one.value for one in app.markdown)) == is_balanced
+    assert (
+        "Every class has 1 image to train on" in "".join(one.value for one in app.markdown)
+    ) == is_balanced
 
 
 def show_counts(num_classes: int, is_balanced: bool) -> None:

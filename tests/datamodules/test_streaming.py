@@ -85,6 +85,9 @@ def test_other_data_at_the_same_address_is_not_taken_for_the_old(
     assert chunk.exists()
 
 
+# A hundred parts of fifty images, twelve of which are shuffled at a time.
+PARTS = Parts(np.cumsum(np.full(100, 50)), window=600)
+
 # The cache by itself: a store of files on this disk that counts what it is asked for, and can be slow.
 
 
@@ -178,6 +181,21 @@ def test_a_fetch_that_was_killed_is_done_again(store: CountingStore, tmp_path: P
     assert not left.exists()
     with chunks.open("2.bin", 1000) as handle:
         assert os.pread(handle, 1000, 0) == bytes([2]) * 1000
+
+
+def test_a_cache_smaller_than_the_data_fetches_each_chunk_once_an_epoch(
+    store: CountingStore, tmp_path: Path
+) -> None:
+    for number in range(100):
+        (store.folder / f"{number}.bin").write_bytes(bytes(1000))
+    # As `check_cache_limit` demands it: one and a half windows of 12 chunks, and 4 more.
+    chunks = cache_of(store, tmp_path / "cache", 22_000)
+    for draw in EpochSampler(5000, 1, parts=PARTS):
+        if draw.ahead >= 0:
+            chunks.expect(f"{draw.ahead // 50}.bin", 1000)
+        with chunks.open(f"{draw.image // 50}.bin", 1000):
+            pass
+    assert sorted(store.asked) == sorted(f"{number}.bin" for number in range(100))
 
 
 # What goes wrong out there, each in one sentence and in time.
@@ -291,8 +309,6 @@ def test_plain_https_addresses_ask_for_the_right_files(
 
 
 # The order of images that come in parts.
-
-PARTS = Parts(np.cumsum(np.full(100, 50)), window=600)
 
 
 def test_every_image_comes_once_and_few_parts_are_in_use_at_a_time() -> None:
