@@ -114,8 +114,8 @@ def find_ignored(splits: Splits, class_names: Sequence[str]) -> Iterator[Finding
     odd: list[str] = []
     hidden: list[str] = []
     for images in splits.values():
-        if not isinstance(images, FolderSplit) or not (images.folder / class_names[0]).is_dir():
-            continue  # its classes are not folders
+        if not isinstance(images, FolderSplit) or images.index.file(0).count(os.sep) != 1:
+            continue  # its images are not right below the folders of their classes
         for place, is_class in (
             (images.folder, False),
             *((images.folder / name, True) for name in class_names),

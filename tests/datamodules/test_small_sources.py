@@ -153,6 +153,14 @@ def lose_an_image(folder: Path) -> None:
     (folder / "val" / "images" / "val_1.JPEG").unlink()
 
 
+def test_tiny_imagenet_has_nothing_odd(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "tiny-imagenet", "--root", str(tiny)]) == 0
+    assert "in the place of images" not in capsys.readouterr().out
+    (tiny / "val" / "images" / "val_1.JPEG").write_bytes(b"")
+    assert main(["check", "tiny-imagenet", "--root", str(tiny)]) == 0
+    assert "val_1.JPEG" in capsys.readouterr().out
+
+
 def annotate(change: Callable[[str], str]) -> Callable[[Path], None]:
     def damage(folder: Path) -> None:
         file = folder / "val" / "val_annotations.txt"
