@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from collections import deque
@@ -54,13 +55,14 @@ class Report:
     @property
     def text(self) -> str:
         """The same in one line."""
-        amount = f"{_amount(self.done, self.unit)}"
+        amount = _amount(self.done, self.unit)
         if self.total is not None:
             share = f" ({self.done / self.total:.0%})" if self.total else ""
-            amount = f"{amount} of {_amount(self.total, self.unit)}{share}"
+            done = amount.removesuffix(f" {self.unit}")
+            amount = f"{done} of {_amount(self.total, self.unit)}{share}"
         parts = [f"{self.stage}: {amount}"]
         if self.rate:
-            parts.append(f"{_amount(round(self.rate), self.unit)}/s")
+            parts.append(f"{_amount(self.rate, self.unit)}/s")
         if self.eta_s:
             parts.append(f"{duration(self.eta_s)} left")
         return ", ".join(parts)
@@ -162,7 +164,9 @@ class Progress:
         if now - self._told_at >= (TERMINAL_INTERVAL_S if self.is_terminal else LOG_INTERVAL_S):
             self._told_at = now
             text = self.report.text
-            sys.stderr.write(f"\r\x1b[K{text}" if self.is_terminal else f"{text}\n")
+            # A line that wraps could not be written over.
+            line = text[: shutil.get_terminal_size().columns - 1]
+            sys.stderr.write(f"\r\x1b[K{line}" if self.is_terminal else f"{text}\n")
             sys.stderr.flush()
 
     def _clear_line(self) -> None:
@@ -204,10 +208,10 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
-def _amount(number: int, unit: str) -> str:
+def _amount(number: float, unit: str) -> str:
     if unit != "bytes":
-        return f"{number:,} {unit}"
+        return f"{number:,.{1 if 0 < number < 10 and number % 1 else 0}f} {unit}"
     for name, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if number >= size:
             return f"{number / size:,.1f} {name}"
-    return f"{number} B"
+    return f"{number:.0f} B"

@@ -20,7 +20,7 @@ def test_the_file_follows_the_stages(tmp_path: Path, monkeypatch: pytest.MonkeyP
         report = read_progress(file)
         assert report is not None
         assert (report.state, report.stage, report.done, report.total) == ("running", "Unpacking", 7, 10)
-        assert report.text.startswith("Unpacking: 7 images of 10 images (70%)")
+        assert report.text.startswith("Unpacking: 7 of 10 images (70%)")
     report = read_progress(file)
     assert report is not None and report.state == "done"
     assert [entry.name for entry in tmp_path.iterdir()] == ["progress.json"]
@@ -58,6 +58,20 @@ def test_rate_and_time_left_count_what_this_process_did(monkeypatch: pytest.Monk
         now += 1.0
         running.advance(20_000)
     assert running.report.rate == pytest.approx(20_000), "of the last half minute"
+
+
+@pytest.mark.parametrize(
+    ("unit", "done", "total", "rate", "text"),
+    [
+        ("images", 1200, 5000, 0.25, "Reading: 1,200 of 5,000 images (24%), 0.2 images/s"),
+        ("images", 1200, 5000, 31.5, "Reading: 1,200 of 5,000 images (24%), 32 images/s"),
+        ("images", 3, None, 0.0, "Reading: 3 images"),
+        ("images", 0, 0, 0.0, "Reading: 0 of 0 images"),
+        ("bytes", 2_500, 3 * 10**9, 10.0, "Reading: 2.5 kB of 3.0 GB (0%), 10 B/s"),
+    ],
+)
+def test_a_report_in_one_line(unit: str, done: int, total: int | None, rate: float, text: str) -> None:
+    assert Report("running", "Reading", done, total, unit, rate, None, "", 1, 0.0, 0.0).text == text
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"state": "running"}', '"x"'])
