@@ -22,6 +22,8 @@ from datamodules.errors import DataError
 INDEX = "index.json"
 # Longer samples are no photographs but a mistake or an attack on the memory.
 MAX_SAMPLE_BYTES = 256 * 2**20
+# Far more than anybody has; an order of them all has to fit into memory.
+MAX_SAMPLES = 2**28
 # What can be decoded: files as they are, and the raw pixels that LitData makes of Pillow's images.
 ENCODED, RAW = ("jpeg", "image", "file", "bytes"), "pil"
 PICKLED = ("pickle", "graph")
@@ -98,15 +100,18 @@ def parse_index(content: bytes, where: str) -> Chunks:
         counts = np.array([int(row["chunk_size"]) for row in rows], dtype=np.int64)
         formats = [str(kind) for kind in config["data_format"]]
         keys = _keys(config["data_spec"], len(formats))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(f"{where} is not an index of LitData's; name what its optimize wrote.") from error
     _refuse(config, formats, where)
     # A name with a folder in it could lead anywhere on this machine.
     odd = next((name for name in names if not re.fullmatch(r"[\w-][\w.-]*", name)), None)
     if odd is not None:
         raise DataError(f"{where} names a chunk {odd!r}; only plain file names are opened.")
-    if not names or (counts < 1).any() or min(sizes) < 0:
+    if not names or (counts < 1).any():
         raise DataError(f"{where} lists no chunks, or empty ones; write the data again.")
+    # A sample has a place in the list at the beginning, and a size for every leaf.
+    if (counts > np.array(sizes) // (4 + 4 * len(formats))).any() or counts.sum() > MAX_SAMPLES:
+        raise DataError(f"{where} lists more samples than the chunks can hold; write the data again.")
     return Chunks(names, sizes, np.cumsum(counts), _find_leaves(config, formats, keys, where))
 
 

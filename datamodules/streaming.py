@@ -37,7 +37,7 @@ INFO, LABELS = "info.json", "labels.npy"
 SPLITS = ("train", "val")
 # Images of an address that are shuffled at a time, 0.5 to 2 GB of them.
 WINDOW = 16_384
-MAX_INDEX_BYTES, MAX_INFO_BYTES = 2**27, 2**24
+MAX_INDEX_BYTES, MAX_LABELS_BYTES, MAX_INFO_BYTES = 2**25, 2**28, 2**24
 
 
 class ChunkFiles(Protocol):
@@ -188,7 +188,7 @@ def open_folder(root: Path | None) -> Images:
         _open_split(
             printable(root / name),
             _read(root / name / INDEX, MAX_INDEX_BYTES),
-            _read(root / name / LABELS, MAX_INDEX_BYTES) if (root / name / LABELS).exists() else None,
+            _read(root / name / LABELS, MAX_LABELS_BYTES) if (root / name / LABELS).exists() else None,
             ChunkFolder(root / name),
             len(info.classes),
         )
@@ -291,7 +291,7 @@ def _open_split(
 def _parse_labels(content: bytes, count: int, num_classes: int, where: str) -> NDArray[np.integer[Any]]:
     try:
         labels: NDArray[np.integer[Any]] = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, MemoryError) as error:
         raise DataError(f"{where}/{LABELS} is not an array of NumPy's; write or upload it again.") from error
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise DataError(
@@ -307,7 +307,7 @@ def _parse_labels(content: bytes, count: int, num_classes: int, where: str) -> N
 
 def _find_labels(store: Store) -> bytes | None:
     try:
-        return read_file(store, LABELS, MAX_INDEX_BYTES)
+        return read_file(store, LABELS, MAX_LABELS_BYTES)
     except NotThere:
         return None
 

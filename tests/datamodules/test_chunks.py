@@ -145,14 +145,23 @@ def test_a_pickled_list_of_labels_is_refused_and_never_run(tmp_path: Path) -> No
     assert not (tmp_path / "sprung").exists()
 
 
+def test_a_list_of_labels_that_claims_terabytes_is_refused(tmp_path: Path) -> None:
+    folder = write_ourselves(tmp_path / "set")
+    with (folder / "train" / "labels.npy").open("wb") as stream:
+        header = {"descr": "<i4", "fortran_order": False, "shape": (10**13,)}
+        np.lib.format.write_array_header_1_0(stream, header)
+    with pytest.raises(DataError, match=r"labels\.npy is not an array"):
+        open_images(folder)
+
+
 def index_with(**config: Any) -> bytes:
-    listing = json.loads(write_index([("chunk-0-0.bin", 100, 3)]))
+    listing = json.loads(write_index([("chunk-0-0.bin", 1000, 3)]))
     listing["config"].update(config)
     return json.dumps(listing).encode()
 
 
 def index_of(**chunk: Any) -> bytes:
-    listing = json.loads(write_index([("chunk-0-0.bin", 100, 3)]))
+    listing = json.loads(write_index([("chunk-0-0.bin", 1000, 3)]))
     listing["chunks"][0].update(chunk)
     return json.dumps(listing).encode()
 
@@ -170,6 +179,12 @@ REFUSED = {
     "another folder": (index_of(filename="../../secret"), "names a chunk '../../secret'"),
     "an absolute path": (index_of(filename="/dev/zero"), "names a chunk '/dev/zero'"),
     "an empty chunk": (index_of(chunk_size=0), "lists no chunks, or empty ones"),
+    "a million million samples": (index_of(chunk_size=10**12), "more samples than the chunks can hold"),
+    "more than a number holds": (index_of(chunk_size=10**30), "is not an index of LitData's"),
+    "endlessly many": (
+        index_of(chunk_size=2**40, chunk_bytes=2**60),
+        "more samples than the chunks can hold",
+    ),
     "no chunks": (json.dumps({**json.loads(index_with()), "chunks": []}).encode(), "lists no chunks"),
 }
 
