@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from datamodules.colour import Colour, jitter_colour, shift_colour
@@ -53,7 +54,7 @@ class Augmentation:
 
     def finish(
         self,
-        pixels: Tensor,
+        images: Tensor,
         labels: Tensor,
         seeds: Tensor,
         normalise: Callable[[Tensor], Tensor],
@@ -62,7 +63,7 @@ class Augmentation:
         """Does on its device what is left to do to a batch of training images.
 
         Args:
-            pixels: float32, N x 3 x S x S, from 0 to 255; may be written over.
+            images: uint8, or float32 which may be written over; N x 3 x S x S, from 0 to 255.
             labels: N.
             seeds: N, of the images.
             normalise: Maps pixels to what the network takes, where 0 is the mean colour.
@@ -71,7 +72,9 @@ class Augmentation:
         Returns:
             The images; N labels or, of mixed images, the share of every class, N x num_classes.
         """
-        images = normalise(self.colour(pixels, seeds) if self.colour else pixels)
+        if self.colour:
+            images = self.colour(images.to(torch.float32, memory_format=torch.channels_last), seeds)
+        images = normalise(images)
         if self.erases:
             images = erase(images, seeds)
         return mix(images, labels, seeds, num_classes) if self.mixes else (images, labels)

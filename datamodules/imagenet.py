@@ -92,9 +92,7 @@ class ImageNetDataModule(LightningDataModule):
         self.num_workers, self.val_resize = num_workers, val_resize
         self.mean_image: Tensor | None = None
         if mean_image is not None:
-            image = read_mean_image(Path(mean_image).expanduser(), image_size)
-            # Laid out as batches are, which would else come out like this one.
-            self.mean_image = image[None].to(memory_format=torch.channels_last)
+            self.mean_image = read_mean_image(Path(mean_image).expanduser(), image_size)
         self.images = choose_classes(self.source.images(root), classes)
         self.damage = Damage(max_unreadable, {"train": self.train_images, "val": self.val_images})
         self._loader: ResumableLoader | None = None
@@ -198,8 +196,7 @@ class ImageNetDataModule(LightningDataModule):
     def finish(self, images: Tensor, labels: Tensor, seeds: Tensor) -> tuple[Tensor, Tensor]:
         """Does on the device what is left of the augmentation of uint8 images; see `Augmentation.finish`."""
         augmentation = augmentations.get(self.augmentation or "light")
-        pixels = images.to(torch.float32, memory_format=torch.channels_last)
-        return augmentation.finish(pixels, labels, seeds, self.normalise, self.num_classes)
+        return augmentation.finish(images, labels, seeds, self.normalise, self.num_classes)
 
     def normalise(self, images: Tensor) -> Tensor:
         """Maps pixels of 0 to 255 to float32 of mean 0 and standard deviation 1 over the training images."""

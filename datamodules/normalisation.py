@@ -18,7 +18,8 @@ def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     shift, scale = -mean / std, 1 / std
     if images.device.type != "cpu":
         pixels = images.to(torch.float32, memory_format=torch.channels_last)
-        return torch.addcmul(shift, pixels, scale)
+        # The shift of each pixel is laid out as they are, or they would come out like it.
+        return torch.addcmul(shift[None].to(memory_format=torch.channels_last), pixels, scale)
     # A row of pixels is a row of numbers, so that vector units are full; one image at a time stays in the
     # processor's cache. Both together take a third of the time of the lines above.
     count, _, height, width = images.shape

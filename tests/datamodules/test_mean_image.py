@@ -10,6 +10,7 @@ from PIL import Image
 from datamodules.__main__ import main
 from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
+from datamodules.normalisation import normalise
 
 
 @pytest.fixture
@@ -46,6 +47,17 @@ def test_is_subtracted_instead_of_the_mean_colour(folder: Path, mean_file: Path)
     images, _ = data.on_after_batch_transfer(data.on_before_batch_transfer(batch, 0), 0)
     assert torch.allclose(images, (batch.images - mean) / std, atol=1e-5)
     assert images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_batches_are_laid_out_alike_on_other_devices() -> None:
+    """On torch's device without numbers, which goes the way of all but processors."""
+    images = torch.empty(2, 3, 8, 8, dtype=torch.uint8, device="meta")
+    images = images.to(memory_format=torch.channels_last)
+    std = torch.empty(3, 1, 1, device="meta")
+    for mean in (std, torch.empty(3, 8, 8, device="meta")):
+        normalised = normalise(images, mean, std)
+        assert normalised.shape == (2, 3, 8, 8) and normalised.dtype == torch.float32
+        assert normalised.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize(
