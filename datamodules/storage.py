@@ -151,7 +151,8 @@ class Bucket:
         return f"{self.folder}/{name}" if self.folder else name
 
     def _client(self) -> Any:
-        return _connect(os.getpid(), os.environ.get("AWS_ENDPOINT_URL"))
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        return _connect(os.getpid(), endpoint)
 
     @contextmanager
     def _explained(self, name: str, has_begun: bool = False) -> Iterator[None]:
@@ -232,14 +233,23 @@ def _connect(process: int, endpoint: str | None) -> Any:
     from botocore.config import Config
 
     session = boto3.session.Session()
-    signature = {} if session.get_credentials() else {"signature_version": UNSIGNED}
     config = Config(
         connect_timeout=CONNECT_S,
         read_timeout=READ_S,
         retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
         max_pool_connections=16,
-        **signature,
     )
+    if not session.get_credentials():
+        config = config.merge(Config(signature_version=UNSIGNED))
+    if endpoint:
+        # What is not Amazon's has seldom a host name for each bucket, or checksums of the latest kind.
+        config = config.merge(
+            Config(
+                s3={"addressing_style": "path"},
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            )
+        )
     region = session.region_name or "us-east-1"
     return session.client("s3", config=config, region_name=region, endpoint_url=endpoint)
 

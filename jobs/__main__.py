@@ -117,7 +117,7 @@ def add_spec_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--config", type=Path, help="a run's YAML, instead of all the rest")
     command.add_argument("--source", default=JobSpec.source, help="data source (%(default)s)")
-    command.add_argument("--root", help="folder of the data, for a source that needs one")
+    command.add_argument("--root", help="folder or address of the data, for a source that needs one")
     command.add_argument("--recipe", default=JobSpec.recipe, help="paper, modern or quick (%(default)s)")
     command.add_argument("--epochs", type=int, help="the recipe's by default")
     command.add_argument("--image_size", type=int, default=JobSpec.image_size, help="pixels (%(default)s)")
