@@ -15,13 +15,14 @@ from torch import Tensor
 from datamodules import jpeg
 from datamodules.errors import printable
 from datamodules.images import NamedBytes, UnreadableImage
+from datamodules.large import admitted
 from datamodules.resampling import cut
 from datamodules.views import Chooser
 
-# Larger than any photograph of ImageNet by far; what claims more is a mistake or an attack on the memory.
-MAX_PIXELS = 100_000_000
 # Read at once; with the pixels, it has to stay below 1 GB of memory.
 MAX_BYTES = 200_000_000
+# Of larger pictures, so many are converted at once.
+STRIP_PIXELS = 2**22
 # Pillow knows more, but some of that starts programs (EPS), and none is a photograph.
 Image.init()
 FORMATS = tuple(
@@ -53,15 +54,18 @@ def read_image(file: Path | NamedBytes) -> Tensor:
         uint8, 3 x height x width.
 
     Raises:
-        UnreadableImage: It is no image, damaged, cut off, or beyond 100 megapixels.
+        UnreadableImage: It is no image, damaged, cut off, or beyond 50 megapixels.
     """
     with _named(file):
         data = _read(file)
         size = jpeg.read_size(data)
-        pixels = jpeg.decode(data, size, size[0]) if size and _is_small(*size) else None
+        pixels = None
+        if size:
+            with admitted(*size):
+                pixels = jpeg.decode(data, size, size[0])
         if pixels is None:
-            with _opened(data) as image:
-                pixels = _convert(image)
+            with admitted(*_measure(data)):
+                pixels = _decode(data)
         return pixels.permute(2, 0, 1)
 
 
@@ -74,20 +78,22 @@ def read_view(file: Path | NamedBytes, choose: Chooser, out: Tensor) -> None:
         out: Where it is written, uint8, size x size x 3.
 
     Raises:
-        UnreadableImage: It is no image, damaged, cut off, or beyond 100 megapixels.
+        UnreadableImage: It is no image, damaged, cut off, or beyond 50 megapixels.
     """
     with _named(file):
         data = _read(file)
         size = jpeg.read_size(data)
-        if size and _is_small(*size):
-            view = choose(*size)
-            pixels = jpeg.decode(data, size, view.last_row)
-            if pixels is not None:
-                cut(pixels, view, out)
-                return
+        if size:
+            with admitted(*size):
+                view = choose(*size)
+                pixels = jpeg.decode(data, size, view.last_row)
+                if pixels is not None:
+                    cut(pixels, view, out)
+                    return
         # Whatever is wrong, or unusual, with a JPEG: Pillow decides what of it can be shown.
-        with _opened(data) as image:
-            cut(_convert(image), choose(image.height, image.width), out)
+        size = _measure(data)
+        with admitted(*size):
+            cut(_decode(data), choose(*size), out)
 
 
 @contextmanager
@@ -108,21 +114,19 @@ def _read(file: Path | NamedBytes) -> bytes:
         return stream.readall()
 
 
-def _is_small(height: int, width: int) -> bool:
-    if height * width > MAX_PIXELS:
-        raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
-    return True
-
-
 @contextmanager
 def _opened(data: bytes) -> Iterator[Image.Image]:
     with warnings.catch_warnings():
         # Some files of ImageNet have broken metadata, which nobody here looks at.
         warnings.simplefilter("ignore")
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            # The header alone has been read: no memory is taken for pixels yet.
-            _is_small(image.height, image.width)
             yield image
+
+
+def _measure(data: bytes) -> tuple[int, int]:
+    """Returns height and width, of which the header tells; no memory is taken for pixels yet."""
+    with _opened(data) as image:
+        return image.height, image.width
 
 
 def _reason(error: Exception) -> str:
@@ -133,9 +137,23 @@ def _reason(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _convert(image: Image.Image) -> Tensor:
+def _decode(data: bytes) -> Tensor:
     """Returns uint8, height x width x 3."""
-    if image.mode.startswith("I;16"):
-        grey = (np.asarray(image) >> 8).astype(np.uint8)
-        return torch.from_numpy(np.repeat(grey[:, :, None], 3, axis=2))
-    return torch.from_numpy(np.array(image.convert("RGB")))
+    with _opened(data) as image:
+        image.load()
+        width, height = image.size
+        pixels = np.empty((height, width, 3), np.uint8)
+        for top, strip in strips(image):
+            pixels[top : top + strip.height] = np.asarray(strip)
+    return torch.from_numpy(pixels)
+
+
+def strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Gives a decoded picture in RGB, a large one in parts: from which row on, and the part."""
+    width, height = image.size
+    rows = height if width * height <= STRIP_PIXELS else max(1, STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        strip = image if rows == height else image.crop((0, top, width, min(top + rows, height)))
+        if strip.mode.startswith("I;16"):
+            strip = Image.fromarray((np.asarray(strip) >> 8).astype(np.uint8))
+        yield top, strip if strip.mode == "RGB" else strip.convert("RGB")

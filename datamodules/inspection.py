@@ -11,7 +11,7 @@ import signal
 import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -19,7 +19,8 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from datamodules.decoding import FORMATS, MAX_PIXELS, UNREADABLE
+from datamodules.decoding import FORMATS, STRIP_PIXELS, UNREADABLE, strips
+from datamodules.large import LARGE_PIXELS, TooLarge, admitted
 
 MAX_FILE_BYTES = 2**30
 # Up to here a file is read into memory, so that it is read once.
@@ -27,8 +28,6 @@ IN_MEMORY_BYTES = 2**26
 # A progressive JPEG has ten or so; each costs a pass over the whole picture.
 MAX_SCANS = 500
 MAX_SECONDS = 60.0
-# Larger pictures are looked at in strips, and by one process at a time.
-LARGE_PIXELS = 2**22
 LAYOUT = 16
 ORIENTATION = 0x0112
 SUFFIXES = {
@@ -71,12 +70,11 @@ NOTHING = Facts(0, 0, b"", b"", 0, 0, "", "", (), "")
 Histogram = NDArray[np.int64]
 
 
-def inspect_file(path: str, lane: int | None = None) -> tuple[Facts, Histogram | None]:
+def inspect_file(path: str) -> tuple[Facts, Histogram | None]:
     """Reads a file and decodes it.
 
     Args:
         path: Of a file that may be anything.
-        lane: A file to lock while a large picture is in memory; none if None.
 
     Returns:
         What it is, and how often each value of red, green and blue occurs (3 x 256); None if it cannot be
@@ -103,7 +101,7 @@ def inspect_file(path: str, lane: int | None = None) -> tuple[Facts, Histogram |
         facts = facts._replace(digest=digest)
         if isinstance(content, io.BytesIO) and content.getvalue().count(b"\xff\xda") > MAX_SCANS:
             return _unreadable(facts, "slow", "too many passes over the picture"), None
-        return _decode(content, facts, os.path.splitext(path)[1].lower(), lane)  # noqa: PTH122 - not a path
+        return _decode(content, facts, os.path.splitext(path)[1].lower())  # noqa: PTH122 - not a path
 
 
 def inspect_pixels(pixels: NDArray[np.uint8]) -> tuple[Facts, Histogram]:
@@ -131,26 +129,14 @@ def look_at(image: Image.Image) -> tuple[bytes, Histogram]:
     the same for two photographs, and far cheaper than every pixel.
     """
     width, height = image.size
-    rows = height if width * height <= LARGE_PIXELS else max(1, LARGE_PIXELS // width)
     print_ = hashlib.sha256(f"{width} x {height}".encode())
     total = np.zeros((3, 256), dtype=np.int64)
-    for top in range(0, height, rows):
-        bottom = min(top + rows, height)
-        strip = _to_rgb(image if rows == height else image.crop((0, top, width, bottom)))
+    for _, strip in strips(image):
         histogram = np.array(strip.histogram(), dtype=np.int64).reshape(3, 256)
         total += histogram
         print_.update(histogram.data)
         print_.update(strip.reduce((max(1, width // LAYOUT), max(1, strip.height // LAYOUT))).tobytes())
     return print_.digest()[:16], total
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Does what `datamodules.decoding` does, without a copy of what is RGB already."""
-    if image.mode == "RGB":
-        return image
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return image.convert("RGB")
 
 
 def _read(stream: io.BufferedReader, size: int) -> tuple[IO[bytes], bytes]:
@@ -162,18 +148,14 @@ def _read(stream: io.BufferedReader, size: int) -> tuple[IO[bytes], bytes]:
     return stream, digest
 
 
-def _decode(
-    content: IO[bytes], facts: Facts, suffix: str, lane: int | None
-) -> tuple[Facts, Histogram | None]:
+def _decode(content: IO[bytes], facts: Facts, suffix: str) -> tuple[Facts, Histogram | None]:
     try:
         with warnings.catch_warnings(), _limited(MAX_SECONDS):
             warnings.simplefilter("ignore")
             with Image.open(content, formats=FORMATS) as image:
                 kind = "JPEG" if image.format == "MPO" else image.format or ""
                 facts = facts._replace(width=image.width, height=image.height, format=kind, mode=image.mode)
-                if image.width * image.height > MAX_PIXELS:
-                    raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
-                with _alone(lane if image.width * image.height > LARGE_PIXELS else None):
+                with admitted(image.height, image.width):
                     odd = list(_list_oddities(image, kind, suffix))
                     decoded, is_corrupt = _decode_strictly(image, content)
                     odd += ["corrupt"] * is_corrupt
@@ -204,7 +186,7 @@ def _list_oddities(image: Image.Image, kind: str, suffix: str) -> Iterator[str]:
     if image.format != "MPO" and getattr(image, "is_animated", False):
         yield "animated"
         image.seek(0)
-    if image.width * image.height > LARGE_PIXELS * 4:
+    if image.width * image.height > LARGE_PIXELS:
         yield "huge"
 
 
@@ -214,7 +196,7 @@ def _decode_strictly(image: Image.Image, content: IO[bytes]) -> tuple[Image.Imag
     if (
         image.format in ("JPEG", "MPO")
         and image.mode in ("RGB", "L")
-        and image.width * image.height <= LARGE_PIXELS
+        and image.width * image.height <= STRIP_PIXELS
         and isinstance(content, io.BytesIO)
     ):
         try:
@@ -230,7 +212,7 @@ def _is_flat(histogram: Histogram) -> bool:
 
 
 def _kind_of(error: BaseException) -> str:
-    if isinstance(error, Image.DecompressionBombError):
+    if isinstance(error, Image.DecompressionBombError | TooLarge):
         return "bomb"
     if isinstance(error, UnidentifiedImageError):
         return "no-image"
@@ -267,19 +249,3 @@ def _limited(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-
-
-@contextmanager
-def _alone(lane: int | None) -> Iterator[None]:
-    """Waits until no other process is in here with the same file."""
-    if lane is None:
-        yield
-        return
-    import fcntl
-
-    with suppress(OSError):
-        fcntl.flock(lane, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(lane, fcntl.LOCK_UN)

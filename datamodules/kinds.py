@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from datamodules.decoding import MAX_PIXELS
+from datamodules.large import MAX_PIXELS
 from datamodules.reports import Severity
 
 

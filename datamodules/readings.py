@@ -127,8 +127,6 @@ class Chunks(Dataset[Chunk]):
 
     def __init__(self, split: Split, starts: Sequence[int], size: int) -> None:
         self.split, self.starts, self.size = split, starts, size
-        self.lane: int | None = None
-        self.lane_file = Path(tempfile.gettempdir()) / f"large-pictures-{os.getuid()}.lock"
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -146,7 +144,7 @@ class Chunks(Dataset[Chunk]):
 
     def _inspect(self, number: int) -> tuple[Facts, Histogram | None]:
         if isinstance(self.split, FolderSplit):
-            return inspect_file(f"{self.split.folder}/{self.split.index.file(number)}", self.lane)
+            return inspect_file(f"{self.split.folder}/{self.split.index.file(number)}")
         try:
             pixels = self.split.read(number)
         except UnreadableImage as error:
@@ -215,9 +213,6 @@ def _start_worker(number: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it will end it
     if not isinstance(chunks.split, FolderSplit):
         return
-    with suppress(OSError):
-        # Of its own: a lock is shared by all who share the opened file.
-        chunks.lane = os.open(chunks.lane_file, os.O_RDWR | os.O_CREAT, 0o600)
     with suppress(ImportError, OSError, ValueError):
         import resource
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from datamodules.decoding import MAX_PIXELS, read_image
+from datamodules.decoding import read_image
 from datamodules.images import UnreadableImage
+from datamodules.large import MAX_PIXELS
 from tests.datamodules.conftest import DAMAGES, picture
 
 

@@ -10,21 +10,31 @@ import psutil
 import pytest
 from PIL import Image
 
-from datamodules.decoding import MAX_PIXELS
+from datamodules.large import MAX_PIXELS
 from tests.datamodules.test_checking import claim_bomb, grow_beyond_a_gigabyte, scan_forever
 
 LIMIT_BYTES = 10**9
 TIMEOUT_S = 240
+# Reads every image once, as a training with two workers does.
+READ_ALL = """
+import sys
+from datamodules.imagenet import ImageNetDataModule
+
+data = ImageNetDataModule("folder", sys.argv[1], 64, batch_size=2, num_workers=2, max_unreadable=100)
+for loader in (data.train_dataloader(), data.val_dataloader()):
+    for batch in loader:
+        data.on_before_batch_transfer(batch, 0)
+print("\\n".join(name for _, name in sorted(data.damage.found)))
+"""
 
 
 @pytest.fixture
 def hostile(folder: Path) -> Path:
     side = int(MAX_PIXELS**0.5)
     classes = sorted((folder / "train").iterdir())
-    for place in classes:
-        # Of the largest size that is let through, in a few kilobytes.
-        Image.new("RGB", (side, side)).save(place / "large.png", compress_level=1)
-        Image.new("L", (side, side)).save(place / "large.jpg", quality=10)
+    # Of the largest size that is let through, in a few kilobytes; one for each of two who read.
+    Image.new("RGB", (side, side)).save(classes[0] / "large.png", compress_level=1)
+    Image.new("L", (side, side)).save(classes[1] / "large.jpg", quality=10)
     claim_bomb(classes[0] / "bomb.png")
     scan_forever(classes[0] / "scans.jpg")
     (classes[1] / "huge.jpg").touch()
@@ -75,4 +85,12 @@ def test_a_check(hostile: Path, tmp_path: Path) -> None:
     ):
         assert line in output, output
     assert "crash" not in output and "MB to decode" not in output
+    assert most < LIMIT_BYTES, f"{most / 1e6:.0f} MB"
+
+
+def test_a_training(hostile: Path, tmp_path: Path) -> None:
+    output, most = run_watched(["-c", READ_ALL, str(hostile)], tmp_path / "cache")
+    names = [Path(line.split(" (")[0]).name for line in output.splitlines()]
+    assert set(names) >= {"bomb.png", "huge.jpg", "empty.jpg", r"no\ntext\xff.jpg"}
+    assert "pipe.jpg" not in names and "loop.jpg" not in names
     assert most < LIMIT_BYTES, f"{most / 1e6:.0f} MB"
