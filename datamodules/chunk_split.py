@@ -1,0 +1,140 @@
+"""A split made of chunks, in a folder or at an address; see `datamodules.chunks` for what a chunk is."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from datamodules.chunks import Chunks, DamagedChunk, read_label, read_leaves, to_file
+from datamodules.decoding import read_image, read_view
+from datamodules.errors import DataError, printable
+from datamodules.images import NamedBytes, UnreadableImage
+from datamodules.sampling import Parts
+from datamodules.views import Chooser
+
+# Images of an address that are shuffled at a time, 0.5 to 2 GB of them.
+WINDOW = 16_384
+
+
+class ChunkFiles(Protocol):
+    """Where chunks can be read from."""
+
+    def open(self, name: str, size_bytes: int) -> AbstractContextManager[int]:
+        """Gives a chunk to read from; raises DataError."""
+
+    def expect(self, name: str, size_bytes: int) -> None:
+        """Takes note that a chunk will be needed soon."""
+
+
+@dataclass(frozen=True)
+class ChunkFolder:
+    """Chunks in a folder of this machine."""
+
+    folder: Path
+
+    @contextmanager
+    def open(self, name: str, size_bytes: int) -> Iterator[int]:
+        """Gives a chunk to read from; raises DataError."""
+        try:
+            handle = os.open(self.folder / name, os.O_RDONLY)
+        except OSError as error:
+            raise DataError(f"{printable(self.folder / name)} cannot be read: {error.strerror}.") from error
+        try:
+            yield handle
+        finally:
+            os.close(handle)
+
+    def expect(self, name: str, size_bytes: int) -> None:
+        """Does nothing: all is here."""
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkSplit:
+    """Images in chunks.
+
+    Attributes:
+        where: The split's folder or address, for messages.
+        chunks: What there is.
+        files: Where it is read from.
+        labels: Of all images; None where they are found in the chunks alone.
+        num_classes: Labels lie below it.
+    """
+
+    where: str
+    chunks: Chunks
+    files: ChunkFiles
+    labels: NDArray[np.integer[Any]] | None
+    num_classes: int
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    @property
+    def parts(self) -> Parts | None:
+        """The chunks; None for a folder, whose images can be had in any order."""
+        return None if isinstance(self.files, ChunkFolder) else Parts(self.chunks.ends, WINDOW)
+
+    def label(self, index: int) -> int:
+        """Returns the class of an image, which for data written by others takes a look into its chunk."""
+        if self.labels is not None:
+            return int(self.labels[index])
+        with self._at(index) as (handle, place):
+            label = read_label(handle, place, self.chunks.leaves)
+        if not 0 <= label < self.num_classes:
+            raise DataError(f"{self._place(index)} has label {label}; there are {self.num_classes} classes.")
+        return label
+
+    def read(self, index: int) -> Tensor:
+        """Decodes one image; see `datamodules.decoding.read_image`."""
+        return read_image(self.encoded(index))
+
+    def view(self, index: int, choose: Chooser, out: Tensor) -> None:
+        """Decodes a part of one image; see `datamodules.decoding.read_view`."""
+        read_view(self.encoded(index), choose, out)
+
+    def encoded(self, index: int) -> NamedBytes:
+        """Returns the file as it was put into the chunk.
+
+        Raises:
+            UnreadableImage: The chunk is damaged there.
+            DataError: The chunk cannot be had.
+        """
+        leaves = self.chunks.leaves
+        with self._at(index) as (handle, place):
+            found = read_leaves(handle, place, leaves)
+            name = self._place(index)
+            if leaves.name is not None:
+                name = f"{printable(found[leaves.name])} in {name}"
+            return NamedBytes(to_file(found[leaves.image], leaves), name)
+
+    def digest(self) -> str:
+        """Covers names and sizes of the chunks, and labels where there is a list of them."""
+        rows = zip(self.chunks.names, self.chunks.sizes_bytes, self.chunks.ends.tolist(), strict=True)
+        labels = [] if self.labels is None else self.labels.tolist()
+        return hashlib.sha256(json.dumps([list(rows), labels]).encode()).hexdigest()
+
+    def expect(self, index: int) -> None:
+        """Takes note that an image will be needed soon."""
+        chunk, _ = self.chunks.locate(index)
+        self.files.expect(self.chunks.names[chunk], self.chunks.sizes_bytes[chunk])
+
+    @contextmanager
+    def _at(self, index: int) -> Iterator[tuple[int, int]]:
+        chunk, place = self.chunks.locate(index)
+        try:
+            with self.files.open(self.chunks.names[chunk], self.chunks.sizes_bytes[chunk]) as handle:
+                yield handle, place
+        except DamagedChunk as error:
+            raise UnreadableImage(f"{self._place(index)} ({error})") from error
+
+    def _place(self, index: int) -> str:
+        chunk, place = self.chunks.locate(index)
+        return f"{self.where}/{self.chunks.names[chunk]}, image {place}"
