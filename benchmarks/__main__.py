@@ -1,11 +1,12 @@
-"""``python -m benchmarks [startup|architectures|arena|throughput|memory]``: all of them without a name."""
+"""``python -m benchmarks [NAME ...]``: all of them without a name."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import architectures, arena, memory, startup, throughput
+from benchmarks import architectures, arena, loading, memory, startup, throughput
 
-REPORTS = {
+REPORTS: dict[str, Callable[[], None]] = {
     "startup": startup.report,
     "architectures": architectures.report,
     "arena": arena.report,
@@ -17,15 +18,26 @@ REPORTS = {
 def main() -> None:
     """Runs what is asked for and prints Markdown tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(REPORTS)}; all by default")
-    parser.add_argument("--folder", type=Path, help="train ResNet-18 on this folder of small photographs")
+    names = [*REPORTS, "loading"]
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(names)}; all by default")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        action="append",
+        default=[],
+        help="photographs for `loading`, which may be given more than once; without a name, train ResNet-18 "
+        "on this folder of small photographs",
+    )
     options = parser.parse_args()
-    if unknown := set(options.names) - set(REPORTS):
+    if unknown := set(options.names) - set(names):
         parser.error(f"there is no benchmark {', '.join(unknown)}")
-    for name in options.names or ([] if options.folder else REPORTS):
-        REPORTS[name]()
-    if options.folder:
-        arena.report_folder(options.folder)
+    for name in options.names or ([] if options.folder else names):
+        if name == "loading":
+            loading.report(options.folder)
+        else:
+            REPORTS[name]()
+    if options.folder and not options.names:
+        arena.report_folder(options.folder[0])
 
 
 if __name__ == "__main__":
