@@ -2,8 +2,8 @@
 
 Every participant runs in a process of its own, takes turns with the others, and makes float32 batches of 64
 at 224 px, random-resized crop and mirror, with PyTorch's own threads set to one. What counts is images a
-second of processor time, of the process and all its children: it says how many cores a GPU needs, and other load on the
-machine disturbs it least.
+second of processor time, of the process and all its children: it says how many cores a GPU needs, and other
+load on the machine disturbs it least.
 """
 
 import argparse

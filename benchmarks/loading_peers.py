@@ -179,10 +179,8 @@ def dali_raw(root: Path, where: str, workers: int) -> Stream:
     """Plain pixels handed to DALI, which crops, resizes and normalises them."""
     from nvidia.dali import fn, pipeline_def, types
 
-    images, order = (
-        np.load(root / "pack-raw" / "train" / "images.npy", mmap_mode="r"),
-        np.random.default_rng(),
-    )
+    images = np.load(root / "pack-raw" / "train" / "images.npy", mmap_mode="r")
+    order = np.random.default_rng()
 
     def draw() -> Iterator[Any]:
         while True:
@@ -243,7 +241,7 @@ def write_tars(root: Path, where: str) -> None:
     """Writes WebDataset's shards."""
     (root / "tars" / where).mkdir(parents=True)
     files = sorted((root / where / "train").rglob("*.*"))
-    np.random.default_rng(0).shuffle(files)  # type: ignore[arg-type]
+    np.random.default_rng(0).shuffle(files)
     for start in range(0, len(files), 100):
         with tarfile.open(root / "tars" / where / f"{start:06}.tar", "w") as tar:
             for number, file in enumerate(files[start : start + 100], start):
