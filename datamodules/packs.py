@@ -11,6 +11,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -130,7 +131,12 @@ class PackedSplit:
         return NamedBytes(self._stored(index).numpy().tobytes(), self._name(index))
 
     def _name(self, index: int) -> str:
-        return f"{printable(self.folder / IMAGES)}, image {index}"
+        return f"{self.where}, image {index}"
+
+    @cached_property
+    def where(self) -> str:
+        """Where the images are, for messages."""
+        return printable(self.folder / IMAGES)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A process that is not forked maps the files as well, instead of getting a copy of them.
