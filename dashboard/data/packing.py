@@ -49,7 +49,7 @@ FORMS: Mapping[str, Form] = {
     "litdata": Form(
         "LitData, as they are",
         "For streaming from a folder or from an s3:// address, past one disk",
-        *("litdata", "convert", "--out"),
+        *("litdata", "convert", "--to"),
     ),
 }
 
