@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import architectures, arena, loading, memory, startup, throughput
+from benchmarks import architectures, arena, index, loading, memory, startup, throughput
 
 REPORTS: dict[str, Callable[[], None]] = {
     "startup": startup.report,
@@ -12,6 +12,7 @@ REPORTS: dict[str, Callable[[], None]] = {
     "arena": arena.report,
     "throughput": throughput.report,
     "memory": memory.report,
+    "index": index.report,
 }
 
 
