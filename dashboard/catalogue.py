@@ -152,6 +152,7 @@ def _load_after(seconds: float) -> None:
         _silhouettes[key] = _draw_silhouette(key)
         if _ending.wait(REST_S):
             return
+    import_module("datamodules.imagenet")  # for the Data page
     gc.collect()
     gc.freeze()
 
@@ -177,9 +178,6 @@ def _load() -> None:
     from lightning_modules import registry
 
     import_module("dashboard.architectures.structure")
-    # torchvision and Lightning register operators as they are imported: networks that another thread
-    # measures meanwhile would fail inside torch. So all of it comes before the first is measured.
-    import_module("datamodules.imagenet")
     registry.architectures()
     # What was just imported lives as long as the process: no need to look through it after every rerun.
     gc.freeze()

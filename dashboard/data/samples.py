@@ -44,8 +44,8 @@ def to_address(pixels: "Tensor", side: int) -> str:
     image = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     written = io.BytesIO()
-    image.save(written, "PNG" if max(image.size) <= TINY else "WEBP", quality=82)
-    kind = "png" if max(image.size) <= TINY else "webp"
+    image.save(written, "PNG" if max(image.size) <= TINY else "JPEG", quality=88)
+    kind = "png" if max(image.size) <= TINY else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(written.getvalue()).decode()}"
 
 

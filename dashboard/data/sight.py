@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
+from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
@@ -43,7 +44,9 @@ def show_sight(data_set: DataSet) -> None:
     name = images.class_names[part.label(index)]
     word = class_label(name, meanings([name])[0])
     st.markdown(f"**{formatting.plain(word)}** :gray[{formatting.plain(name_of(part, index))}]")
-    catalogue.architectures()
+    users = users_of_augmentations()
+    with st.spinner("Loading what reads images (once after a start) …"):
+        import_module("datamodules.imagenet")
     from datamodules.augmentation import AUGMENTATIONS
     from datamodules.images import UnreadableImage
 
@@ -54,7 +57,6 @@ def show_sight(data_set: DataSet) -> None:
         return
     note = "Nothing is left to chance: short side 256, then the middle 224 px."
     st.html(strip("Validation", note, "", [View(whole, "the image"), View(seen, "what is seen")]))
-    users = users_of_augmentations()
     for augmentation in AUGMENTATIONS.values():
         views = _draw(data_set, data_set.stamp, split, index, size, roll, augmentation.name)
         used = users.get(augmentation.name, "in no recipe; chosen on Launch")
@@ -129,18 +131,19 @@ def _draw(
     datamodule = _datamodule(data_set, split, size, augmentation)
     images, chosen = datamodule.images, augmentations.get(augmentation)
     dataset = TrainingImages(images.train, chosen, size, images.can_mirror)
-    # Images are mixed with the one before them in the batch: here another one stands before each.
-    draws = []
-    for number in range(DRAWS):
-        other = (index + (number + 1) * len(images.train) // (DRAWS + 1)) % len(images.train)
-        draws += [Draw(other, number), Draw(index, roll * DRAWS + number)]
+    draws = [Draw(index, roll * DRAWS + number) for number in range(DRAWS)]
+    if chosen.mixes:
+        # Images are mixed with the one before them in the batch: here another one stands before each.
+        total = len(images.train)
+        others = [(index + number * total // (DRAWS + 1)) % total for number in range(1, DRAWS + 1)]
+        pairs = zip(map(Draw, others, range(DRAWS)), draws, strict=True)
+        draws = [draw for pair in pairs for draw in pair]
     pixels, labels = datamodule.finish(*datamodule.on_before_batch_transfer(dataset[draws], 0))
-    shown = _to_pixels(images, pixels)
-    mixed = labels.tolist() if chosen.mixes else []
-    return [
-        View(to_address(shown[place], SIDE), mixture(images.class_names, mixed[place]) if mixed else "")
-        for place in range(1, len(draws), 2)
-    ]
+    shown = [to_address(one, SIDE) for one in _to_pixels(images, pixels)]
+    if not chosen.mixes:
+        return [View(address) for address in shown]
+    captions = [mixture(images.class_names, shares) for shares in labels.tolist()]
+    return list(map(View, shown[1::2], captions[1::2]))
 
 
 def mixture(names: Sequence[str], shares: Sequence[float]) -> str:

@@ -288,6 +288,18 @@ def test_the_report_of_a_check_is_shown(added: str, images: Path, open_page: Ope
     assert any("checked 1 min ago: 1 error" in one.value for one in open_page("data").markdown)
 
 
+def test_a_check_is_started_and_its_report_is_kept(
+    added: str, empty_store: Store, open_page: OpenPage
+) -> None:
+    app = press(open_page("data", set=added, section="Check"), "Check all images")
+    state = wait_for_end(empty_store)
+    assert state.status == "FINISHED" and "21 images checked" in state.message
+    app = open_page("data", set=added, section="Check")
+    assert {one.label: one.value for one in app.metric}["Unreadable"] == "1"
+    assert any("n01440764_0.JPEG" in one.value for one in app.code)
+    assert "Check again" in [one.label for one in app.button]
+
+
 def synset(number: int, words: str, children: tuple[int, ...] = ()) -> Synset:
     wnid = CLASSES[number - 1] if number <= 3 else f"n0000000{number}"
     return Synset(number, wnid, tuple(words.split(", ")), f"what is meant by {words}", children, 0)
@@ -333,9 +345,8 @@ def test_the_distribution_is_drawn_unless_all_are_equal(num_classes: int, is_bal
     app.run()
     assert not app.exception
     assert bool(app.get("plotly_chart")) != is_balanced
-    assert (
-        "Every class has 1 image to train on" in "".join(one.value for one in app.markdown)
-    ) == is_balanced
+    said = "".join(one.value for one in app.markdown)
+    assert ("Every class has 1 image to train on" in said) == is_balanced
 
 
 def show_counts(num_classes: int, is_balanced: bool) -> None:
