@@ -23,7 +23,6 @@ class Form:
         caption: What it is good for and what it costs.
         source: The source that reads it.
         command: The first word of the command.
-        target: The option that names where it goes.
         options: Further words.
     """
 
@@ -31,7 +30,6 @@ class Form:
     caption: str
     source: str
     command: str
-    target: str
     options: tuple[str, ...] = ()
 
 
@@ -39,17 +37,17 @@ FORMS: Mapping[str, Form] = {
     "jpeg": Form(
         "JPEG, short side 256",
         "Whole pictures, every augmentation works; ImageNet takes about 38 GB",
-        *("packed", "pack", "--to", ("--form", "jpeg")),
+        *("packed", "pack", ("--form", "jpeg")),
     ),
     "raw": Form(
         "Pixels, center 256 x 256",
         "Nothing left to decode, for light and alexnet; ImageNet takes about 252 GB",
-        *("packed", "pack", "--to", ("--form", "raw")),
+        *("packed", "pack", ("--form", "raw")),
     ),
     "litdata": Form(
         "LitData, as they are",
         "For streaming from a folder or from an s3:// address, past one disk",
-        *("litdata", "convert", "--to"),
+        *("litdata", "convert"),
     ),
 }
 
@@ -84,7 +82,7 @@ def show_packing(data_set: DataSet) -> None:
     ).strip()
     target, problem = _find_target(typed, takes_address)
     show_problem(problem)
-    words = [form.command, *data_set.words, form.target, target or "DIR", *form.options]
+    words = [form.command, *data_set.words, "--to", target or "DIR", *form.options]
     started = offer("Write it", words, ":material/inventory_2:", disabled=not target)
     if started:
         add_folder(open_store(), form.source, target)

@@ -230,7 +230,8 @@ def test_what_is_packed_can_be_opened(
     shown = app.code[0].value
     press(app, "Write it")
     state = wait_for_end(empty_store)
-    assert state.status == "FINISHED" and state.job.command == shown
+    assert state.status == "FINISHED", state.message
+    assert state.job.command == shown
     key = f"{'litdata' if form == 'litdata' else 'packed'}:{target}"
     app = open_page("data", set=key)
     assert problems(app) == [] and list(app.dataframe[0].value["Class"]) == list(CLASSES)
