@@ -17,6 +17,7 @@ from training.cli import ArenaCLI
 from training.export import export
 from training.hardware import keep_freed_memory
 from training.session import Session, StopRequested
+from training.stopping import leave_on_sigterm
 
 # The exit codes a shell knows: 130 is what an interrupted command returns, 2 a wrong one.
 _STOPPED, _WRONG, _FAILED = 130, 2, 1
@@ -41,6 +42,7 @@ def main() -> int:
         warnings.filterwarnings("ignore", message=hint)
     for handler in logging.getLogger("pytorch_lightning").handlers:
         handler.addFilter(_is_for_users)
+    leave_on_sigterm()
     session = Session(Store.default())
     try:
         ArenaCLI(session)

@@ -16,9 +16,9 @@ from training.checkpoints import Checkpoints
 from training.hardware import choose_precision
 from training.logger import RunLogger
 from training.recorder import RunRecorder
-from training.session import Session
+from training.session import Session, is_first
 from training.starting import find_weights
-from training.stopping import GracefulStop
+from training.stopping import GracefulStop, watch_requests
 
 CHECKPOINT_INTERVAL_S = 60.0
 
@@ -86,6 +86,8 @@ class ArenaCLI(LightningCLI):
                 f"checkpoint_interval_s is {config.checkpoint_interval_s:g}; it must be 0 or more."
             )
         self.session.begin(shown, config.run_id)
+        if is_first():
+            watch_requests(self.session)
         if config.run_id and config.ckpt_path is None:
             self._resume(config)
         if config.model.weights is not None:

@@ -57,9 +57,15 @@ class Session:
         self._write_start()
 
     def _take_over(self) -> None:
-        """Clears what the end of an earlier process of this run has left."""
+        """Clears what the end of an earlier process of this run has left.
+
+        Raises:
+            StopRequested: Somebody has asked for it before the run was taken over.
+        """
         run = runs.get_run(self.store, self.run_id)
         self._params, self._tags = frozenset(run.params), run.tags
+        if run.is_stopping:
+            raise StopRequested("stopped on request before training began")
         if run.is_terminal:
             records.set_tags(self.store, self.run_id, {"job.request": "", "job.error": ""})
 
@@ -114,6 +120,11 @@ class Session:
     def stop_requested(self) -> bool:
         """Returns whether somebody asked this run to stop."""
         return runs.get_run(self.store, self.run_id).tags.get("job.request") == "stop"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run's end is recorded."""
+        return self._ended
 
     def finish(self) -> None:
         """Records success: the only way a run becomes FINISHED."""

@@ -1,7 +1,10 @@
 """Stopping a run so that nothing it learned is lost."""
 
+import os
 import signal
 import threading
+import time
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -15,28 +18,58 @@ from training.session import Session, StopRequested
 POLL_INTERVAL_S = 1.0
 
 
-class GracefulStop(Callback):
-    """Ends training after the batch in which a stop was asked for, with a checkpoint of that very step.
+def leave_on_sigterm() -> None:
+    """Lets SIGTERM end this process in good order while it has not begun to train."""
+    signal.signal(signal.SIGTERM, _leave)
 
-    It is asked by the run's ``job.request`` tag, by SIGTERM, or by the first Ctrl-C; a second Ctrl-C
-    interrupts at once. Under DDP the ranks agree every ``log_every_n_steps``.
+
+def watch_requests(session: Session) -> None:
+    """Turns the run's ``job.request`` tag into SIGTERM, whatever the process is busy with by then."""
+    threading.Thread(target=_watch, args=(session,), name="stop-request", daemon=True).start()
+
+
+def _leave(signum: int, frame: FrameType | None) -> None:
+    raise StopRequested("stopped on request before training began")
+
+
+def _watch(session: Session) -> None:
+    while not session.has_ended:
+        time.sleep(POLL_INTERVAL_S)
+        # A locked database now does not mean one at the next look.
+        with suppress(StoreUnavailable):
+            if session.stop_requested():
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+
+class GracefulStop(Callback):
+    """Ends training after the step in which a stop was asked for, with a checkpoint of that very step.
+
+    It is asked by SIGTERM or by the first Ctrl-C; a second Ctrl-C interrupts at once. As long as this process
+    has not trained a batch, nothing is lost and it leaves wherever it is. Under DDP the ranks agree every
+    ``log_every_n_steps``.
     """
 
     def __init__(self, session: Session, checkpoints: Checkpoints) -> None:
         self._session = session
         self._checkpoints = checkpoints
         self._asked = threading.Event()
-        self._over = threading.Event()
+        self._may_leave = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Starts to listen."""
+        self._may_leave = trainer.world_size == 1
         self._take_signals()
-        if trainer.is_global_zero:
-            threading.Thread(target=self._watch_request, name="stop-request", daemon=True).start()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Takes the signals back from Lightning, which by now listens too and would leave without saving."""
         self._take_signals()
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """From here on there is something to lose."""
+        self._may_leave = False
 
     def _take_signals(self) -> None:
         signal.signal(signal.SIGTERM, self._on_signal)
@@ -46,16 +79,8 @@ class GracefulStop(Callback):
         if signum == signal.SIGINT and self._asked.is_set():
             raise KeyboardInterrupt
         self._asked.set()
-
-    def _watch_request(self) -> None:
-        while not self._over.wait(POLL_INTERVAL_S):
-            try:
-                requested = self._session.stop_requested()
-            except StoreUnavailable:
-                continue  # a locked database now does not mean one at the next look
-            if requested:
-                self._asked.set()
-                return
+        if self._may_leave:
+            raise StopRequested("stopped on request before the first batch")
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -87,7 +112,3 @@ class GracefulStop(Callback):
         if not agrees_at(trainer):
             return False
         return trainer.strategy.reduce_boolean_decision(self._asked.is_set(), all=False)
-
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Stops to listen."""
-        self._over.set()

@@ -7,6 +7,7 @@ import random
 import resource
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +115,21 @@ class FullDisk(Checkpoint):
 
     def on_exception(self, *rest: Any) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, self.limits)
+
+
+class Reluctance(Callback):
+    """Takes longer than any test for what PHASE names, and is asked to stop meanwhile."""
+
+    def dawdle(self, phase: str) -> None:
+        if os.environ["PHASE"] == phase:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(3600)
+
+    def setup(self, *rest: Any, **named: Any) -> None:
+        self.dawdle("setup")
+
+    def on_fit_start(self, *rest: Any) -> None:
+        self.dawdle("device")
+
+    def on_train_start(self, *rest: Any) -> None:
+        self.dawdle("first batch")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from jobs.requests import request_stop
 from tests.training.conftest import TIMEOUT_S, Arena
 from tracking import records, runs
 from tracking.series import read_series
@@ -176,6 +177,23 @@ def test_a_damaged_checkpoint_and_a_full_disk(bench: Arena) -> None:
     printed = attempts(bench, [0], ([*rest, unlucky], {}))
     assert "goes on after step 8" in printed and runs.get_run(bench.store, unlucky).error == ""
     assert_same_run(bench, whole, unlucky, [10, 20, 30, 40])
+
+
+def test_stopped_before_anything_is_learnt(bench: Arena) -> None:
+    waiting, early, late = (new_run(bench, name) for name in ("waiting", "early", "late"))
+    rest = [*SETTINGS, *callbacks("Diary", "Reluctance"), "--run_id"]
+    request_stop(bench.store, waiting)
+    attempts(
+        bench,
+        [130, 130, 130, 130],
+        ([*rest, waiting], {"PHASE": "none"}),
+        ([*rest, early], {"PHASE": "setup"}),
+        ([*rest, early], {"PHASE": "device"}),
+        ([*rest, late], {"PHASE": "first batch"}),
+    )
+    for run_id in (waiting, early, late):
+        assert runs.get_run(bench.store, run_id).status == "KILLED"
+        assert not bench.store.checkpoint_folder(run_id).exists()
 
 
 def test_killed_under_ddp(bench: Arena) -> None:
