@@ -1,0 +1,67 @@
+"""Threads give batches in order, stop with their reader, and pass on what goes wrong."""
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from datamodules.dataset import Batch
+from datamodules.errors import DataError
+from datamodules.threads import PREFETCH, ThreadedLoader
+
+
+class Numbers:
+    """Batches of their own indices; the first takes longest."""
+
+    def __init__(self) -> None:
+        self.read: list[int] = []
+
+    def __getitem__(self, indices: list[int]) -> Batch:
+        if indices[0] == 66:
+            raise DataError("66 is damaged.")
+        time.sleep(0.05 if indices[0] == 0 else 0.002)
+        self.read += indices
+        numbers = torch.tensor(indices)
+        return Batch(numbers[:, None, None, None].to(torch.uint8), numbers, numbers, ())
+
+
+class Indices:
+    def __init__(self, count: int) -> None:
+        self.count, self.drawn = count, 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for number in range(self.count):
+            self.drawn += 1
+            yield [2 * number, 2 * number + 1]
+
+
+@pytest.mark.parametrize("num_threads", [1, 2, 5])
+def test_order_is_that_of_the_indices(num_threads: int) -> None:
+    loader = ThreadedLoader(Numbers(), Indices(30), num_threads, pin_memory=False)
+    assert len(loader) == 30
+    for _ in range(2):
+        found: list[Any] = [label for batch in loader for label in batch.labels.tolist()]
+        assert found == list(range(60))
+
+
+def test_no_more_is_read_than_soon_needed() -> None:
+    indices, dataset = Indices(1000), Numbers()
+    batches = iter(ThreadedLoader(dataset, indices, 2, pin_memory=False))
+    next(batches)
+    time.sleep(0.2)
+    assert indices.drawn <= PREFETCH * 2 + 1
+    batches.close()  # type: ignore[attr-defined]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("images")]
+
+
+def test_an_error_comes_where_its_batch_would() -> None:
+    batches = iter(ThreadedLoader(Numbers(), Indices(100), 3, pin_memory=False))
+    assert [next(batches).labels[0].item() for _ in range(33)] == list(range(0, 66, 2))
+    with pytest.raises(DataError, match=r"66 is damaged\."):
+        next(batches)
