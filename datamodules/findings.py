@@ -16,6 +16,8 @@ from datamodules.readings import Readings
 from datamodules.reports import MAX_NAMED, Finding
 from datamodules.sources.folder import FolderSplit
 
+# Of equal pictures, those that a finding names.
+MAX_EQUAL = 4
 SEVERITIES = ("error", "warning", "note")
 
 DUPLICATES: dict[str, Kind] = {
@@ -84,13 +86,18 @@ def find_duplicates(splits: Splits, readings: AllReadings) -> Iterator[Finding]:
             return "leak"
         return "contradiction" if len(set(labels[group].tolist())) > 1 else "duplicate"
 
+    def telling(group: list[int]) -> list[int]:
+        """Of many equal ones, those that differ most: of each split, of each class."""
+        first = {(bool(is_val[place]), int(labels[place])): place for place in reversed(group)}
+        return sorted({*first.values(), *group[:2]})[:MAX_EQUAL]
+
     groups = _group(prints)
     exact = {tuple(group) for group in _group(digests)}
     for kind, (severity, text) in DUPLICATES.items():
         found = [group for group in groups if kind_of(group) == kind]
         if found:
             names = tuple(
-                " = ".join(map(name, group[:4])) + ("" if tuple(group) in exact else " (equal pixels)")
+                " = ".join(map(name, telling(group))) + ("" if tuple(group) in exact else " (equal pixels)")
                 for group in found[:MAX_NAMED]
             )
             count = sum(int(is_val[group].sum()) if kind == "leak" else len(group) - 1 for group in found)

@@ -74,9 +74,10 @@ def write_text(report: "CheckReport") -> str:
 
 def _describe(name: str, split: "SplitSummary") -> list[str]:
     counts = split.per_class
+    size = f"{split.size_bytes / 1e6:,.1f} MB; " if split.size_bytes else ""
     lines = [
         f"{name}: {split.num_images:,} images in {len(counts):,} classes, {min(counts):,} to {max(counts):,} "
-        f"each; {split.size_bytes / 1e6:,.1f} MB; {split.num_unreadable:,} unreadable"
+        f"each; {size}{split.num_unreadable:,} unreadable"
     ]
     if split.formats:
         kinds = (split.formats | split.modes).items()

@@ -195,6 +195,17 @@ def test_duplicates(folder: Path) -> None:
     assert kinds["duplicate"].names == (f"{start}_3.JPEG = train/{CLASSES[0]}/twice.JPEG",)
 
 
+def test_of_many_equal_pictures_one_of_each_split_is_named(folder: Path) -> None:
+    for number in range(6):
+        shutil.copyfile(image_of(folder, 0), folder / "train" / CLASSES[0] / f"a{number}.JPEG")
+    shutil.copyfile(image_of(folder, 0), folder / "val" / CLASSES[0] / "copy.JPEG")
+    kinds = found(check_folder(folder))
+    assert set(kinds) == {"leak"} and kinds["leak"].count == 1
+    (names,) = kinds["leak"].names
+    assert names.split(" = ")[0] == f"train/{CLASSES[0]}/a0.JPEG"
+    assert names.split(" = ")[-1] == f"val/{CLASSES[0]}/copy.JPEG"
+
+
 def mislabelled(class_names: list[str], files: dict[str, int] | None = None) -> dict[str, Finding]:
     index = FileIndex.of(list(files or {}), list((files or {}).values()))
     splits = {"val": FolderSplit(Path("images/val"), index)}

@@ -1,9 +1,12 @@
 """Two processes under DDP (gloo) learn what one process learns from batches twice as large."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
+from tests.datamodules.conftest import cut_off, picture
 from tests.training.conftest import Arena
 from tracking import records
 
@@ -37,3 +40,23 @@ def test_the_same_losses(arena: Arena) -> None:
     assert shared == pytest.approx(losses, rel=1e-9)
     for metric in METRICS:
         assert shared_metrics[metric] == pytest.approx(metrics[metric], rel=1e-6), metric
+
+
+def test_what_all_processes_together_cannot_read_counts(arena: Arena, tmp_path: Path) -> None:
+    """Neither of two has met more than the limit by itself when both together have."""
+    for split in ("train", "val"):
+        for label, name in enumerate(("n01440764", "n02102040")):
+            (tmp_path / split / name).mkdir(parents=True)
+            for number in range(32):
+                picture(label, number).save(tmp_path / split / name / f"{number:02}.JPEG")
+    for number in range(0, 32, 6):
+        cut_off(tmp_path / "train" / "n01440764" / f"{number:02}.JPEG")
+    done = arena.fit(
+        *("--data.source", "folder", "--data.root", str(tmp_path), "--data.batch_size", "4"),
+        *("--model.architecture", "resnet18", "--data.image_size", "32", "--trainer.max_epochs", "20"),
+        *("--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"),
+        *("--trainer.log_every_n_steps", "2", "--data.max_unreadable", "5"),
+    )
+    assert (done.returncode, arena.run.status) == (2, "FAILED"), done.stderr
+    assert re.match(r"6 of 64 images to train on cannot be read, more than the 5 that", arena.run.error)
+    assert arena.run.tags["data.skipped"] == "6"
