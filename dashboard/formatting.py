@@ -110,7 +110,7 @@ def size(num_bytes: float | None) -> str:
     """Write an amount of memory: `24 GB`."""
     if num_bytes is None:
         return NOTHING
-    for unit_size, unit in ((2**30, "GB"), (2**20, "MB")):
+    for unit_size, unit in ((2**30, "GB"), (2**20, "MB"), (2**10, "kB")):
         if num_bytes >= unit_size:
             return f"{num_bytes / unit_size:.0f} {unit}"
     return f"{num_bytes:.0f} bytes"

@@ -1,6 +1,7 @@
 """Commands on data: what runs, how far it is, and how it ended."""
 
 from collections.abc import Hashable, Sequence
+from pathlib import PurePath
 
 import streamlit as st
 
@@ -66,7 +67,13 @@ def _headline(one: JobState) -> str:
     if one.ended_at is not None:
         took = formatting.duration(one.ended_at - one.job.started_at)
         when = f"{formatting.ago(one.ended_at)}, took {took}"
-    return f"{badge} **{formatting.plain(' '.join(one.job.words[:1]))}** :gray[{when}]"
+    return f"{badge} **{one.job.words[0]}** {formatting.plain(_subject(one.job.words))} :gray[{when}]"
+
+
+def _subject(words: Sequence[str]) -> str:
+    """Name what a command works on: its folder, or its source."""
+    root = words[words.index("--root") + 1] if "--root" in words else words[1]
+    return PurePath(root).name
 
 
 def _show_progress(one: JobState) -> None:
@@ -85,6 +92,12 @@ def _show_buttons(one: JobState) -> None:
         if st.button("Stop", key=f"stop-{key}", icon=":material/stop_circle:", disabled=one.is_stopping):
             data_jobs.request_stop(store, one.job)
             st.rerun()
-    elif st.button("Remove", key=f"remove-{key}", icon=":material/delete:", type="tertiary"):
-        data_jobs.delete(store, one.job)
-        st.rerun()
+    else:
+        with st.container(horizontal=True, width="content", gap="small"):
+            again = "Start again" if one.status == "FINISHED" else "Go on"
+            if st.button(again, key=f"again-{key}", icon=":material/replay:", type="tertiary"):
+                data_jobs.start(store, one.job.words)
+                st.rerun()
+            if st.button("Remove", key=f"remove-{key}", icon=":material/delete:", type="tertiary"):
+                data_jobs.delete(store, one.job)
+                st.rerun()

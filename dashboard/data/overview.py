@@ -50,12 +50,12 @@ def card_without_folder(source: "Source") -> str:
 
 def card(data_set: DataSet, folder: Folder | None) -> str:
     """Write what a card says besides the data set's name as HTML."""
-    state = "" if not data_set.is_missing else '<b class="broken">The folder is not there.</b><br>'
     where = escape(folder.root if folder else data_set.source.description)
     numbers = f"<b>{escape(folder.numbers or 'not looked at yet')}</b><br>" if folder else ""
+    state = '<b class="broken">The folder is not there.</b><br>' if data_set.is_missing else numbers
     source = f"{escape(data_set.source.title)} · " if folder else ""
     checked = escape(check_text(read_report(data_set.source.key, data_set.path)))
-    return f'<div class="card"><p>{state}{numbers}{where}</p><p>{source}{checked}</p></div>'
+    return f'<div class="card"><p>{state}{where}</p><p>{source}{checked}</p></div>'
 
 
 def check_text(report: CheckReport | None) -> str:
