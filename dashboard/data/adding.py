@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import formatting
 from dashboard.data import frame
 from dashboard.data.commands import offer
-from dashboard.data.data_sets import DataSet, count
+from dashboard.data.data_sets import DataSet, describe, open_images
 from dashboard.data.folders import add_folder, allowed_roots, check_folder, check_place
 from dashboard.errors import show_problem
 from dashboard.workplace import open_store
@@ -74,11 +74,11 @@ def _add(source: "Source", typed: str) -> None:
         # What lies elsewhere is asked for by its address; only what lies here has to be in its place.
         root = typed if source.open_address and is_address(typed) else str(check_folder(typed))
         data_set = DataSet(source, root)
-        numbers = count(data_set)
+        numbers = describe(open_images(data_set))
     except (ValueError, DataError) as problem:
         show_problem(str(problem))
         return
-    add_folder(open_store(), source.key, data_set.root, numbers.text)
+    add_folder(open_store(), source.key, data_set.root, numbers)
     frame.open_next(data_set.key)
 
 

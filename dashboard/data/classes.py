@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import charts, formatting
 from dashboard.data import frame
-from dashboard.data.data_sets import DataSet, Labels, Numbers, count
+from dashboard.data.data_sets import DataSet, Labels, Numbers, count, describe, open_images
 from dashboard.data.folders import add_folder
 from dashboard.data.meanings import Meaning, class_label, meanings
 from dashboard.palette import COLOURS
@@ -26,7 +26,8 @@ def show_classes(data_set: DataSet) -> None:
     """
     numbers = count(data_set)
     if data_set.root:
-        add_folder(open_store(), data_set.source.key, data_set.root, numbers.text)
+        text = describe(open_images(data_set))
+        add_folder(open_store(), data_set.source.key, data_set.root, text)
     words = meanings(numbers.class_names)
     _show_figures(numbers)
     find = st.text_input(

@@ -84,11 +84,6 @@ class Numbers:
     train: Labels
     val: Labels
 
-    @property
-    def text(self) -> str:
-        """The three numbers in one line."""
-        return f"{len(self.class_names):,} classes · {self.train.sum():,} + {self.val.sum():,} images"
-
 
 def known_sets(store: Store) -> dict[str, DataSet]:
     """Find every data set by key: the sources that need no folder, then the folders in the order of adding.
@@ -118,13 +113,22 @@ def open_images(data_set: DataSet) -> "Images":
     return _open(data_set.source.key, data_set.root, data_set.stamp)
 
 
+def describe(images: "Images") -> str:
+    """Write how many classes and images there are in one line."""
+    return f"{len(images.class_names):,} classes · {len(images.train):,} + {len(images.val):,} images"
+
+
 def labels(data_set: DataSet, split: str) -> Labels:
-    """Give the label of every image of a split. Raises DataError as `open_images`."""
+    """Give the label of every image of a split.
+
+    Raises:
+        DataError: as `open_images`, or all images would have to be fetched to learn their labels.
+    """
     return _labels(data_set.source.key, data_set.root, data_set.stamp, split)
 
 
 def count(data_set: DataSet) -> Numbers:
-    """Count a data set's images by class. Raises DataError as `open_images`."""
+    """Count a data set's images by class. Raises DataError as `labels`."""
     names = open_images(data_set).class_names
     train, val = (np.bincount(labels(data_set, split), minlength=len(names)) for split in SPLITS)
     return Numbers(names, train, val)
@@ -148,5 +152,15 @@ def _open(source: str, root: str, stamp: tuple[int, ...]) -> "Images":
 
 @st.cache_resource(max_entries=16, ttl=60, show_spinner="Counting …")
 def _labels(source: str, root: str, stamp: tuple[int, ...], split: str) -> Labels:
+    from datamodules.images import as_streamed
+
     part = split_of(_open(source, root, stamp), split)
+    streamed = as_streamed(part)
+    if streamed is not None:
+        if streamed.labels is None:
+            raise DataError(
+                f"{root} does not list the classes of its images, and all of it would have to be fetched to "
+                "find them; python -m datamodules convert writes such a list."
+            )
+        return np.asarray(streamed.labels, np.int64)
     return np.fromiter((part.label(index) for index in range(len(part))), np.int64, len(part))

@@ -8,6 +8,7 @@ from PIL import Image
 
 from dashboard.data.folders import VARIABLE, add_folder
 from tests.dashboard.data.looking import CLASSES
+from tests.datamodules.s3_server import server as server
 from tracking.store import Store
 
 
