@@ -3,6 +3,7 @@
 It pays where the work is done outside of Python's interpreter, such as in decoders and resampling.
 """
 
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 
 from datamodules.dataset import Batch
 
+THREADS = "images"
 # Batches in work or done, for each thread.
 PREFETCH = 2
 
@@ -44,7 +46,7 @@ class ThreadedLoader:
         return len(self.indices)
 
     def __iter__(self) -> Iterator[Batch]:
-        pool = ThreadPoolExecutor(self.num_threads, thread_name_prefix="images")
+        pool = ThreadPoolExecutor(self.num_threads, thread_name_prefix=THREADS)
         try:
             drawn = iter(self.indices)
             ahead: deque[Future[Batch]] = deque(
@@ -55,7 +57,10 @@ class ThreadedLoader:
                 ahead.extend(pool.submit(self._read, some) for some in islice(drawn, 1))
                 yield batch
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            # An iterator that was left behind may be collected in one of its own threads, which cannot wait
+            # for itself.
+            is_own = threading.current_thread().name.startswith(THREADS)
+            pool.shutdown(wait=not is_own, cancel_futures=True)
 
     def _read(self, indices: Any) -> Batch:
         batch = self.dataset[indices]

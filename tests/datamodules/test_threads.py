@@ -1,5 +1,7 @@
 """Threads give batches in order, stop with their reader, and pass on what goes wrong."""
 
+import gc
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -65,3 +67,24 @@ def test_an_error_comes_where_its_batch_would() -> None:
     assert [next(batches).labels[0].item() for _ in range(33)] == list(range(0, 66, 2))
     with pytest.raises(DataError, match=r"66 is damaged\."):
         next(batches)
+
+
+class Collecting(Numbers):
+    """Batches whose reader clears away what nobody refers to any more, as Python does now and then."""
+
+    def __getitem__(self, indices: list[int]) -> Batch:
+        gc.collect()
+        return super().__getitem__(indices)
+
+
+def test_one_left_behind_is_cleared_away_by_its_own_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    for _ in range(10):
+        batches = iter(ThreadedLoader(Collecting(), Indices(30), 2, pin_memory=False))
+        next(batches)
+        left_behind: list[object] = [batches]
+        left_behind.append(left_behind)
+        del batches, left_behind
+        time.sleep(0.02)
+    assert complaints == []
