@@ -76,5 +76,6 @@ def _resize(pixels: Tensor, box: tuple[float, float, float, float], out: Tensor)
     elif (bottom - top, right - left) == (rows, columns):
         out.copy_(pixels[top:bottom, left:right])
     else:
-        crop = pixels[top:bottom, left:right].permute(2, 0, 1)[None]
+        # The operator copies what is not in one piece in any case, and takes no other order than `out` has.
+        crop = pixels[top:bottom, left:right].contiguous().permute(2, 0, 1)[None]
         _resample(crop, (rows, columns), False, out=out.permute(2, 0, 1)[None])

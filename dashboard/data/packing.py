@@ -36,7 +36,7 @@ class Form:
 FORMS: Mapping[str, Form] = {
     "jpeg": Form(
         "JPEG, short side 256",
-        "Whole pictures, every augmentation works; ImageNet takes about 38 GB",
+        "Whole pictures, every augmentation works; ImageNet takes about 36 GB",
         *("packed", "pack", ("--form", "jpeg")),
     ),
     "raw": Form(

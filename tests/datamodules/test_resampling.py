@@ -56,6 +56,21 @@ def test_rows_below_a_view_are_not_needed(box: tuple[float, float, float, float]
     assert np.array_equal(cut(upper, view), cut(image, view))
 
 
+@pytest.mark.parametrize("layout", ["rows of colours", "colours apart", "grey"])
+@pytest.mark.parametrize(("height", "width"), [(40, 40), (40, 1), (1, 40), (1, 1)])
+def test_pixels_may_lie_in_memory_in_any_order(layout: str, height: int, width: int) -> None:
+    image = torch.from_numpy(np.array(noise(height, width)))
+    if layout == "colours apart":
+        image = image.permute(2, 0, 1).contiguous().permute(1, 2, 0)
+    elif layout == "grey":
+        image = image[:, :, :1].expand(-1, -1, 3)
+    for right, bottom in ((width, height), ((width + 1) // 2, height), (width, (height + 1) // 2)):
+        out = torch.empty(24, 24, 3, dtype=torch.uint8)
+        resampling.cut(image, View(0, 0, right, bottom, 24), out)
+        expected = Image.fromarray(image[:bottom, :right].contiguous().numpy())
+        assert difference(out.numpy(), expected.resize((24, 24), Image.Resampling.BILINEAR)) <= 1
+
+
 def test_small_images_are_seen_whole() -> None:
     image = noise(32, 32)
     whole = cut(image, validation_view(AUGMENTATIONS["cifar"], 32)(32, 32))
