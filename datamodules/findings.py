@@ -88,8 +88,10 @@ def find_duplicates(splits: Splits, readings: AllReadings) -> Iterator[Finding]:
 
     def telling(group: list[int]) -> list[int]:
         """Of many equal ones, those that differ most: of each split, of each class."""
-        first = {(bool(is_val[place]), int(labels[place])): place for place in reversed(group)}
-        return sorted({*first.values(), *group[:2]})[:MAX_EQUAL]
+        of_split = {bool(is_val[place]): place for place in reversed(group)}
+        of_class = {int(labels[place]): place for place in reversed(group)}
+        chosen = dict.fromkeys([*of_split.values(), *reversed(of_class.values()), *group])
+        return sorted(list(chosen)[:MAX_EQUAL])
 
     groups = _group(prints)
     exact = {tuple(group) for group in _group(digests)}

@@ -196,14 +196,15 @@ def test_duplicates(folder: Path) -> None:
 
 
 def test_of_many_equal_pictures_one_of_each_split_is_named(folder: Path) -> None:
-    for number in range(6):
-        shutil.copyfile(image_of(folder, 0), folder / "train" / CLASSES[0] / f"a{number}.JPEG")
+    for label in range(3):
+        for number in range(6):
+            shutil.copyfile(image_of(folder, 0), folder / "train" / CLASSES[label] / f"a{number}.JPEG")
     shutil.copyfile(image_of(folder, 0), folder / "val" / CLASSES[0] / "copy.JPEG")
     kinds = found(check_folder(folder))
     assert set(kinds) == {"leak"} and kinds["leak"].count == 1
     (names,) = kinds["leak"].names
-    assert names.split(" = ")[0] == f"train/{CLASSES[0]}/a0.JPEG"
-    assert names.split(" = ")[-1] == f"val/{CLASSES[0]}/copy.JPEG"
+    classes = [f"train/{CLASSES[label]}/a0.JPEG" for label in range(3)]
+    assert names.split(" = ") == [*classes, f"val/{CLASSES[0]}/copy.JPEG"]
 
 
 def mislabelled(class_names: list[str], files: dict[str, int] | None = None) -> dict[str, Finding]:
