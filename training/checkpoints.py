@@ -117,11 +117,10 @@ class Checkpoints(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Takes up the random numbers; the next to draw is the first step."""
-        if self._random is None:
-            return
-        write_random(self._random, pl_module.device)
-        self._random = None
-        # Otherwise Lightning would leave out the plateau schedule's step at the end of the resumed epoch.
+        if self._random is not None:
+            write_random(self._random, pl_module.device)
+            self._random = None
+        # Otherwise Lightning would leave out the plateau schedule's step at the end of a resumed epoch.
         trainer.fit_loop._restarting = False
 
 
