@@ -10,6 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any, Protocol
 
+import torch
+from threadpoolctl import threadpool_limits
+
 from datamodules.dataset import Batch
 
 THREADS = "images"
@@ -46,7 +49,7 @@ class ThreadedLoader:
         return len(self.indices)
 
     def __iter__(self) -> Iterator[Batch]:
-        pool = ThreadPoolExecutor(self.num_threads, thread_name_prefix=THREADS)
+        pool = ThreadPoolExecutor(self.num_threads, THREADS, initializer=_work_alone)
         try:
             drawn = iter(self.indices)
             ahead: deque[Future[Batch]] = deque(
@@ -65,3 +68,13 @@ class ThreadedLoader:
     def _read(self, indices: Any) -> Batch:
         batch = self.dataset[indices]
         return batch._replace(images=batch.images.pin_memory()) if self.pin_memory else batch
+
+
+def _work_alone() -> None:
+    """Keeps torch's operations within the thread that calls this, as its loader does in its processes.
+
+    Each would else gather threads of its own for every copy, to wait for each other. `set_num_threads` would
+    tell those of the training, too.
+    """
+    torch.get_num_threads()  # sets up what is limited next
+    threadpool_limits(1, user_api="openmp")

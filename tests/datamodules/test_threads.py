@@ -52,6 +52,25 @@ def test_order_is_that_of_the_indices(num_threads: int) -> None:
         assert found == list(range(60))
 
 
+def test_readers_leave_the_processor_to_the_training() -> None:
+    class Asking(Numbers):
+        def __getitem__(self, indices: list[int]) -> Batch:
+            return super().__getitem__(indices)._replace(seeds=torch.tensor([torch.get_num_threads()]))
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        batches = list(ThreadedLoader(Asking(), Indices(9), 3, pin_memory=False))
+        assert {batch.seeds.item() for batch in batches} == {1} and torch.get_num_threads() == 2
+        seen: list[int] = []
+        other = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        other.start()
+        other.join()
+        assert seen == [2], "other threads of the training have theirs"
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_no_more_is_read_than_soon_needed() -> None:
     indices, dataset = Indices(1000), Numbers()
     batches = iter(ThreadedLoader(dataset, indices, 2, pin_memory=False))
