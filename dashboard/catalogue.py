@@ -54,7 +54,7 @@ def sources() -> "Mapping[str, Source]":
 def augmentations() -> Mapping[str, str]:
     """What can be done to training images: a sentence for every key."""
     _wait()
-    from datamodules.augmentation import AUGMENTATIONS
+    from datamodules.pixels.augmentation import AUGMENTATIONS
 
     return {key: augmentation.description for key, augmentation in AUGMENTATIONS.items()}
 

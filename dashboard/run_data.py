@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import formatting
-from datamodules.reports import CheckReport, find_report
+from datamodules.checks.reports import CheckReport, find_report
 from tracking.runs import Run
 
 SHOWN_DIGITS = 16

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
-from datamodules.augmentation import Augmentation, training_views
 from datamodules.damage import Unreadable
 from datamodules.images import Split, UnreadableImage, as_streamed
+from datamodules.pixels.augmentation import Augmentation, training_views
+from datamodules.pixels.views import Chooser
 from datamodules.sampling import Draw
-from datamodules.views import Chooser
 
 MAX_UNREADABLE_RUN = 64
 

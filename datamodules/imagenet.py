@@ -10,7 +10,6 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader
 
-from datamodules import augmentation as augmentations
 from datamodules import sources
 from datamodules.damage import Damage, Unreadable
 from datamodules.dataset import Batch, TrainingImages, ValidationImages
@@ -18,8 +17,9 @@ from datamodules.errors import DataError
 from datamodules.images import as_streamed
 from datamodules.loading import ResumableLoader
 from datamodules.manifest import compute_manifest
-from datamodules.mean_image import read_mean_image
-from datamodules.normalisation import normalise
+from datamodules.pixels import augmentation as augmentations
+from datamodules.pixels.mean_image import read_mean_image
+from datamodules.pixels.normalisation import normalise
 from datamodules.sampling import EpochSampler
 from datamodules.subset import choose_classes
 from datamodules.threads import ThreadedLoader

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.pixels.views import Chooser
 from datamodules.sampling import Parts
-from datamodules.views import Chooser
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from datamodules.manifest import digest_tensors
-from datamodules.resampling import cut_whole
-from datamodules.views import Chooser
+from datamodules.pixels.resampling import cut_whole
+from datamodules.pixels.views import Chooser
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class MemorySplit:
         return self.pixels[index].expand(3, -1, -1)
 
     def view(self, index: int, choose: Chooser, out: Tensor) -> None:
-        """Writes a part of one; see `datamodules.resampling.cut_whole`."""
+        """Writes a part of one; see `datamodules.pixels.resampling.cut_whole`."""
         cut_whole(self.read(index), choose, out)
 
     def encoded(self, index: int) -> None:

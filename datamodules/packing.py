@@ -30,8 +30,8 @@ from datamodules.errors import DataError, printable
 from datamodules.images import Images, Split, UnreadableImage
 from datamodules.manifest import compute_manifest
 from datamodules.packs import IMAGES, MANIFEST, RECORD, RECORDS, SPLITS, Form, Manifest, read_manifest
+from datamodules.pixels.views import center, resized
 from datamodules.progress import Progress
-from datamodules.views import center, resized
 
 STATE = "packing.json"
 SUBSAMPLING = "420"  # as nearly all JPEGs of ImageNet

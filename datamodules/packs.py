@@ -20,11 +20,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.decoding import read_image, read_view
 from datamodules.errors import DataError, printable
 from datamodules.images import Channels, Images, NamedBytes, UnreadableImage
-from datamodules.resampling import cut
-from datamodules.views import Chooser
+from datamodules.pixels.decoding import read_image, read_view
+from datamodules.pixels.resampling import cut
+from datamodules.pixels.views import Chooser
 
 Form = Literal["jpeg", "raw"]
 VERSION = 1

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from datamodules.images import Images, NamedBytes, Split, StreamedSplit
+    from datamodules.pixels.views import Chooser
     from datamodules.sampling import Parts
-    from datamodules.views import Chooser
 
 Classes = int | Sequence[int | str]
 

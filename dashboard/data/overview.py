@@ -11,7 +11,7 @@ from dashboard.data import frame
 from dashboard.data.data_sets import DataSet, known_sets
 from dashboard.data.folders import Folder, read_folders
 from dashboard.workplace import open_store
-from datamodules.reports import CheckReport, read_report
+from datamodules.checks.reports import CheckReport, read_report
 
 if TYPE_CHECKING:
     from datamodules.sources import Source

@@ -8,8 +8,8 @@ from dashboard import formatting
 from dashboard.data.commands import offer
 from dashboard.data.data_sets import DataSet
 from dashboard.data.job_rows import show_jobs
-from datamodules import reports
-from datamodules.reports import CheckReport, Finding, SplitSummary
+from datamodules.checks import reports
+from datamodules.checks.reports import CheckReport, Finding, SplitSummary
 
 BADGES: Mapping[str, tuple[str, str, str]] = {
     "error": ("red", "error", "Error"),

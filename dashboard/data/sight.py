@@ -47,8 +47,8 @@ def show_sight(data_set: DataSet) -> None:
     users = users_of_augmentations()
     with st.spinner("Loading what reads images (once after a start) …"):
         import_module("datamodules.imagenet")
-    from datamodules.augmentation import AUGMENTATIONS
     from datamodules.images import UnreadableImage
+    from datamodules.pixels.augmentation import AUGMENTATIONS
 
     try:
         whole, seen = _validated(data_set, data_set.stamp, split, index, size)
@@ -124,8 +124,8 @@ def _draw(
     augmentation: str,
 ) -> list[View]:
     """Look at an image some times with the eyes of a training."""
-    from datamodules import augmentation as augmentations
     from datamodules.dataset import TrainingImages
+    from datamodules.pixels import augmentation as augmentations
     from datamodules.sampling import Draw
 
     datamodule = _datamodule(data_set, split, size, augmentation)

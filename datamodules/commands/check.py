@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from datamodules.progress import Progress, add_progress_argument, duration
 
 if TYPE_CHECKING:
-    from datamodules.reports import CheckReport, SplitSummary
+    from datamodules.checks.reports import CheckReport, SplitSummary
 
 HELP = "read every image once: counts, damage, duplicates, mean and deviation, labels"
 # Names that a finding shows; the report keeps more.
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Checks, keeps the report and prints it."""
     from datamodules import sources
-    from datamodules.checking import check
+    from datamodules.checks.checking import check
 
     if arguments.workers is not None and arguments.workers < 1:
         raise ValueError(f"--workers is {arguments.workers}; it must be 1 or more.")

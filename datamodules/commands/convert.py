@@ -43,9 +43,9 @@ def run(arguments: argparse.Namespace) -> None:
         DataError: The images are not there, or something else is where they should go.
         ValueError: A setting makes no sense.
     """
-    from datamodules.conversion import Settings, convert
+    from datamodules.streams.conversion import Settings, convert
+    from datamodules.streams.targets import open_target
     from datamodules.subset import choose_classes, parse_classes
-    from datamodules.targets import open_target
 
     if arguments.threads < 1:
         raise ValueError(f"threads is {arguments.threads}; it must be 1 or more.")

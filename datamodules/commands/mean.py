@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
         DataError: The images are not there, or too many of them unreadable.
     """
     from datamodules.imagenet import ImageNetDataModule
-    from datamodules.mean_image import compute_mean_image, write_mean_image
+    from datamodules.pixels.mean_image import compute_mean_image, write_mean_image
 
     with Progress(arguments.progress) as progress:
         data = ImageNetDataModule(

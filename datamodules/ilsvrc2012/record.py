@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from datamodules.archives import measure
+from datamodules.downloads.archives import measure
 
 FILE = ".prepared.json"
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from datamodules.archives import (
+from datamodules.downloads.archives import (
     Archive,
     check_archive,
     check_size,

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datamodules.archives import Archive
+from datamodules.downloads.archives import Archive
 from datamodules.errors import DataError
 from datamodules.sources import Source
 
@@ -40,8 +40,8 @@ def open_cifar10(root: Path | None) -> "Images":
     Raises:
         DataError: They are not there, or not whole.
     """
+    from datamodules.downloads.installing import inner
     from datamodules.images import Images
-    from datamodules.installing import inner
 
     if root is None:
         raise DataError(f"Name a folder for CIFAR-10 as the root; `{COMMAND} DIR` downloads it.")
@@ -87,7 +87,7 @@ def read_batches(folder: Path, names: tuple[str, ...]) -> "MemorySplit":
 
 def prepare_cifar10(root: Path, archives: Path | None, progress: "Progress") -> None:
     """Downloads 170 MB, unless the archive is there, and unpacks them."""
-    from datamodules.installing import install
+    from datamodules.downloads.installing import install
 
     install(ARCHIVE, NAME, WANTED, root, archives, progress)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from datamodules.images import Images, NamedBytes
     from datamodules.index import FileIndex
-    from datamodules.views import Chooser
+    from datamodules.pixels.views import Chooser
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,20 @@ class FolderSplit:
         return int(self.index.labels[index])
 
     def read(self, index: int) -> "Tensor":
-        """Decodes one image; see `datamodules.decoding.read_image`."""
-        from datamodules.decoding import read_image
+        """Decodes one image; see `datamodules.pixels.decoding.read_image`."""
+        from datamodules.pixels.decoding import read_image
 
         return read_image(self.folder / self.index.file(index))
 
     def view(self, index: int, choose: "Chooser", out: "Tensor") -> None:
-        """Decodes a part of one image; see `datamodules.decoding.read_view`."""
-        from datamodules.decoding import read_view
+        """Decodes a part of one image; see `datamodules.pixels.decoding.read_view`."""
+        from datamodules.pixels.decoding import read_view
 
         read_view(self.folder / self.index.file(index), choose, out)
 
     def encoded(self, index: int) -> "NamedBytes":
         """Returns the file as it is; its name is that below the split's folder."""
-        from datamodules.decoding import read_file
+        from datamodules.pixels.decoding import read_file
 
         name = self.index.file(index)
         return read_file(self.folder / name, printable(name))

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datamodules.archives import Archive
+from datamodules.downloads.archives import Archive
 from datamodules.errors import DataError
 from datamodules.sources import Source
 from datamodules.sources.folder import open_folder
@@ -34,7 +34,7 @@ def open_imagenette(root: Path | None) -> "Images":
     Raises:
         DataError: They are not there.
     """
-    from datamodules.installing import inner
+    from datamodules.downloads.installing import inner
 
     if root is None or not inner(root, NAME).is_dir():
         where = "Name a folder for Imagenette as the root" if root is None else f"There is no folder {root}"
@@ -44,7 +44,7 @@ def open_imagenette(root: Path | None) -> "Images":
 
 def prepare_imagenette(root: Path, archives: Path | None, progress: "Progress") -> None:
     """Downloads 342 MB, unless the archive is there, and unpacks them."""
-    from datamodules.installing import install
+    from datamodules.downloads.installing import install
 
     install(ARCHIVE, NAME, IMAGE, root, archives, progress)
 

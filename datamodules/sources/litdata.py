@@ -1,7 +1,7 @@
 """Lightning's LitData format: ``train/`` and ``val/`` full of chunks, in a folder or at an address.
 
 ``python -m datamodules convert`` writes it. Beside the two splits lies ``info.json``: the class names, and
-what is known of the pixels. See `datamodules.chunks` for what is read, and for what is refused.
+what is known of the pixels. See `datamodules.streams.chunks` for what is read, and for what is refused.
 """
 
 from pathlib import Path
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def open_folder(root: Path | None) -> "Images":
-    """Opens a folder; see `datamodules.streaming.open_folder`."""
-    from datamodules import streaming
+    """Opens a folder; see `datamodules.streams.streaming.open_folder`."""
+    from datamodules.streams import streaming
 
     return streaming.open_folder(root)
 
 
 def open_address(address: str) -> "Images":
-    """Opens an address; see `datamodules.streaming.open_address`."""
-    from datamodules import streaming
+    """Opens an address; see `datamodules.streams.streaming.open_address`."""
+    from datamodules.streams import streaming
 
     return streaming.open_address(address)
 

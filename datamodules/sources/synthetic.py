@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from datamodules.images import Images
-    from datamodules.views import Chooser
+    from datamodules.pixels.views import Chooser
 
 NUM_CLASSES = 1000
 NUM_DISTINCT = 32
@@ -36,8 +36,8 @@ class NoiseSplit:
         return self.pixels[index % len(self.pixels)]
 
     def view(self, index: int, choose: "Chooser", out: "Tensor") -> None:
-        """Writes a part of it; see `datamodules.resampling.cut_whole`."""
-        from datamodules.resampling import cut_whole
+        """Writes a part of it; see `datamodules.pixels.resampling.cut_whole`."""
+        from datamodules.pixels.resampling import cut_whole
 
         cut_whole(self.read(index), choose, out)
 

@@ -25,9 +25,9 @@ def open_tiny_imagenet(root: Path | None) -> "Images":
     Raises:
         DataError: They are not there, or the annotations name others.
     """
+    from datamodules.downloads.installing import inner
     from datamodules.images import Images
     from datamodules.index import read_index
-    from datamodules.installing import inner
 
     if root is None:
         raise DataError(f"Name the folder {NAME}, as unpacked from {NAME}.zip, as the root of the data.")

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.board import read_board
 from dashboard.navigation import discover_pages
-from datamodules.reports import CheckReport, Finding, SplitSummary, write_report
+from datamodules.checks.reports import CheckReport, Finding, SplitSummary, write_report
 from jobs.queue import line_up
 from tests.dashboard.conftest import record
 from tracking.records import delete_run, log_params, set_status, set_tags

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from scipy.io import savemat
 
-from datamodules.archives import Archive
+from datamodules.downloads.archives import Archive
 from datamodules.ilsvrc2012.devkit import GROUND_TRUTH, META
 from datamodules.ilsvrc2012.labels import hash_labels, hash_wnids
 from datamodules.ilsvrc2012.unpacking import Edition, prepare

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from datamodules import augmentation
-from datamodules.augmentation import AUGMENTATIONS
+from datamodules.pixels import augmentation
+from datamodules.pixels.augmentation import AUGMENTATIONS
 
 SEEDS = torch.randint(2**62, (256,), generator=torch.Generator().manual_seed(0))
 

@@ -15,15 +15,16 @@ import pytest
 import torch
 from PIL import Image
 
-from datamodules import checking, sources
-from datamodules.checking import check
+from datamodules import sources
+from datamodules.checks import checking
+from datamodules.checks.checking import check
+from datamodules.checks.labelling import find_mislabelled
+from datamodules.checks.readings import CHUNK
+from datamodules.checks.reports import CheckReport, Finding, read_report
 from datamodules.ilsvrc2012.labels import val_labels, wnids
 from datamodules.images import Images
 from datamodules.index import FileIndex
-from datamodules.labelling import find_mislabelled
 from datamodules.progress import Progress
-from datamodules.readings import CHUNK
-from datamodules.reports import CheckReport, Finding, read_report
 from datamodules.sources.folder import FolderSplit
 from tests.datamodules.conftest import CLASSES, cut_off, empty, picture, scribble
 

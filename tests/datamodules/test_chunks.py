@@ -15,9 +15,9 @@ from litdata.streaming.writer import BinaryWriter
 from PIL import Image
 
 from datamodules import sources
-from datamodules.chunks import parse_index, write_chunk, write_index
 from datamodules.errors import DataError
 from datamodules.images import Images, UnreadableImage
+from datamodules.streams.chunks import parse_index, write_chunk, write_index
 from tests.datamodules.conftest import picture
 
 CLASSES = ["red", "green", "blue"]

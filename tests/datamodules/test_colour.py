@@ -6,8 +6,8 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional
 
-from datamodules.colour import JITTER, PCA_VALUES, PCA_VECTORS, jitter_colour, shift_colour
-from datamodules.draws import draw_uniform
+from datamodules.pixels.colour import JITTER, PCA_VALUES, PCA_VECTORS, jitter_colour, shift_colour
+from datamodules.pixels.draws import draw_uniform
 
 Colour = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 SEEDS = torch.randint(2**62, (4000,), generator=torch.Generator().manual_seed(0))

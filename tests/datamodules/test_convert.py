@@ -15,11 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
-from datamodules import conversion, sources
+from datamodules import sources
 from datamodules.__main__ import main
-from datamodules.conversion import shuffled, split_order
 from datamodules.errors import DataError
 from datamodules.images import Images, Split
+from datamodules.streams import conversion
+from datamodules.streams.conversion import shuffled, split_order
 from tests.datamodules.conftest import CLASSES, cut_off, picture
 from tests.datamodules.s3_server import BUCKET, Server
 
@@ -119,7 +120,7 @@ MANY_CHUNKS = {"CHUNK_BYTES": 6_000, "NUM_TRIED": 2}
 # A process that writes many small chunks, slowly enough to be stopped in between.
 SLOWLY = f"""
 import sys, time
-from datamodules import conversion
+from datamodules.streams import conversion
 from datamodules.__main__ import main
 vars(conversion).update({MANY_CHUNKS})
 whole = conversion.encode

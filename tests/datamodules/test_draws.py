@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from datamodules.draws import draw_beta, draw_normal, draw_uniform
+from datamodules.pixels.draws import draw_beta, draw_normal, draw_uniform
 
 SEEDS = torch.randint(2**62, (100_000,), generator=torch.Generator().manual_seed(0))
 

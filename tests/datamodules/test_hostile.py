@@ -10,7 +10,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from datamodules.large import MAX_PIXELS
+from datamodules.pixels.large import MAX_PIXELS
 from tests.datamodules.test_checking import claim_bomb, grow_beyond_a_gigabyte, scan_forever
 
 LIMIT_BYTES = 10**9

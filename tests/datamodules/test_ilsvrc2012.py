@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from datamodules import archives, sources
+from datamodules import sources
 from datamodules.__main__ import main
-from datamodules.archives import locked
+from datamodules.downloads import archives
+from datamodules.downloads.archives import locked
 from datamodules.errors import DataError
 from datamodules.ilsvrc2012.devkit import GROUND_TRUTH, META, read_archive, read_devkit, write_devkit
 from datamodules.ilsvrc2012.labels import (

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from datamodules import jpeg
-from datamodules.decoding import NamedBytes, read_image, read_view
-from datamodules.views import View
+from datamodules.pixels import jpeg
+from datamodules.pixels.decoding import NamedBytes, read_image, read_view
+from datamodules.pixels.views import View
 from tests.datamodules.conftest import picture
 
 SIZE = (150, 230)  # height and width: no multiples of a block

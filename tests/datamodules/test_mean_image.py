@@ -10,7 +10,7 @@ from PIL import Image
 from datamodules.__main__ import main
 from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
-from datamodules.normalisation import normalise
+from datamodules.pixels.normalisation import normalise
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from datamodules.mixing import erase, mix
+from datamodules.pixels.mixing import erase, mix
 
 SEEDS = torch.randint(2**62, (6000,), generator=torch.Generator().manual_seed(0))
 

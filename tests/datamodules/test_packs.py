@@ -19,8 +19,8 @@ from datamodules.imagenet import ImageNetDataModule
 from datamodules.images import Images, UnreadableImage
 from datamodules.packing import Plan, write_pack
 from datamodules.packs import RECORD, open_pack
+from datamodules.pixels.views import center
 from datamodules.progress import Progress
-from datamodules.views import center
 from tests.datamodules.conftest import CLASSES, cut_off
 
 RAW = Plan("raw", side=32, threads=2)

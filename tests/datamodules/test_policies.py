@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from datamodules.policies import NUM_LEVELS, OPERATIONS, RANDAUGMENT, SIGNED, TRIVIALAUGMENT, Policy
+from datamodules.pixels.policies import NUM_LEVELS, OPERATIONS, RANDAUGMENT, SIGNED, TRIVIALAUGMENT, Policy
 
 # The order of ours.
 NAMES = (

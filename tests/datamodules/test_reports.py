@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.reports import (
+from datamodules.checks.reports import (
     CheckReport,
     Finding,
     SplitSummary,

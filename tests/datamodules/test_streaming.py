@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules import sources, storage
+from datamodules import sources
 from datamodules.cache import cache_folder
-from datamodules.chunk_cache import UNFINISHED, ChunkCache, kept_chunks
 from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
 from datamodules.sampling import EpochSampler, Parts, shuffle
-from datamodules.streaming import check_cache_limit, open_address
+from datamodules.streams import storage
+from datamodules.streams.chunk_cache import UNFINISHED, ChunkCache, kept_chunks
+from datamodules.streams.streaming import check_cache_limit, open_address
 from tests.datamodules.s3_server import SETTINGS, Server, free_port
 from tests.datamodules.test_chunks import write_ourselves
 
@@ -162,7 +163,7 @@ def test_what_is_expected_is_there_when_it_is_needed(store: CountingStore, tmp_p
 
 def test_a_fetch_that_was_killed_is_done_again(store: CountingStore, tmp_path: Path) -> None:
     code = (
-        "import sys, time\nfrom pathlib import Path\nfrom datamodules.chunk_cache import ChunkCache\n"
+        "import sys, time\nfrom pathlib import Path\nfrom datamodules.streams.chunk_cache import ChunkCache\n"
         "class Store:\n    address = 'slow://'\n    def stream(self, name):\n"
         "        yield b'x' * 500\n        print('half', flush=True)\n        time.sleep(60)\n"
         "root = Path(sys.argv[1])\n"

@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol
 from datamodules.cache import sync
 from datamodules.errors import DataError, printable
 from datamodules.sources import is_address
-from datamodules.storage import Bucket, NotThere, open_store, read_file
+from datamodules.streams.storage import Bucket, NotThere, open_store, read_file
 
 UNFINISHED = ".part"
 MAX_BYTES = 2**27

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.cache import cache_folder
-from datamodules.findings import find_all, list_labels
+from datamodules.checks.findings import find_all, list_labels
+from datamodules.checks.inspection import Histogram
+from datamodules.checks.readings import Readings, digest_content, read_chunks
+from datamodules.checks.reports import PERCENTILES, CheckReport, SplitSummary, report_file, write_report
 from datamodules.images import Channels, Images, Split
-from datamodules.inspection import Histogram
 from datamodules.manifest import compute_manifest, forget_digest
 from datamodules.progress import Progress
-from datamodules.readings import Readings, digest_content, read_chunks
-from datamodules.reports import PERCENTILES, CheckReport, SplitSummary, report_file, write_report
 from datamodules.sources.folder import FolderSplit
 
 SAVE_INTERVAL_S = 120.0

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.cache import cache_folder
-from datamodules.chunk_cache import ChunkCache, kept_chunks
-from datamodules.chunk_split import WINDOW, ChunkFiles, ChunkFolder, ChunkSplit
-from datamodules.chunks import INDEX, Chunks, parse_index
 from datamodules.errors import DataError, printable
 from datamodules.images import IMAGENET_MEAN, IMAGENET_STD, Channels, Images
-from datamodules.storage import NotThere, Store, open_store, read_file
+from datamodules.streams.chunk_cache import ChunkCache, kept_chunks
+from datamodules.streams.chunk_split import WINDOW, ChunkFiles, ChunkFolder, ChunkSplit
+from datamodules.streams.chunks import INDEX, Chunks, parse_index
+from datamodules.streams.storage import NotThere, Store, open_store, read_file
 
 INFO, LABELS = "info.json", "labels.npy"
 SPLITS = ("train", "val")

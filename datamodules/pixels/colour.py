@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from datamodules.draws import draw_normal, draw_uniform
+from datamodules.pixels.draws import draw_normal, draw_uniform
 
 # Krizhevsky 2012, section 4.1: eigenvalues and eigenvectors (columns) of the RGB values of ImageNet.
 PCA_VALUES = (0.2175, 0.0188, 0.0045)

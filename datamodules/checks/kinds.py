@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from datamodules.large import MAX_PIXELS
-from datamodules.reports import Severity
+from datamodules.checks.reports import Severity
+from datamodules.pixels.large import MAX_PIXELS
 
 
 class Kind(NamedTuple):

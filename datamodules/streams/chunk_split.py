@@ -1,4 +1,4 @@
-"""A split made of chunks, in a folder or at an address; see `datamodules.chunks` for what a chunk is."""
+"""A split made of chunks (see `datamodules.streams.chunks`), in a folder or at an address."""
 
 import hashlib
 import json
@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.chunks import Chunks, DamagedChunk, read_label, read_leaves, to_file
-from datamodules.decoding import read_image, read_view
 from datamodules.errors import DataError, printable
 from datamodules.images import NamedBytes, UnreadableImage
+from datamodules.pixels.decoding import read_image, read_view
+from datamodules.pixels.views import Chooser
 from datamodules.sampling import Parts
-from datamodules.views import Chooser
+from datamodules.streams.chunks import Chunks, DamagedChunk, read_label, read_leaves, to_file
 
 # Images of an address that are shuffled at a time, 0.5 to 2 GB of them.
 WINDOW = 16_384
@@ -93,11 +93,11 @@ class ChunkSplit:
         return label
 
     def read(self, index: int) -> Tensor:
-        """Decodes one image; see `datamodules.decoding.read_image`."""
+        """Decodes one image; see `datamodules.pixels.decoding.read_image`."""
         return read_image(self.encoded(index))
 
     def view(self, index: int, choose: Chooser, out: Tensor) -> None:
-        """Decodes a part of one image; see `datamodules.decoding.read_view`."""
+        """Decodes a part of one image; see `datamodules.pixels.decoding.read_view`."""
         read_view(self.encoded(index), choose, out)
 
     def encoded(self, index: int) -> NamedBytes:

@@ -19,8 +19,8 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from datamodules.decoding import FORMATS, STRIP_PIXELS, UNREADABLE, strips
-from datamodules.large import LARGE_PIXELS, TooLarge, admitted
+from datamodules.pixels.decoding import FORMATS, STRIP_PIXELS, UNREADABLE, strips
+from datamodules.pixels.large import LARGE_PIXELS, TooLarge, admitted
 
 MAX_FILE_BYTES = 2**30
 # Up to here a file is read into memory, so that it is read once.
@@ -50,7 +50,7 @@ class Facts(NamedTuple):
         height: The same.
         format: By content, such as ``JPEG``.
         mode: Pillow's word for its kind of pixel, such as ``RGB``.
-        kinds: Of what is odd about it, keys of `datamodules.kinds.KINDS`.
+        kinds: Of what is odd about it, keys of `datamodules.checks.kinds.KINDS`.
         error: Why it cannot be read, in a few words; empty if it can.
     """
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from datamodules.views import Chooser, View
+from datamodules.pixels.views import Chooser, View
 
 # Unlike torch.nn.functional.interpolate, these write where they are told to: no memory is taken and cleared.
 _resample = torch.ops.aten._upsample_bilinear2d_aa.out

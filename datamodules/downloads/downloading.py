@@ -4,7 +4,7 @@ import http.client
 import urllib.request
 from pathlib import Path
 
-from datamodules.archives import Archive, check_archive
+from datamodules.downloads.archives import Archive, check_archive
 from datamodules.errors import DataError
 from datamodules.progress import Progress
 

@@ -4,8 +4,8 @@ import re
 import tarfile
 from pathlib import Path
 
-from datamodules.archives import Archive, check_space, list_files, locked, unpack
-from datamodules.downloading import download
+from datamodules.downloads.archives import Archive, check_space, list_files, locked, unpack
+from datamodules.downloads.downloading import download
 from datamodules.errors import DataError
 from datamodules.progress import Progress
 

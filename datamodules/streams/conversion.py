@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from datamodules.chunks import INDEX, MAX_SAMPLE_BYTES, write_chunk, write_index
-from datamodules.decoding import read_image
 from datamodules.errors import DataError
 from datamodules.images import Images, NamedBytes, Split, UnreadableImage
-from datamodules.jpeg import read_size
 from datamodules.manifest import compute_manifest
+from datamodules.pixels.decoding import read_image
+from datamodules.pixels.jpeg import read_size
 from datamodules.progress import Progress
-from datamodules.streaming import INFO, LABELS, SPLITS
-from datamodules.targets import Target
+from datamodules.streams.chunks import INDEX, MAX_SAMPLE_BYTES, write_chunk, write_index
+from datamodules.streams.streaming import INFO, LABELS, SPLITS
+from datamodules.streams.targets import Target
 
 PLAN = "convert.json"
 # Large enough for an object store to be fast, small enough to fetch in a second.

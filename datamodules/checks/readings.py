@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
+from datamodules.checks.inspection import MAX_SECONDS, NOTHING, Facts, Histogram, inspect_file, inspect_pixels
+from datamodules.checks.kinds import KINDS
 from datamodules.images import Split, UnreadableImage
-from datamodules.inspection import MAX_SECONDS, NOTHING, Facts, Histogram, inspect_file, inspect_pixels
-from datamodules.kinds import KINDS
 from datamodules.sources.folder import FolderSplit
 
 # Images that a process reads before it hands on what it knows.

@@ -12,12 +12,12 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from datamodules import jpeg
 from datamodules.errors import printable
 from datamodules.images import NamedBytes, UnreadableImage
-from datamodules.large import admitted
-from datamodules.resampling import cut
-from datamodules.views import Chooser
+from datamodules.pixels import jpeg
+from datamodules.pixels.large import admitted
+from datamodules.pixels.resampling import cut
+from datamodules.pixels.views import Chooser
 
 # Read at once; with the pixels, it has to stay below 1 GB of memory.
 MAX_BYTES = 200_000_000

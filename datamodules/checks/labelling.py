@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from datamodules.checks.reports import MAX_NAMED, Finding
 from datamodules.errors import printable
 from datamodules.ilsvrc2012.labels import WNID, val_labels, wnids
 from datamodules.images import Split
-from datamodules.reports import MAX_NAMED, Finding
 from datamodules.sources.folder import FolderSplit
 
 VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.", re.ASCII)

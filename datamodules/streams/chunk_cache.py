@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from datamodules.errors import DataError
-from datamodules.storage import Store, download
+from datamodules.streams.storage import Store, download
 
 UNFINISHED = ".part"
 # Fetched at a time by each process, besides the one that it waits for.

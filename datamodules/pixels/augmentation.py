@@ -1,8 +1,8 @@
 """What happens to training images, in the manner of each paper and of today.
 
-A picture's view is chosen first (`datamodules.views`), so that only what is seen gets decoded and resized;
-the processes that read images do that, and some random operations. The rest happens to the whole batch on
-its device. Every draw depends on the seed of an image alone.
+A picture's view is chosen first (`datamodules.pixels.views`), so that only what is seen gets decoded and
+resized; the processes that read images do that, and some random operations. The rest happens to the whole
+batch on its device. Every draw depends on the seed of an image alone.
 """
 
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from datamodules.colour import Colour, jitter_colour, shift_colour
-from datamodules.mixing import erase, mix
-from datamodules.policies import RANDAUGMENT, TRIVIALAUGMENT, Policy
-from datamodules.views import (
+from datamodules.pixels.colour import Colour, jitter_colour, shift_colour
+from datamodules.pixels.mixing import erase, mix
+from datamodules.pixels.policies import RANDAUGMENT, TRIVIALAUGMENT, Policy
+from datamodules.pixels.views import (
     Chooser,
     Draughtsman,
     TrainingViews,

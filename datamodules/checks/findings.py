@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.checks.kinds import KINDS, Kind
+from datamodules.checks.labelling import find_mislabelled, name_image
+from datamodules.checks.readings import Readings
+from datamodules.checks.reports import MAX_NAMED, Finding
 from datamodules.errors import printable
 from datamodules.images import Split
 from datamodules.index import list_names
-from datamodules.kinds import KINDS, Kind
-from datamodules.labelling import find_mislabelled, name_image
-from datamodules.readings import Readings
-from datamodules.reports import MAX_NAMED, Finding
 from datamodules.sources.folder import FolderSplit
 
 # Of equal pictures, those that a finding names.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from datamodules.draws import draw_beta, draw_uniform
+from datamodules.pixels.draws import draw_beta, draw_uniform
 
 ERASE, CHOOSE, MIXUP, CUTMIX = 11, 12, 13, 14  # purposes of draws
 MAX_TRIES = 10

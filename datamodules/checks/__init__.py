@@ -1,0 +1,1 @@
+"""Reading every image once, and what that tells of a data set."""

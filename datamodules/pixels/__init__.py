@@ -1,0 +1,1 @@
+"""How pictures become what a network sees: decoded, cut, coloured, mixed, normalised."""

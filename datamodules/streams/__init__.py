@@ -1,0 +1,1 @@
+"""LitData's format: read from a folder or an address, and written from any source."""
