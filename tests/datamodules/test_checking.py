@@ -146,7 +146,12 @@ UNREADABLE = {"empty", "truncated", "no-image", "bomb", "slow", "large-file"}
 
 
 @pytest.mark.parametrize(
-    ("kind", "make"), [(kind, make) for kind, makers in ODD.items() for make in makers], ids=str
+    ("kind", "make"),
+    [
+        pytest.param(kind, make, id=f"{kind}-{number}")
+        for kind, makers in ODD.items()
+        for number, make in enumerate(makers)
+    ],
 )
 def test_odd_files_are_named(kind: str, make: Callable[[Path], None], folder: Path) -> None:
     make(image_of(folder, 2))
