@@ -1,4 +1,4 @@
-"""What one can do with a run: stop, clone, delete, open in MLflow."""
+"""What one can do with a run: stop, resume, clone, delete, open in MLflow."""
 
 import streamlit as st
 
@@ -6,7 +6,8 @@ from dashboard.formatting import plain
 from dashboard.forms import clone_params
 from dashboard.workplace import open_store
 from jobs.mlflow_ui import ensure_mlflow_ui, find_mlflow_ui, run_url
-from jobs.requests import delete_run, request_stop
+from jobs.requests import can_resume, delete_run, request_stop, resume
+from jobs.supervisor import ensure_supervisor
 from tracking.runs import Run, read_config
 
 LAUNCH_PAGE = "app_pages/launch.py"
@@ -17,6 +18,8 @@ def show_actions(run: Run) -> None:
     with st.container(horizontal=True, width="content", gap="small", vertical_alignment="center"):
         if run.is_active:
             _show_stop(run)
+        elif can_resume(open_store(), run):
+            _show_resume(run)
         if st.button(
             "Clone", icon=":material/content_copy:", help="Fill in the launch form with these settings"
         ):
@@ -36,6 +39,15 @@ def _show_stop(run: Run) -> None:
     )
     if wanted:
         request_stop(open_store(), run.run_id)
+        st.rerun()
+
+
+def _show_resume(run: Run) -> None:
+    if st.button(
+        "Resume", icon=":material/resume:", help="It goes on from its newest checkpoint, as this run"
+    ):
+        resume(open_store(), run.run_id)
+        ensure_supervisor(open_store())
         st.rerun()
 
 

@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     command.set_defaults(act=stop_jobs)
 
     for name, act, text in (
+        ("resume", resume_jobs, "let runs that were stopped, or failed, go on from their checkpoints"),
         ("hold", hold_jobs, "keep waiting runs from starting"),
         ("release", release_jobs, "let held runs start in their turn"),
     ):
@@ -249,6 +250,14 @@ def stop_jobs(store: Store, options: argparse.Namespace) -> None:
     for run in [runs.find_run(store, name) for name in options.runs]:
         requests.request_stop(store, run.run_id)
         print(f"{run.name} is asked to stop.")
+    ensure_supervisor(store)
+
+
+def resume_jobs(store: Store, options: argparse.Namespace) -> None:
+    """Put runs back into the queue."""
+    for run in [runs.find_run(store, name) for name in options.runs]:
+        requests.resume(store, run.run_id)
+        print(f"{run.name} goes on in its turn.")
     ensure_supervisor(store)
 
 

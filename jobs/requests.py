@@ -2,7 +2,9 @@
 
 import time
 
+from jobs.processes import find_process
 from tracking import records, runs
+from tracking.runs import Run
 from tracking.store import Store
 
 
@@ -20,6 +22,32 @@ def request_stop(store: Store, run_id: str) -> None:
         return  # asking twice does not prolong the grace
     tags = {"job.request": "stop", "job.stop_requested_at": int(time.time() * 1000)}
     records.set_tags(store, run_id, tags)
+
+
+def can_resume(store: Store, run: Run) -> bool:
+    """Whether a run ended before it was done and left a checkpoint to go on from."""
+    return run.status in ("FAILED", "KILLED") and any(store.checkpoint_folder(run.run_id).glob("*.ckpt"))
+
+
+def resume(store: Store, run_id: str) -> None:
+    """Put a run that was stopped, or failed, back into the queue: it goes on in the same record.
+
+    Raises:
+        ValueError: There is no such run, it is active or done, has no checkpoint, or its process still lives.
+        StoreUnavailable: The store cannot be written.
+    """
+    run = runs.get_run(store, run_id)
+    if run.status not in ("FAILED", "KILLED"):
+        raise ValueError(f"{run.name} is {run.status}; only a run that failed or was stopped can go on.")
+    if not can_resume(store, run):
+        raise ValueError(f"{run.name} has no checkpoint to go on from; clone it to train it anew.")
+    pid, created = run.tags.get("job.pid"), run.tags.get("job.create_time", "nan")
+    if pid and find_process(int(pid), float(created or "nan"), run_id):
+        raise ValueError(f"The process of {run.name} has not gone yet; ask again in some seconds.")
+    gone = dict.fromkeys(("job.pid", "job.create_time", "job.slots", "job.error", "job.exit_code"), "")
+    records.set_tags(store, run_id, {**gone, "job.request": "resume"})
+    # Last, because SCHEDULED is the sign for the supervisor.
+    records.set_status(store, run_id, "SCHEDULED")
 
 
 def delete_run(store: Store, run_id: str) -> None:

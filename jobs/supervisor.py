@@ -94,7 +94,10 @@ class Supervisor:
         )
         waiting = []
         for run in active:
-            if "job.pid" in run.tags or run.run_id in self._followed:
+            if run.tags.get("job.request") == "resume":
+                # Once its earlier process has been seen off.
+                waiting += [run] if run.run_id not in self._followed else []
+            elif run.tags.get("job.pid") or run.run_id in self._followed:
                 self._followed[run.run_id] = run
             elif run.status == "RUNNING":
                 self._check_unclaimed(run)
@@ -107,7 +110,7 @@ class Supervisor:
             self._follow(run, run.run_id in still_active)
         # One that was started and not recorded yet is no longer in the queue, whatever its tags say.
         self._start(
-            [run for run in line_up(waiting) if "job.slots" in run.tags or is_ready(run, still_active)]
+            [run for run in line_up(waiting) if run.tags.get("job.slots") or is_ready(run, still_active)]
         )
 
     def _leave(self, signum: int, frame: FrameType | None) -> None:
@@ -165,16 +168,22 @@ class Supervisor:
         except ValueError:
             log.info("%s was deleted", run.name)
         else:
-            if ended.code is not None:
-                records.set_tags(self.store, run.run_id, {"job.exit_code": ended.code})
-            if not run.is_active:
-                log.info("%s is %s", run.name, run.status)
-            elif run.is_stopping:
-                self._end(run, "KILLED", "stopped on request")
-            else:
-                self._end(run, "FAILED", explain(ended))
+            self._record(run, ended)
         for memory in (self._followed, self._ended_at, self._terminated_at):
             memory.pop(run.run_id, None)
+
+    def _record(self, run: Run, ended: Exit) -> None:
+        if run.tags.get("job.request") == "resume":
+            log.info("%s goes on in its turn", run.name)
+            return
+        if ended.code is not None:
+            records.set_tags(self.store, run.run_id, {"job.exit_code": ended.code})
+        if not run.is_active:
+            log.info("%s is %s", run.name, run.status)
+        elif run.is_stopping:
+            self._end(run, "KILLED", "stopped on request")
+        else:
+            self._end(run, "FAILED", explain(ended))
 
     def _check_unclaimed(self, run: Run) -> None:
         ours = "job.submitted_at" in run.tags

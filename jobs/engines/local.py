@@ -48,7 +48,7 @@ class LocalEngine:
             LaunchError: It wants more devices than there are, or its process cannot be started.
             StoreUnavailable: The store cannot be written; asking again later is safe.
         """
-        if "job.slots" in run.tags and (lost := self._find_lost(run.run_id)):
+        if run.tags.get("job.slots") and (lost := self._find_lost(run.run_id)):
             self._record(run.run_id, lost)
             return True
         wanted = count_slots(yaml.safe_load(runs.read_config(self.store, run.run_id)), self.slots)
@@ -96,13 +96,17 @@ class LocalEngine:
         command = [*self.command, "--config", str(self.store.config_file(run.run_id)), "--run_id", run.run_id]
         # Before the process exists, so that a successor knows to look for it.
         records.set_tags(
-            self.store, run.run_id, {"job.slots": join_slots(slots), "job.host": os.uname().nodename}
+            self.store,
+            run.run_id,
+            {"job.slots": join_slots(slots), "job.host": os.uname().nodename, "job.request": ""},
         )
         environment = {"ARENA_MLRUNS": str(self.store.root), "PYTHONUNBUFFERED": "1"}
         if slots[0].startswith("cuda:"):
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(slot.removeprefix("cuda:") for slot in slots)
         log_file = self.logs(run.run_id)
-        log_file.write_text(f"$ {shlex.join(command)}\n", encoding="utf-8")
+        # A run that goes on keeps what it has printed.
+        with log_file.open("a" if run.tags.get("job.request") == "resume" else "w", encoding="utf-8") as log:
+            log.write(f"$ {shlex.join(command)}\n")
         try:
             child = processes.start_detached(command, log_file, cwd=REPOSITORY, environment=environment)
         except OSError as error:
@@ -160,4 +164,4 @@ def pid_of(run: Run) -> int:
 
 def create_time_of(run: Run) -> float:
     """When its process began, unix seconds."""
-    return float(run.tags.get("job.create_time", "nan"))
+    return float(run.tags.get("job.create_time") or "nan")

@@ -140,6 +140,18 @@ def test_the_queue_is_moved_and_held_on_the_page(filled_store: Store, open_page:
     assert any("held" in text.value for text in app.markdown)
 
 
+def test_a_failed_run_with_a_checkpoint_can_go_on(filled_store: Store, open_page: OpenPage) -> None:
+    run = list_runs(filled_store, ["FAILED"])[0]
+    assert not [one for one in open_page("runs", run=run.run_id).button if one.label == "Resume"]
+    folder = filled_store.checkpoint_folder(run.run_id)
+    folder.mkdir(parents=True)
+    (folder / "last.ckpt").touch()
+    app = open_page("runs", run=run.run_id)
+    next(button for button in app.button if button.label == "Resume").click().run()
+    check_sound(app)
+    assert run.run_id in [one.run_id for one in list_runs(filled_store, ["SCHEDULED"])]
+
+
 def test_seeds_are_shown_together(filled_store: Store, open_page: OpenPage) -> None:
     headings = [heading.value for heading in open_page("runs").subheader]
     assert "Over seeds" not in headings

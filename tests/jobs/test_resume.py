@@ -1,0 +1,72 @@
+"""Runs that go on: back into the queue, in the same record, with what they have printed."""
+
+import pytest
+
+from jobs import requests
+from jobs.queue import hold
+from tracking import records
+
+
+@pytest.mark.parametrize("successor", [False, True])
+def test_a_failed_run_goes_on_in_its_record(bench, benches, successor):
+    run_id = bench.submit("go on")
+    (failed,) = bench.until_ended(run_id)
+    assert failed.status == "FAILED" and "exit code 1" in failed.error
+    assert requests.can_resume(bench.store, failed)
+    requests.resume(bench.store, run_id)
+    assert bench.run(run_id).status == "SCHEDULED" and bench.run(run_id).error == ""
+    if successor:  # which has never seen its first process
+        bench = benches(bench.store)
+    bench.supervisor.ask_grace_s = 60  # leaving Python takes a moment, too
+    (done,) = bench.until_ended(run_id)
+    assert done.status == "FINISHED"
+    printed = bench.printed(run_id)
+    assert printed.index("had []") < printed.index("had ['last.ckpt']") and printed.count("$ ") == 2
+    bench.until(lambda: bench.run(run_id).tags["job.exit_code"] == "0")
+
+
+def test_it_is_asked_for_before_the_supervisor_has_seen_the_end(bench):
+    run_id = bench.submit("go on")
+    bench.supervisor.step()
+    child = bench.engine._children[run_id]
+    child.wait(timeout=30)
+    # As the training process records its own end, which the supervisor has yet to notice.
+    records.set_status(bench.store, run_id, "FAILED")
+    requests.resume(bench.store, run_id)
+    (done,) = bench.until_ended(run_id)
+    assert done.status == "FINISHED" and bench.printed(run_id).count("$ ") == 2
+
+
+def test_a_resumed_run_can_be_held_and_stopped(bench):
+    run_id = bench.submit("go on")
+    bench.until_ended(run_id)
+    requests.resume(bench.store, run_id)
+    hold(bench.store, run_id)
+    bench.supervisor.step()
+    assert bench.run(run_id).status == "SCHEDULED"
+    requests.request_stop(bench.store, run_id)
+    bench.supervisor.step()
+    assert bench.run(run_id).status == "KILLED"
+
+
+def test_what_cannot_go_on(bench):
+    without = bench.submit("exit", code=1)
+    bench.until_ended(without)
+    with pytest.raises(ValueError, match="has no checkpoint to go on from; clone it"):
+        requests.resume(bench.store, without)
+    done = bench.submit("finish")
+    with pytest.raises(ValueError, match="is SCHEDULED; only a run that failed or was stopped"):
+        requests.resume(bench.store, done)
+    bench.until_ended(done)
+    with pytest.raises(ValueError, match="is FINISHED; only"):
+        requests.resume(bench.store, done)
+
+
+def test_a_process_that_has_not_gone_yet_is_waited_for(bench):
+    run_id = bench.submit("sleep")
+    bench.until_printed(run_id, "sleeping")
+    (bench.store.checkpoint_folder(run_id)).mkdir(parents=True)
+    (bench.store.checkpoint_folder(run_id) / "last.ckpt").touch()
+    records.set_status(bench.store, run_id, "KILLED")
+    with pytest.raises(ValueError, match="has not gone yet"):
+        requests.resume(bench.store, run_id)
