@@ -119,7 +119,9 @@ def test_a_pack_is_converted_as_it_is(folder: Path, tmp_path: Path, form: str) -
 MANY_CHUNKS = {"CHUNK_BYTES": 6_000, "NUM_TRIED": 2}
 # A process that writes many small chunks, slowly enough to be stopped in between.
 SLOWLY = f"""
-import sys, time
+import signal, sys, time
+# Whoever starts the tests in the background may have them ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from datamodules.streams import conversion
 from datamodules.__main__ import main
 vars(conversion).update({MANY_CHUNKS})
