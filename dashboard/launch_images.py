@@ -1,6 +1,6 @@
 """The part of the launch form that asks for images."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,29 @@ from dashboard.launching import Found, look_at_images
 from dashboard.workplace import open_store
 
 if TYPE_CHECKING:
+    from datamodules.sources import Source
     from lightning_modules.architecture import Architecture
+
+
+def choose_source(sources: "Mapping[str, Source]", default: str, field: str) -> "Source":
+    """Ask for a source and say what it holds.
+
+    Args:
+        sources: to choose from, by key.
+        default: key of the one that is taken where none is chosen.
+        field: of the page's address.
+    """
+    key = st.segmented_control(
+        "Source",
+        list(sources),
+        required=True,
+        format_func=lambda key: sources[key].title,
+        wrap=True,
+        key=field,
+    )
+    source = sources[key or default]
+    st.caption(formatting.plain(source.description))
+    return source
 
 
 def show_source() -> tuple[str, str | None, str, Found]:
@@ -22,17 +44,7 @@ def show_source() -> tuple[str, str | None, str, Found]:
     Returns:
         Key of the source, its folder or address, the classes as typed, and what was found there.
     """
-    sources = catalogue.sources()
-    key = st.segmented_control(
-        "Source",
-        list(sources),
-        required=True,
-        format_func=lambda key: sources[key].title,
-        wrap=True,
-        key="source",
-    )
-    source = sources[key or forms.DEFAULT_SOURCE]
-    st.caption(formatting.plain(source.description))
+    source = choose_source(catalogue.sources(), forms.DEFAULT_SOURCE, "source")
     root = ""
     if source.needs_root:
         root = st.text_input(

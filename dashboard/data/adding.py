@@ -10,6 +10,7 @@ from dashboard.data.commands import offer
 from dashboard.data.data_sets import DataSet, describe, open_images
 from dashboard.data.folders import add_folder, allowed_roots, check_folder, check_place
 from dashboard.errors import show_problem
+from dashboard.launch_images import choose_source
 from dashboard.workplace import open_store
 from datamodules.sources import is_address
 
@@ -25,18 +26,8 @@ def show_adding() -> None:
         LaunchError: the command cannot be started.
         StoreUnavailable: the store cannot be written.
     """
-    sources = frame.sources_of_folders()
     with st.container(border=True, key="adding"):
-        key = st.segmented_control(
-            "Source",
-            list(sources),
-            required=True,
-            format_func=lambda key: sources[key].title,
-            wrap=True,
-            key="kind",
-        )
-        source = sources[key or frame.ANY_FOLDER]
-        st.caption(formatting.plain(source.description))
+        source = choose_source(frame.sources_of_folders(), frame.ANY_FOLDER, "kind")
         way = frame.READY
         if source.prepare is not None:
             way = st.radio(
