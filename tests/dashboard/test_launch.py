@@ -208,7 +208,7 @@ def test_every_network_can_be_launched(key: str, recipe: str) -> None:
     )
 
 
-def test_several_seeds_are_several_jobs(open_page: OpenPage) -> None:
+def test_several_seeds_are_several_jobs(empty_store: Store, open_page: OpenPage) -> None:
     app = open_page("launch", networks=["alexnet", "vgg16"], seed="7", num_seeds="3")
     assert app.button(key="launch").label == "Launch 6 jobs"
     assert any("**vgg16**" in text.value and "seeds 7 to 9" in text.value for text in app.markdown)
