@@ -39,7 +39,7 @@ class DataJob:
     """One command.
 
     Attributes:
-        key: The name of its folder; later ones sort after earlier ones.
+        key: The name of its folder.
         words: What follows `python -m datamodules`.
         started_at: Unix seconds.
         pid: Of its process.
@@ -137,7 +137,8 @@ def start(store: Store, words: Sequence[str], program: Sequence[str] = PROGRAM) 
 def list_jobs(store: Store) -> list[JobState]:
     """Every command that was started from here, newest first. Raises StoreUnavailable."""
     with reported(store):
-        return [look(store, job) for job in _read_all(store)]
+        jobs = sorted(_read_all(store), key=lambda job: job.started_at, reverse=True)
+        return [look(store, job) for job in jobs]
 
 
 def look(store: Store, job: DataJob) -> JobState:
@@ -209,7 +210,7 @@ def _folder(store: Store, key: str) -> Path:
 
 
 def _read_all(store: Store) -> Iterator[DataJob]:
-    for file in sorted((store.root / FOLDER).glob(f"*/{RECORD}"), reverse=True):
+    for file in (store.root / FOLDER).glob(f"*/{RECORD}"):
         with suppress(OSError, ValueError, TypeError):  # deleted or damaged in the meantime
             record = json.loads(file.read_text(encoding="utf-8"))
             yield DataJob(**{**record, "key": file.parent.name, "words": tuple(record["words"])})
