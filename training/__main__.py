@@ -29,6 +29,7 @@ _HINTS = (
     ".*smaller than the logging interval.*",
     ".*isinstance.treespec, LeafSpec.*",
     ".*sync_dist=True.*when logging on epoch level.*",  # torchmetrics has synchronised already
+    ".*`srun` command is available on your system.*",  # a cluster's login node trains locally, too
 )
 _ADVERTISEMENTS = ("litlogger", "LitLogger", "litmodels", "weights_only", "TPU available")
 
