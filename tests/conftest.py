@@ -1,10 +1,12 @@
-"""No test writes into the cache of the user who runs them."""
+"""No test writes into the cache of the user who runs them; faults end in a table."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+pytest_plugins = ("tests.faults.table",)
 
 
 @pytest.fixture(scope="session", autouse=True)

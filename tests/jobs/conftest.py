@@ -1,6 +1,7 @@
 """Real stores, real supervisors, and a small script in the place of the training process."""
 
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ import psutil
 import pytest
 
 from jobs.engines.local import LocalEngine
-from jobs.supervisor import Supervisor
+from jobs.supervisor import Supervisor, find_supervisor
 from tracking import records, runs
 from tracking.store import Store
 
@@ -86,3 +87,32 @@ def bench(store: Store) -> Bench:
 def benches() -> type[Bench]:
     """For another number of slots, or a successor."""
     return Bench
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 30) -> object:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def supervise(store: Store) -> "subprocess.Popen[bytes]":
+    """A supervisor as a process of its own, whose jobs are simulated."""
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__).parent / "supervise.py")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    wait_for(lambda: (found := find_supervisor(store)) and found.pid == process.pid)
+    return process
+
+
+def alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def family(printed: str) -> list[int]:
+    """The processes that a job has said it consists of."""
+    line = next(line for line in printed.splitlines() if line.startswith("family"))
+    return [int(pid) for pid in line.split()[1:]]

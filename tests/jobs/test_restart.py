@@ -1,13 +1,10 @@
 """Supervisors and the MLflow page as processes that come and go."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import psutil
 import pytest
@@ -16,45 +13,12 @@ from jobs import mlflow_ui
 from jobs.errors import LaunchError
 from jobs.processes import Background
 from jobs.supervisor import ensure_supervisor, find_supervisor, state_file, stop_supervisor
+from tests.jobs.conftest import wait_for
 from tracking import records, runs
 from tracking.store import REPOSITORY
 
 
-def wait_for(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
-
-
-def supervise(store):
-    process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).parent / "supervise.py")],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    wait_for(lambda: (found := find_supervisor(store)) and found.pid == process.pid)
-    return process
-
-
-def test_a_killed_supervisor_changes_nothing_for_its_jobs(store):
-    first = supervise(store)
-    run_id = records.create_run(store, {"behaviour": "finish", "seconds": 4})
-    wait_for(lambda: runs.get_run(store, run_id).status == "RUNNING")
-    pid = int(runs.get_run(store, run_id).tags["job.pid"])
-    first.kill()
-    first.communicate()
-    assert find_supervisor(store) is None and psutil.pid_exists(pid)
-
-    second = supervise(store)  # the lock of the first one is no obstacle
-    wait_for(lambda: runs.get_run(store, run_id).is_terminal)
-    run = runs.get_run(store, run_id)
-    assert run.status == "FINISHED" and run.tags["job.pid"] == str(pid)
-    second.send_signal(signal.SIGTERM)
-    assert second.communicate()[1] == b"" and second.returncode == 0
-
-
+@pytest.mark.fault("two supervisors on one store", "the second leaves with one sentence")
 def test_ensure_starts_one_supervisor_and_keeps_it(store):
     one = ensure_supervisor(store)
     assert os.getsid(one.pid) == one.pid

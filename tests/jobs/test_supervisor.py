@@ -1,5 +1,4 @@
 import os
-import signal
 import sys
 
 import psutil
@@ -13,15 +12,6 @@ from tracking import records, runs
 
 def times(printed: str, word: str) -> float:
     return next(float(line.split()[1]) for line in printed.splitlines() if line.startswith(word))
-
-
-def alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-
-
-def family(printed: str) -> list[int]:
-    line = next(line for line in printed.splitlines() if line.startswith("family"))
-    return [int(pid) for pid in line.split()[1:]]
 
 
 def test_one_slot_one_job_in_the_order_of_submission(bench):
@@ -43,35 +33,6 @@ def test_each_job_leads_a_session_and_is_recorded(bench):
     assert float(tags["job.create_time"]) == pytest.approx(psutil.Process(pid).create_time(), abs=0.5)
     assert tags["job.host"]
     assert bench.printed(run_id).startswith(f"$ {sys.executable} ")
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "config", "sentence"),
-    [
-        ("exit", {"code": 0}, "exit code 0 but recorded no result"),
-        ("exit", {"code": 3}, "exit code 3"),
-        ("orphan", {}, "exit code 3"),
-    ],
-)
-def test_an_end_without_a_record_is_a_failure(bench, behaviour, config, sentence):
-    (run,) = bench.until_ended(bench.submit(behaviour, **config))
-    assert run.status == "FAILED" and sentence in run.error and "see the log" in run.error
-    assert run.tags["job.exit_code"] == str(config.get("code", 3))
-
-
-def test_what_a_dead_job_leaves_behind_is_killed(bench):
-    run_id = bench.submit("orphan")
-    bench.until_ended(run_id)
-    assert not any(alive(pid) for pid in family(bench.printed(run_id)))
-
-
-def test_a_killed_job_has_failed_and_the_next_one_starts(bench):
-    first, second = bench.submit("sleep"), bench.submit("exit", code=1)
-    bench.until_printed(first, "sleeping")
-    assert bench.run(second).status == "SCHEDULED" and "job.pid" not in bench.run(second).tags
-    os.kill(int(bench.run(first).tags["job.pid"]), signal.SIGKILL)
-    killed, _ = bench.until_ended(first, second)
-    assert killed.status == "FAILED" and "SIGKILL" in killed.error
 
 
 def test_a_waiting_job_is_stopped_at_once(bench):
@@ -100,27 +61,6 @@ def test_a_job_that_does_not_listen_gets_sigterm(bench):
     requests.request_stop(bench.store, run_id)
     (run,) = bench.until_ended(run_id)
     assert run.status == "KILLED" and "got SIGTERM" in bench.printed(run_id)
-
-
-def test_a_stubborn_job_is_killed_with_its_whole_family(bench):
-    run_id = bench.submit("stubborn")
-    bench.until_printed(run_id, "family")
-    members = family(bench.printed(run_id))
-    assert len(members) == 3 and all(alive(pid) for pid in members)
-    requests.request_stop(bench.store, run_id)
-    (run,) = bench.until_ended(run_id)
-    assert run.status == "KILLED" and "ignored SIGTERM" in bench.printed(run_id)
-    assert not any(alive(pid) for pid in members)
-
-
-def test_a_job_that_does_not_leave_after_its_record_is_killed(bench):
-    first, second = bench.submit("linger"), bench.submit("exit", code=1)
-    bench.until_printed(first, "finished")
-    bench.supervisor.step()
-    assert "job.pid" not in bench.run(second).tags  # the slot is not free before the process has gone
-    bench.until_ended(second)
-    assert bench.run(first).status == "FINISHED"
-    assert not alive(int(bench.run(first).tags["job.pid"]))
 
 
 def test_gpu_slots_are_handed_out_and_nobody_overtakes(store, benches):
@@ -164,35 +104,6 @@ def test_a_successor_finds_running_jobs(store, benches):
     (run,) = second.until_ended(run_id)
     assert run.status == "KILLED" and run.tags["job.pid"] == pid
     first.until(lambda: first.engine.poll(run))
-
-
-def test_a_successor_finds_a_job_whose_process_was_not_recorded(store, benches):
-    first = benches(store)
-    run_id = first.submit("sleep")
-    first.until_printed(run_id, "sleeping")
-    pid = first.run(run_id).tags["job.pid"]
-    for tag in ("job.pid", "job.create_time"):
-        records.client(store).delete_tag(run_id, tag)
-    second = benches(store)
-    second.supervisor.step()
-    assert second.run(run_id).tags["job.pid"] == pid
-    assert len([p for p in psutil.process_iter() if run_id in p.cmdline()]) == 1
-
-
-@pytest.mark.parametrize(("request_it", "status"), [(False, "FAILED"), (True, "KILLED")])
-def test_another_process_with_the_number_of_a_job_is_not_the_job(bench, request_it, status):
-    stranger = psutil.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
-    run_id = bench.submit("sleep")
-    long_ago = stranger.create_time() - 1000
-    records.set_tags(bench.store, run_id, {"job.pid": stranger.pid, "job.create_time": repr(long_ago)})
-    records.set_status(bench.store, run_id, "RUNNING")
-    if request_it:
-        requests.request_stop(bench.store, run_id)
-    (run,) = bench.until_ended(run_id)
-    assert run.status == status
-    assert stranger.is_running() and stranger.poll() is None
-    stranger.kill()
-    stranger.wait()
 
 
 def test_a_run_that_was_never_complete_fails_in_the_end(bench, monkeypatch):

@@ -104,6 +104,7 @@ def assert_same_run(arena: Arena, whole: str, killed: str, validated_at: list[in
     assert runs.get_run(arena.store, killed).ended_at is not None
 
 
+@pytest.mark.fault("kill -9 of the training, five times", "the same run goes on, bit for bit as undisturbed")
 def test_killed_five_times(bench: Arena) -> None:
     whole, killed = new_run(bench, "whole"), new_run(bench, "killed")
     chance = random.Random(seed := time.time_ns())
@@ -162,6 +163,7 @@ def test_stopped_at_any_moment(
     assert_same_run(bench, whole, stopped, validated_at)
 
 
+@pytest.mark.fault("newest checkpoint truncated, then a full disk", "goes on from the one before and says so")
 def test_a_damaged_checkpoint_and_a_full_disk(bench: Arena) -> None:
     whole, unlucky = new_run(bench, "whole"), new_run(bench, "unlucky")
     rest = [*SETTINGS, *callbacks("Chance", "Diary"), "--checkpoint_interval_s", "0", "--run_id"]
@@ -196,6 +198,7 @@ def test_stopped_before_anything_is_learnt(bench: Arena) -> None:
         assert not bench.store.checkpoint_folder(run_id).exists()
 
 
+@pytest.mark.fault("kill -9 of one DDP rank, of either", "all ranks end; the run goes on bit for bit")
 def test_killed_under_ddp(bench: Arena) -> None:
     """Either process is killed, the other notices, and both go on."""
     whole, killed = new_run(bench, "whole"), new_run(bench, "killed")

@@ -1,6 +1,6 @@
 """Writes numbered checkpoints until it is killed, as often as asked; says after each kill what is whole.
 
-Called as `python -m tests.training.writer FOLDER KILLS`.
+Called as `python -m tests.faults.writer FOLDER KILLS`.
 """
 
 import os

@@ -1,0 +1,61 @@
+"""The table that a run of the tests ends with: what was broken on purpose, what should happen, what did.
+
+A test takes part with `@pytest.mark.fault("what is broken", "what should happen")`, wherever it lies; what it
+saw it says with the fixture `observed`. Works under xdist: what workers report comes with their results.
+"""
+
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+HEADINGS = ("Fault", "Expected", "Observed")
+WIDTHS = (34, 44, 50)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "fault(what, expected): a line in the table of faults")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    for mark in item.iter_markers("fault"):
+        item.user_properties.append(("fault", list(mark.args)))
+
+
+@pytest.fixture
+def observed(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Says what a test of a fault has seen."""
+    return lambda text: record_property("observed", text)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    rows = sorted(set(read_rows(terminalreporter)))
+    if not rows:
+        return
+    terminalreporter.write_sep("=", f"{len(rows)} faults")
+    for line in draw((HEADINGS, *rows)):
+        terminalreporter.write_line(line)
+
+
+def read_rows(reporter: pytest.TerminalReporter) -> Iterator[tuple[str, ...]]:
+    """One for each test of a fault; of several with the same words, one."""
+    for outcome in ("passed", "skipped", "failed", "error"):
+        for report in reporter.stats.get(outcome, ()):
+            properties = dict(getattr(report, "user_properties", ()))
+            if "fault" not in properties or (outcome == "passed" and report.when != "call"):
+                continue
+            seen = properties.get("observed", "as expected") if outcome == "passed" else outcome.upper()
+            if outcome == "skipped" and isinstance(report.longrepr, tuple):
+                seen = f"not tried: {report.longrepr[2].removeprefix('Skipped: ')}"
+            yield (*properties["fault"], seen)
+
+
+def draw(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The lines of a table whose cells are wrapped."""
+    for row in rows:
+        cells = [textwrap.wrap(cell, width) for cell, width in zip(row, WIDTHS, strict=True)]
+        for place in range(max(map(len, cells))):
+            parts = [cell[place] if place < len(cell) else "" for cell in cells]
+            yield "  ".join(part.ljust(width) for part, width in zip(parts, WIDTHS, strict=True)).rstrip()
+        if row is HEADINGS:
+            yield "  ".join("-" * width for width in WIDTHS)
