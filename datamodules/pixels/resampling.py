@@ -36,21 +36,15 @@ def cut(pixels: Tensor, view: View, out: Tensor) -> None:
     top, bottom = round(max(0, -view.top) / down), view.size - round(max(0, view.bottom - height) / down)
     left, right = round(max(0, -view.left) / across), view.size - round(max(0, view.right - width) / across)
     box = (max(0, view.left), max(0, view.top), min(width, view.right), min(height, view.bottom))
-    is_whole = bottom - top == right - left == view.size
-    if is_whole and not view.mirrored:
-        _resize(pixels, box, out)
+    if bottom - top == right - left == view.size:
+        _resize(pixels, box, out, view.mirrored)
         return
-    image = torch.empty_like(out) if is_whole else torch.zeros_like(out)
-    if is_whole:
-        _resize(pixels, box, image)
-    else:
-        part = image.new_empty(bottom - top, right - left, 3)
-        _resize(pixels, box, part)
-        image[top:bottom, left:right] = part
+    part = pixels.new_empty(bottom - top, right - left, 3)
+    _resize(pixels, box, part, view.mirrored)
     if view.mirrored:
-        _flip(image, [1], out=out)
-    else:
-        out.copy_(image)
+        left, right = view.size - right, view.size - left
+    out.zero_()
+    out[top:bottom, left:right] = part
 
 
 def cut_whole(pixels: Tensor, choose: Chooser, out: Tensor) -> None:
@@ -66,16 +60,19 @@ def _cut_after(pixels: Tensor, view: View, whole: tuple[int, int], out: Tensor) 
     out.copy_(torch.from_numpy(np.array(image))[top : top + view.size, left : left + view.size])
 
 
-def _resize(pixels: Tensor, box: tuple[float, float, float, float], out: Tensor) -> None:
+def _resize(pixels: Tensor, box: tuple[float, float, float, float], out: Tensor, mirrored: bool) -> None:
     rows, columns = out.shape[:2]
     left, top, right, bottom = map(int, box)
     if (left, top, right, bottom) != box:
         image = Image.fromarray(pixels.contiguous().numpy())
-        resized = image.resize((columns, rows), Image.Resampling.BILINEAR, box)
-        out.copy_(torch.from_numpy(np.array(resized)))
-    elif (bottom - top, right - left) == (rows, columns):
-        out.copy_(pixels[top:bottom, left:right])
-    else:
-        # The operator copies what is not in one piece in any case, and takes no other order than `out` has.
-        crop = pixels[top:bottom, left:right].contiguous().permute(2, 0, 1)[None]
-        _resample(crop, (rows, columns), False, out=out.permute(2, 0, 1)[None])
+        resized = torch.from_numpy(np.array(image.resize((columns, rows), Image.Resampling.BILINEAR, box)))
+        out.copy_(resized.flip(1) if mirrored else resized)
+        return
+    part = pixels[top:bottom, left:right]
+    if part.shape == out.shape:
+        _flip(part, [1], out=out) if mirrored else out.copy_(part)
+        return
+    # The operator copies what is not in one piece in any case, and takes no other order than `out` has; that
+    # copy is where mirroring costs least.
+    part = _flip(part, [1], out=part.new_empty(part.shape)) if mirrored else part.contiguous()
+    _resample(part.permute(2, 0, 1)[None], (rows, columns), False, out=out.permute(2, 0, 1)[None])
