@@ -1,6 +1,7 @@
 """The launch form without its widgets: what the fields mean, what is wrong with them, and cloning a run."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from math import inf
 from typing import TYPE_CHECKING
 
 import yaml
@@ -26,6 +27,7 @@ LIMITS: Mapping[str, tuple[int, int]] = {
     "epochs": (1, 1000),
     "image_size": (8, 1024),
     "batch_size": (1, 8192),
+    "accumulate": (1, 1024),
     "num_workers": (0, 128),
     "devices": (1, 64),
     "seed": (0, 2**31 - 1),
@@ -64,10 +66,12 @@ def launch_fields(
         "source": Field(DEFAULT_SOURCE, one_of(sources)),
         "root": Field(""),
         "classes": Field(""),
-        "recipe": Field(DEFAULT_RECIPE, one_of(RECIPES)),
+        "recipe": Field([DEFAULT_RECIPE], one_of(RECIPES), many=True),
+        "learning_rate": Field(""),
         "epochs": Field(None, between(*LIMITS["epochs"])),
         "image_size": Field(DEFAULT_IMAGE_SIZE, between(*LIMITS["image_size"])),
         "batch_size": Field(None, between(*LIMITS["batch_size"])),
+        "accumulate": Field(1, between(*LIMITS["accumulate"])),
         "augmentation": Field(None, one_of(augmentations)),
         "weights": Field(SCRATCH, one_of(WEIGHTS)),
         "checkpoint": Field(""),
@@ -94,12 +98,12 @@ def option_fields(architectures: "Mapping[str, Architecture]") -> dict[str, Fiel
     }
 
 
-def recipe_hint(values: Iterable[int]) -> str:
+def recipe_hint(values: Iterable[float]) -> str:
     """Say what the recipes take where a field is left empty: `6 to 12, the recipe's`."""
     found = sorted(set(values))
     if not found:
         return "the recipe's"
-    return f"{found[0]}{f' to {found[-1]}' if len(found) > 1 else ''}, the recipe's"
+    return f"{found[0]:g}{f' to {found[-1]:g}' if len(found) > 1 else ''}, the recipe's"
 
 
 def network_label(architecture: "Architecture", parameters: int) -> str:
@@ -117,6 +121,26 @@ def other_networks(architectures: "Mapping[str, Architecture]", known: Collectio
 def change_choice(before: Sequence[str], chosen: Sequence[str]) -> list[str]:
     """Keep the order of a choice that changed: what is new comes last."""
     return [*(key for key in before if key in chosen), *(key for key in chosen if key not in before)]
+
+
+def parse_rates(text: str) -> tuple[float, ...]:
+    """Read learning rates, separated by commas.
+
+    Raises:
+        ValueError: one is no number above 0, or is named twice.
+    """
+    rates: list[float] = []
+    for word in filter(None, (word.strip() for word in text.split(","))):
+        try:
+            rate = float(word)
+        except ValueError:
+            rate = 0.0
+        if not 0 < rate < inf:
+            raise ValueError(f"{word!r} is no learning rate; write numbers above 0, such as 0.1, 0.01.")
+        if rate in rates:
+            raise ValueError(f"{word} is named twice; name it once.")
+        rates.append(rate)
+    return tuple(rates)
 
 
 def networks_problem(networks: Sequence[str]) -> str:
@@ -203,14 +227,18 @@ def join(words: Iterable[str]) -> str:
 
 
 def plan(spec: JobSpec) -> list[str]:
-    """Say in one line a network what will be trained: `alexnet: 5 epochs, batches of 64`."""
+    """Say in one line a configuration what will be trained: `alexnet: 5 epochs, batches of 64`."""
     last = spec.seed + spec.num_seeds - 1
     seeds = f" · seeds {spec.seed} to {last}" if spec.num_seeds > 1 else ""
+    several = len(spec.recipes) > 1
+    times = f"{spec.accumulate} × " if spec.accumulate > 1 else ""
     return [
         f"**{config['model']['architecture']}** · "
-        f"{formatting.plural(config['trainer']['max_epochs'], 'epoch')} · "
-        f"batches of {config['data']['batch_size']}{seeds}"
-        for config in spec.configs()[: len(spec.architectures)]
+        + (f"{config['model']['recipe']} · " if several else "")
+        + (f"learning rate {config['model']['learning_rate']:g} · " if spec.learning_rates else "")
+        + f"{formatting.plural(config['trainer']['max_epochs'], 'epoch')} · "
+        f"batches of {times}{config['data']['batch_size']}{seeds}"
+        for config in spec.configurations()
     ]
 
 
@@ -231,6 +259,8 @@ def clone_params(config_yaml: str) -> dict[str, str | list[str]]:
         "epochs": trainer["max_epochs"],
         "image_size": data["image_size"],
         "batch_size": data["batch_size"],
+        "learning_rate": model.get("learning_rate"),
+        "accumulate": trainer.get("accumulate_grad_batches"),
         "augmentation": data.get("augmentation"),
         "num_workers": data.get("num_workers"),
         "precision": trainer.get("precision"),

@@ -15,9 +15,7 @@ from tracking.runs import Run
 
 LAUNCH_PAGE = "app_pages/launch.py"
 LATEST = 5
-QUICK_ARENA = JobSpec(
-    architectures=("alexnet", "vgg16", "googlenet", "resnet18"), source="digits", recipe="quick"
-)
+QUICK_ARENA = JobSpec(architectures=("alexnet", "vgg16", "googlenet", "resnet18"), source="digits")
 
 
 def show_start(*, empty: bool) -> None:

@@ -17,6 +17,7 @@ from jobs.spec import JobSpec
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture
+    from lightning_modules.recipes import Recipe
 
 Chosen = Mapping[str, "Architecture"]
 
@@ -45,9 +46,10 @@ def show_fields() -> Form:
     source, root, classes, found = show_source()
     image_size, size_problem = show_image_size(chosen.values())
     st.subheader("Training", anchor=False)
-    recipe = _show_recipe()
-    epochs, batch_size, batch_problem = _show_amounts(chosen, recipe, found)
-    augmentation = _show_augmentation(chosen, recipe, augmentations)
+    keys, recipes, recipes_problem = _show_recipes(chosen)
+    rates, rates_problem = _show_rates(recipes)
+    epochs, batch_size, accumulate, batch_problem = _show_amounts(recipes, found)
+    augmentation = _show_augmentation(recipes, augmentations)
     options = _show_options(chosen)
     weights, weights_problem = _show_weights(chosen, options)
     st.subheader("Hardware", anchor=False)
@@ -59,10 +61,12 @@ def show_fields() -> Form:
         architectures=tuple(chosen),
         source=source,
         root=root,
-        recipe=recipe,
+        recipes=keys,
+        learning_rates=rates,
         epochs=epochs,
         image_size=image_size,
         batch_size=batch_size,
+        accumulate=accumulate,
         classes=parse_classes(classes),
         augmentation=augmentation,
         precision=precision,
@@ -78,6 +82,8 @@ def show_fields() -> Form:
         found.problem,
         found.classes_problem,
         size_problem,
+        recipes_problem,
+        rates_problem,
         batch_problem,
         weights_problem,
         hardware_problem,
@@ -128,19 +134,40 @@ def _take_networks() -> None:
     st.session_state["networks"] = forms.change_choice(st.session_state["networks"], chosen)
 
 
-def _show_recipe() -> str:
-    return st.radio(
+def _show_recipes(chosen: Chosen) -> "tuple[tuple[str, ...], list[Recipe], str]":
+    """Ask for recipes, one job each, and say what those are that were chosen."""
+    st.segmented_control(
         "Recipe",
         list(forms.RECIPES),
+        selection_mode="multi",
         format_func=str.capitalize,
-        captions=list(forms.RECIPES.values()),
-        horizontal=True,
         key="recipe",
+        help="Of several, each network is trained with each",
     )
+    keys = tuple(key for key in forms.RECIPES if key in st.session_state["recipe"])
+    for key in keys:
+        st.caption(f"**{key.capitalize()}** · {forms.RECIPES[key]}")
+    problem = "" if keys else "Choose at least one recipe."
+    show_problem(problem)
+    return keys, [one.get_recipe(key) for one in chosen.values() for key in keys], problem
 
 
-def _show_amounts(chosen: Chosen, recipe: str, found: Found) -> tuple[int | None, int | None, str]:
-    recipes = [architecture.get_recipe(recipe) for architecture in chosen.values()]
+def _show_rates(recipes: "list[Recipe]") -> tuple[tuple[float, ...], str]:
+    text = st.text_input(
+        "Learning rate",
+        placeholder=forms.recipe_hint(one.learning_rate for one in recipes),
+        width=415,
+        key="learning_rate",
+        help="The highest, before the schedule. Of several, separated by commas, each is a job of its own.",
+    )
+    try:
+        return forms.parse_rates(text), ""
+    except ValueError as problem:
+        show_problem(str(problem))
+        return (), str(problem)
+
+
+def _show_amounts(recipes: "list[Recipe]", found: Found) -> tuple[int | None, int | None, int, str]:
     with st.container(horizontal=True, gap="medium"):
         epochs = st.number_input(
             "Epochs",
@@ -157,15 +184,23 @@ def _show_amounts(chosen: Chosen, recipe: str, found: Found) -> tuple[int | None
             placeholder=forms.recipe_hint(one.batch_size for one in recipes),
             width=200,
             key="batch_size",
-            help="Images a step on each device",
+            help="Images at once on each device",
+        )
+        accumulate = st.number_input(
+            "Batches a step",
+            *forms.LIMITS["accumulate"],
+            width=200,
+            key="accumulate",
+            help="Gradients of so many batches are added up before each step: as if the batch were larger, "
+            "in the memory of one",
         )
     problem = forms.batch_problem(batch_size, recipes, found.train_images)
     show_problem(problem)
-    return epochs, batch_size, problem
+    return epochs, batch_size, int(accumulate), problem
 
 
-def _show_augmentation(chosen: Chosen, recipe: str, augmentations: Mapping[str, str]) -> str | None:
-    taken = sorted({architecture.get_recipe(recipe).augmentation for architecture in chosen.values()})
+def _show_augmentation(recipes: "list[Recipe]", augmentations: Mapping[str, str]) -> str | None:
+    taken = sorted({recipe.augmentation for recipe in recipes})
     augmentation = st.selectbox(
         "Augmentation",
         augmentations,
@@ -258,10 +293,10 @@ def _show_seeds() -> tuple[int, int]:
     with st.container(horizontal=True, gap="medium"):
         seed = st.number_input("Seed", *forms.LIMITS["seed"], width=200, key="seed")
         num_seeds = st.number_input(
-            "Runs of each network",
+            "Seeds",
             *forms.LIMITS["num_seeds"],
             width=200,
             key="num_seeds",
-            help="Each with the next seed; the Runs page shows their mean and spread",
+            help="Runs of each network, each with the next seed; the Runs page shows their mean and spread",
         )
     return int(seed), int(num_seeds)

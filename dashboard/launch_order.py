@@ -22,7 +22,7 @@ def show_order(form: Form) -> None:
         LaunchError: what was launched cannot work.
         StoreUnavailable: the store cannot be written.
     """
-    count = len(form.spec.architectures) * form.spec.num_seeds
+    count = form.spec.num_jobs
     wanted = st.button(
         f"Launch {formatting.plural(count, 'job')}" if count else "Launch",
         type="primary",
@@ -48,7 +48,7 @@ def show_order(form: Form) -> None:
         st.caption("Does the same from a shell in this repository.")
     with yaml:
         st.code(launching.to_yaml(configs), language="yaml", height=380)
-    show_memory(replace(form.spec, num_seeds=1), form.num_classes)
+    show_memory(replace(form.spec, num_seeds=1, learning_rates=()), form.num_classes)
 
 
 def _show_launched(runs: list[Run]) -> None:

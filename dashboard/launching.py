@@ -9,7 +9,7 @@ import yaml
 
 from dashboard import catalogue
 from jobs.spec import JobSpec
-from jobs.submit import check_config, submit
+from jobs.submit import check_config, submit_group
 from jobs.supervisor import ensure_supervisor
 from tracking.runs import Run, get_run
 from tracking.store import Store
@@ -47,7 +47,7 @@ class Found:
 
 
 def launch(store: Store, spec: JobSpec) -> list[Run]:
-    """Queue one job for each architecture and seed, or none at all when one of them cannot work.
+    """Queue the jobs of an order as one group, or none at all when one of them cannot work.
 
     Returns:
         The runs, in the order of the configurations.
@@ -57,9 +57,9 @@ def launch(store: Store, spec: JobSpec) -> list[Run]:
         StoreUnavailable: the store cannot be written.
     """
     configs = spec.configs()
-    for config in configs[: len(spec.architectures)]:  # what is wrong is so for every seed
+    for config in spec.configurations():
         check_config(config)
-    run_ids = [submit(store, config, check=False) for config in configs]
+    run_ids = submit_group(store, configs)
     ensure_supervisor(store)
     return [get_run(store, run_id) for run_id in run_ids]
 

@@ -12,7 +12,11 @@ ERRORS = {"val/error_top1": "Top-1 error, %", "val/error_top5": "Top-5 error, %"
 
 
 def show_seeds(groups: Sequence[SeedGroup]) -> None:
-    """Show a table of the configurations that were trained with several seeds, nothing without any."""
+    """Show a table of the configurations that were trained with several seeds, nothing without any.
+
+    What was launched as one group is left out: it has a table of its own.
+    """
+    groups = [group for group in groups if not group.submitted_together]
     if not groups:
         return
     st.subheader("Over seeds", anchor=False)

@@ -17,7 +17,7 @@ from jobs.errors import LaunchError
 from jobs.logs import read_log
 from jobs.shutdown import shutdown
 from jobs.spec import JobSpec
-from jobs.submit import check_config, submit
+from jobs.submit import check_config, submit_group
 from jobs.supervisor import (
     ASK_GRACE_S,
     POLL_INTERVAL_S,
@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m jobs", description="Submit, list and stop training jobs.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    command = commands.add_parser("submit", help="queue one job per architecture")
+    command = commands.add_parser("submit", help="queue jobs: networks x recipes x learning rates x seeds")
     add_spec_arguments(command)
     command.add_argument("--hold", action="store_true", help="start nothing before `release`")
     command.set_defaults(act=submit_jobs)
@@ -119,10 +119,29 @@ def add_spec_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", type=Path, help="a run's YAML, instead of all the rest")
     command.add_argument("--source", default=JobSpec.source, help="data source (%(default)s)")
     command.add_argument("--root", help="folder or address of the data, for a source that needs one")
-    command.add_argument("--recipe", default=JobSpec.recipe, help="paper, modern or quick (%(default)s)")
+    command.add_argument(
+        "--recipe",
+        type=words,
+        default=JobSpec.recipes,
+        help="paper, modern or quick; or several: quick,modern",
+    )
+    command.add_argument(
+        "--learning_rate",
+        type=rates,
+        default=(),
+        metavar="RATE,...",
+        help="the recipe's by default; several are tried one by one",
+    )
     command.add_argument("--epochs", type=int, help="the recipe's by default")
     command.add_argument("--image_size", type=int, default=JobSpec.image_size, help="pixels (%(default)s)")
     command.add_argument("--batch_size", type=int, help="the recipe's by default")
+    command.add_argument(
+        "--accumulate",
+        type=int,
+        default=JobSpec.accumulate,
+        metavar="N",
+        help="add up the gradients of N batches before each step (%(default)s)",
+    )
     command.add_argument(
         "--classes",
         type=parse_classes,
@@ -140,7 +159,7 @@ def add_spec_arguments(command: argparse.ArgumentParser) -> None:
         type=int,
         default=JobSpec.num_seeds,
         metavar="N",
-        help="runs of each network, with N seeds from --seed on (%(default)s)",
+        help="runs of each configuration, with N seeds from --seed on (%(default)s)",
     )
     command.add_argument("--num_workers", type=int, help="processes that load data; chosen by default")
     command.add_argument(
@@ -164,10 +183,12 @@ def spec_from(options: argparse.Namespace) -> JobSpec:
         architectures=tuple(options.architectures),
         source=options.source,
         root=options.root,
-        recipe=options.recipe,
+        recipes=options.recipe,
+        learning_rates=options.learning_rate,
         epochs=options.epochs,
         image_size=options.image_size,
         batch_size=options.batch_size,
+        accumulate=options.accumulate,
         classes=options.classes,
         augmentation=options.augmentation,
         precision=options.precision,
@@ -185,6 +206,19 @@ def absolute(weights: str | None) -> str | None:
     return str(Path(weights).absolute()) if weights and Path(weights).is_file() else weights
 
 
+def words(text: str) -> tuple[str, ...]:
+    """Words that are separated by commas."""
+    return tuple(word for word in map(str.strip, text.split(",")) if word)
+
+
+def rates(text: str) -> tuple[float, ...]:
+    """Numbers that are separated by commas."""
+    try:
+        return tuple(map(float, words(text)))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} must be numbers, separated by commas") from None
+
+
 def devices(text: str) -> int | str:
     """A number of devices, or "auto"."""
     if text != "auto" and not text.isdigit():
@@ -197,15 +231,14 @@ def submit_jobs(store: Store, options: argparse.Namespace) -> None:
     if options.config and options.architectures:
         raise ValueError("--config names everything itself; leave out the architectures.")
     configs = [read_yaml(options.config)] if options.config else spec_from(options).configs()
-    for config in configs[: max(1, len(options.architectures))]:  # what is wrong is so for every seed
+    for config in configs[:1] if options.config else spec_from(options).configurations():
         check_config(config)
     store.open()
     started = find_supervisor(store) is None
     ensure_supervisor(store)
     if started:
         print(f"Started the supervisor of {store.root}; `python -m jobs shutdown` ends it.", file=sys.stderr)
-    for config in configs:
-        run_id = submit(store, config, check=False, held=options.hold)
+    for run_id in submit_group(store, configs, held=options.hold):
         print(f"{run_id}  {runs.get_run(store, run_id).name}")
 
 

@@ -2,7 +2,9 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import product
+from math import inf
 from typing import Any
 
 from datamodules.subset import write_classes
@@ -10,21 +12,23 @@ from datamodules.subset import write_classes
 
 @dataclass(frozen=True)
 class JobSpec:
-    """One job for each architecture and seed, alike in everything else.
+    """One job for each architecture, recipe, learning rate and seed, alike in everything else.
 
     Attributes:
         architectures: Keys of the networks to train.
         source: Key of the data source.
         root: Folder of the data, for a source that needs one.
-        recipe: Key of the training recipe.
+        recipes: Keys of the training recipes.
+        learning_rates: Instead of the recipes' own; none takes those.
         epochs: None takes the recipe's own.
-        batch_size: Images a step on each device; None takes the recipe's own.
+        batch_size: Images at once on each device; None takes the recipe's own.
+        accumulate: Batches whose gradients are added up before a step of the optimiser.
         image_size: Side of the images in pixels.
         classes: The first so many of the source, or their names or labels; None takes all.
         precision: Lightning's name for it; None lets the training process choose what is fast here.
         devices: How many, or "auto" for all.
-        seed: Of the only or the first run of a network.
-        num_seeds: Runs of each network, with as many seeds from the first on.
+        seed: Of the only or the first run of a configuration.
+        num_seeds: Runs of each configuration, with as many seeds from the first on.
         options: Options of the networks by architecture, such as `{"resnet50": {"stride": "3x3"}}`.
         augmentation: Key of what happens to training images; None takes the recipe's own.
         num_workers: Processes that load data; None lets the data module choose.
@@ -34,11 +38,13 @@ class JobSpec:
     architectures: tuple[str, ...]
     source: str = "digits"
     root: str | None = None
-    recipe: str = "quick"
+    recipes: tuple[str, ...] = ("quick",)
+    learning_rates: tuple[float, ...] = ()
     epochs: int | None = None
     image_size: int = 64
     classes: int | tuple[int | str, ...] | None = None
     batch_size: int | None = None
+    accumulate: int = 1
     precision: str | None = None
     devices: int | str = 1
     seed: int = 0
@@ -48,24 +54,42 @@ class JobSpec:
     num_workers: int | None = None
     weights: str | None = None
 
+    @property
+    def num_jobs(self) -> int:
+        """How many configurations `configs` gives."""
+        return len(self.architectures) * len(self.recipes) * max(1, len(self.learning_rates)) * self.num_seeds
+
     def configs(self) -> list[dict[str, Any]]:
-        """The complete configuration of every job: all architectures with the first seed, then with the next.
+        """The complete configuration of every job: all of the first seed, then all of the next.
 
         Raises:
-            ValueError: No architecture is named, one is unknown, an option belongs to none of them, or there
-                are less than one seed.
+            ValueError: No architecture or recipe is named, one is unknown or named twice, an option belongs
+                to none of them, or a number is too small.
         """
-        if self.num_seeds < 1:
-            raise ValueError(f"num_seeds is {self.num_seeds}; it must be 1 or more.")
-        if not self.architectures:
-            raise ValueError("Name at least one architecture to train.")
+        for name, number in (("num_seeds", self.num_seeds), ("accumulate", self.accumulate)):
+            if number < 1:
+                raise ValueError(f"{name} is {number}; it must be 1 or more.")
+        for word, values in (("architecture", self.architectures), ("recipe", self.recipes)):
+            if not values:
+                raise ValueError(f"Name at least one {word} to train.")
+        for rate in self.learning_rates:
+            if not 0 < rate < inf:
+                raise ValueError(f"A learning rate is {rate:g}; it must be above 0.")
+        for named in (self.architectures, self.recipes, self.learning_rates):
+            if twice := [value for value in named if named.count(value) > 1]:
+                raise ValueError(f"{twice[0]} is named twice; name it once.")
         for key in self.options:
             if key not in self.architectures:
                 raise ValueError(
                     f"There are options for {key!r}, which is not among the architectures to train."
                 )
         seeds = range(self.seed, self.seed + self.num_seeds)
-        return [self._config(architecture, seed) for seed in seeds for architecture in self.architectures]
+        grid = product(seeds, self.architectures, self.recipes, self.learning_rates or (None,))
+        return [self._config(*point) for point in grid]
+
+    def configurations(self) -> list[dict[str, Any]]:
+        """Those of the first seed alone: what is wrong with one is so for every seed. Raises as `configs`."""
+        return replace(self, num_seeds=1).configs()
 
     def command(self) -> str:
         """The shell command that submits the same jobs."""
@@ -73,11 +97,13 @@ class JobSpec:
         values = {
             "--source": self.source,
             "--root": self.root,
-            "--recipe": self.recipe,
+            "--recipe": ",".join(self.recipes),
+            "--learning_rate": ",".join(map(repr, self.learning_rates)) or None,
             "--epochs": self.epochs,
             "--image_size": self.image_size,
             "--classes": write_classes(self.classes) or None,
             "--batch_size": self.batch_size,
+            "--accumulate": self.accumulate if self.accumulate > 1 else None,
             "--precision": self.precision,
             "--devices": self.devices,
             "--seed": self.seed,
@@ -95,20 +121,26 @@ class JobSpec:
                 words += ["--option", f"{architecture}.{name}={value}"]
         return shlex.join(words)
 
-    def _config(self, architecture: str, seed: int) -> dict[str, Any]:
+    def _config(
+        self, seed: int, architecture: str, recipe: str, learning_rate: float | None
+    ) -> dict[str, Any]:
         epochs, batch_size = self.epochs, self.batch_size
         if epochs is None or batch_size is None:
-            recipe = _recipe(architecture, self.recipe)
-            epochs = recipe.epochs if epochs is None else epochs
-            batch_size = recipe.batch_size if batch_size is None else batch_size
+            known = _recipe(architecture, recipe)
+            epochs = known.epochs if epochs is None else epochs
+            batch_size = known.batch_size if batch_size is None else batch_size
         trainer: dict[str, Any] = {"max_epochs": epochs, "accelerator": "auto", "devices": self.devices}
         if self.precision is not None:
             trainer["precision"] = self.precision
+        if self.accumulate > 1:
+            trainer["accumulate_grad_batches"] = self.accumulate
         model: dict[str, Any] = {
             "architecture": architecture,
-            "recipe": self.recipe,
+            "recipe": recipe,
             "options": dict(self.options.get(architecture, {})),
         }
+        if learning_rate is not None:
+            model["learning_rate"] = learning_rate
         if self.weights is not None:
             model["weights"] = self.weights
         return {

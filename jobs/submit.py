@@ -1,11 +1,13 @@
 """Submitting a job: writing the run that the supervisor will start."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from secrets import token_hex
 from typing import Any
 
 from jobs.errors import LaunchError
 from jobs.queue import HELD
 from tracking import records
+from tracking.groups import GROUP
 from tracking.store import Store
 
 
@@ -33,6 +35,19 @@ def submit(
     if check:
         check_config(config)
     return records.create_run(store.open(), config, name=name, tags={HELD: "yes"} if held else None)
+
+
+def submit_group(store: Store, configs: Sequence[Mapping[str, Any]], *, held: bool = False) -> list[str]:
+    """Submit configurations that were checked already; several become a group, with a name on each run.
+
+    Raises:
+        StoreUnavailable: The store cannot be written.
+    """
+    tags = {HELD: "yes"} if held else {}
+    if len(configs) > 1:
+        tags[GROUP] = f"{configs[0]['data']['source']}-{token_hex(3)}"
+    store.open()
+    return [records.create_run(store, config, tags=tags) for config in configs]
 
 
 def check_config(config: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Runs that differ in nothing but the seed, and what they come to together."""
+"""Runs that belong together: submitted at once, or alike but for the seed; and what they come to."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -8,17 +8,25 @@ from statistics import fmean, stdev
 from tracking.runs import Run
 
 SEED = "seed_everything"
+# The tag with the name of the group that a run was submitted in.
+GROUP = "job.group"
 
 
 @dataclass(frozen=True)
 class SeedGroup:
-    """Finished runs of one configuration with different seeds, the newest first."""
+    """Runs of one configuration with different seeds, the newest first; those that finished count."""
 
     runs: tuple[Run, ...]
 
+    @property
+    def submitted_together(self) -> bool:
+        """Whether all of them belong to one group."""
+        names = {run.tags.get(GROUP, "") for run in self.runs}
+        return len(names) == 1 and names != {""}
+
     def values(self, key: str) -> list[float]:
-        """The last value of a metric in each run that has it."""
-        return [run.metrics[key] for run in self.runs if key in run.metrics]
+        """The last value of a metric in each finished run that has it."""
+        return [run.metrics[key] for run in self.runs if run.status == "FINISHED" and key in run.metrics]
 
     def mean(self, key: str) -> float | None:
         """The mean of a metric over the seeds, None without values."""
@@ -31,6 +39,48 @@ class SeedGroup:
         return stdev(values) if len(values) > 1 else None
 
 
+@dataclass(frozen=True)
+class Group:
+    """Runs that were submitted at once.
+
+    Attributes:
+        name: As it stands in their tag.
+        configurations: Their runs, by everything but the seed, in the order of submission.
+    """
+
+    name: str
+    configurations: tuple[SeedGroup, ...]
+
+    @property
+    def runs(self) -> list[Run]:
+        """All of them."""
+        return [run for one in self.configurations for run in one.runs]
+
+    def count(self, *statuses: str) -> int:
+        """How many runs are in one of the statuses."""
+        return sum(run.status in statuses for run in self.runs)
+
+    def differs(self, param: str) -> bool:
+        """Whether its runs have several values of a param."""
+        return len({run.params.get(param, "") for run in self.runs}) > 1
+
+
+def groups(runs: Iterable[Run]) -> list[Group]:
+    """Find the runs that were submitted together; the newest group comes first, as its runs do.
+
+    Args:
+        runs: Newest first, as `list_runs` gives them.
+    """
+    found: dict[str, dict[frozenset[tuple[str, str]], list[Run]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        if name := run.tags.get(GROUP):
+            found[name][_without_seed(run)].append(run)
+    return [
+        Group(name, tuple(SeedGroup(tuple(one)) for one in reversed(by_settings.values())))
+        for name, by_settings in found.items()
+    ]
+
+
 def seed_groups(runs: Iterable[Run]) -> list[SeedGroup]:
     """Find the configurations that finished with two seeds or more; of a repeated seed the newest run counts.
 
@@ -40,6 +90,9 @@ def seed_groups(runs: Iterable[Run]) -> list[SeedGroup]:
     by_settings: dict[frozenset[tuple[str, str]], dict[str, Run]] = defaultdict(dict)
     for run in runs:
         if run.status == "FINISHED":
-            settings = frozenset((key, value) for key, value in run.settings.items() if key != SEED)
-            by_settings[settings].setdefault(run.params.get(SEED, ""), run)
+            by_settings[_without_seed(run)].setdefault(run.params.get(SEED, ""), run)
     return [SeedGroup(tuple(found.values())) for found in by_settings.values() if len(found) > 1]
+
+
+def _without_seed(run: Run) -> frozenset[tuple[str, str]]:
+    return frozenset((key, value) for key, value in run.settings.items() if key != SEED)

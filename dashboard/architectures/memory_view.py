@@ -151,7 +151,7 @@ def show_plans(plans: Sequence[Plan], num_classes: int | None = None) -> None:
     """
     machine = describe_machine()
     room = training_needs.room_of(machine)
-    names = [catalogue.architectures()[plan.key].name for plan in plans]
+    names = names_of(plans)
     needs = [need_of(plan, num_classes) for plan in plans]
     bars = segments(dict(zip(names, needs, strict=True)))
     legend = stacked_bars.legend_html(PART_COLOURS)
@@ -166,6 +166,13 @@ def show_plans(plans: Sequence[Plan], num_classes: int | None = None) -> None:
         "Counted from the layers but for the two parts that are estimated. Peaks measured on a CPU were "
         "met within 15 %. Python with its libraries (about 0.8 GB) and the loading of images come on top."
     )
+
+
+def names_of(plans: Sequence[Plan]) -> list[str]:
+    """Name the networks, with their recipes where one is there with several."""
+    several = len({plan.recipe for plan in plans}) > 1
+    names = [catalogue.architectures()[plan.key].name for plan in plans]
+    return [f"{name}, {plan.recipe}" if several else name for name, plan in zip(names, plans, strict=True)]
 
 
 def need_of(plan: Plan, num_classes: int | None) -> "Memory":

@@ -199,7 +199,7 @@ def test_every_network_can_be_launched(key: str, recipe: str) -> None:
     smallest = ARCHITECTURES[key].minimum_size
     image_size = max(forms.DEFAULT_IMAGE_SIZE, smallest)
     batch_size = min(ARCHITECTURES[key].get_recipe(recipe).batch_size, 256)
-    spec = JobSpec(architectures=(key,), recipe=recipe, image_size=image_size, batch_size=batch_size)
+    spec = JobSpec(architectures=(key,), recipes=(recipe,), image_size=image_size, batch_size=batch_size)
     for config in spec.configs():
         check_config(config)
     problem = forms.size_problem(forms.DEFAULT_IMAGE_SIZE, [ARCHITECTURES[key]])
@@ -215,6 +215,41 @@ def test_several_seeds_are_several_jobs(empty_store: Store, open_page: OpenPage)
     assert "--seed 7 --num_seeds 3" in app.code[0].value
 
 
+def test_a_grid_is_launched_with_one_click_as_a_group(empty_store: Store, open_page: OpenPage) -> None:
+    query: Query = {"networks": ["alexnet", "resnet18"], "recipe": ["quick", "modern"], "batch_size": "32"}
+    app = open_page("launch", **query, learning_rate="0.01, 1e-3", num_seeds="2", accumulate="4")
+    assert button(app).label == "Launch 16 jobs" and not problems(app)
+    assert "--recipe quick,modern --learning_rate 0.01,0.001" in app.code[0].value
+    assert any(
+        "modern · learning rate 0.001 · 100 epochs · batches of 4 × 32" in one.value for one in app.markdown
+    )
+    button(app).click().run()
+    runs = list_runs(empty_store)
+    assert len(runs) == 16 and len({run.tags["job.group"] for run in runs}) == 1
+    app = open_page("runs")
+    (group,) = app.expander
+    assert "16 runs: 16 queued" in group.label
+    (table,) = group.dataframe
+    assert list(table.value["Finished"]) == ["0 of 2"] * 8
+    assert sorted(set(table.value["Learning rate"])) == ["0.001", "0.01"]
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ({"learning_rate": "fast"}, "'fast' is no learning rate; write numbers above 0"),
+        ({"learning_rate": "0.1, -1"}, "'-1' is no learning rate"),
+        ({"learning_rate": "0.1, 1e-1"}, "1e-1 is named twice"),
+        ({"recipe": ""}, "Choose at least one recipe."),
+    ],
+)
+def test_a_grid_that_cannot_be_meant_says_so(
+    query: Query, problem: str, empty_store: Store, open_page: OpenPage
+) -> None:
+    app = open_page("launch", **query)
+    assert len(problems(app)) == 1 and problem in problems(app)[0] and button(app).disabled
+
+
 @pytest.mark.parametrize("key", ARCHITECTURES)
 def test_a_clone_asks_for_the_same(key: str) -> None:
     options = {key: {name: allowed[-1] for name, allowed in ARCHITECTURES[key].options.items()}}
@@ -222,7 +257,7 @@ def test_a_clone_asks_for_the_same(key: str) -> None:
         architectures=(key,),
         source="folder",
         root="/data/image net",
-        recipe="modern",
+        recipes=("modern",),
         epochs=4,
         image_size=96,
         batch_size=7,

@@ -21,7 +21,7 @@ def parse(command):
             ("resnet50",),
             source="folder",
             root="/data/it's $HOME; rm -rf",
-            recipe="paper",
+            recipes=("paper",),
             epochs=90,
             image_size=224,
             batch_size=256,
@@ -33,6 +33,8 @@ def parse(command):
         JobSpec(("resnet18",), source="folder", root="--odd", epochs=1, batch_size=1, seed=-1),
         JobSpec(("resnet18", "vgg16"), epochs=1, batch_size=1, weights="torchvision"),
         JobSpec(("resnet18", "vgg16"), epochs=1, batch_size=1, seed=3, num_seeds=5),
+        JobSpec(("vgg16",), recipes=("quick", "modern"), learning_rates=(0.1, 1e-05), num_seeds=2),
+        JobSpec(("resnet18",), epochs=1, batch_size=8, accumulate=4),
         JobSpec(("resnet18",), epochs=1, batch_size=1, classes=100, augmentation="googlenet"),
         JobSpec(("resnet18",), epochs=1, batch_size=1, classes=("n01440764", "n01443537")),
         JobSpec(("resnet18",), epochs=1, batch_size=1, classes=(3,)),
@@ -73,6 +75,19 @@ def test_every_network_with_every_seed():
         JobSpec(("alexnet",), num_seeds=0).configs()
 
 
+def test_a_grid_is_everything_with_everything():
+    spec = JobSpec(("alexnet", "vgg16"), recipes=("quick", "modern"), learning_rates=(0.1, 0.01), num_seeds=2)
+    configs = spec.configs()
+    points = {
+        (one["model"]["architecture"], one["model"]["recipe"], one["model"]["learning_rate"])
+        for one in configs
+    }
+    assert len(configs) == spec.num_jobs == 16 and len(points) == 8
+    assert spec.configurations() == configs[:8]
+    epochs = {one["model"]["recipe"]: one["trainer"]["max_epochs"] for one in configs}
+    assert epochs["quick"] < epochs["modern"] == 100
+
+
 def test_starting_weights_are_part_of_the_model():
     (config,) = JobSpec(("resnet18",), weights="resnet18-digits-1a2b").configs()
     assert config["model"]["weights"] == "resnet18-digits-1a2b"
@@ -95,6 +110,10 @@ def test_what_cannot_be_meant():
         JobSpec(()).configs()
     with pytest.raises(ValueError, match="'vgg16', which is not among"):
         JobSpec(("alexnet",), options={"vgg16": {"a": "b"}}).configs()
+    with pytest.raises(ValueError, match="A learning rate is -1; it must be above 0"):
+        JobSpec(("alexnet",), learning_rates=(-1.0,)).configs()
+    with pytest.raises(ValueError, match="quick is named twice"):
+        JobSpec(("alexnet",), recipes=("quick", "quick")).configs()
     for option in ("x", "a=b", "a.b", ".b=c"):
         with pytest.raises(ValueError, match=r"ARCHITECTURE\.NAME=VALUE"):
             spec_from(parser().parse_args(["submit", "alexnet", "--option", option]))
