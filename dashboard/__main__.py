@@ -66,7 +66,7 @@ def serve(port: int, store: Store) -> None:
     from streamlit.web import bootstrap
 
     # Streamlit reads .streamlit/config.toml of the working directory; ours must hold wherever one started.
-    os.environ["ARENA_MLRUNS"] = str(store.root)
+    os.environ |= store.environment
     os.chdir(APP.parents[1])
     options = {"server_port": port, "server_address": HOST}
     bootstrap.load_config_options(options)

@@ -120,7 +120,7 @@ def start(store: Store, words: Sequence[str], program: Sequence[str] = PROGRAM) 
         log = folder / LOG
         log.write_text(f"$ {command_line(words)}\n", encoding="utf-8")
         command = [*program, *words, "--progress", str(folder / PROGRESS)]
-        environment = {"ARENA_MLRUNS": str(store.root), "PYTHONUNBUFFERED": "1"}
+        environment = {**store.environment, "PYTHONUNBUFFERED": "1"}
         try:
             child = start_detached(command, log, cwd=REPOSITORY, environment=environment)
         except OSError as error:

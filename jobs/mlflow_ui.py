@@ -24,6 +24,8 @@ def ensure_mlflow_ui(store: Store) -> str:
         LaunchError: It does not start; the message names its log.
         StoreUnavailable: The store cannot be used.
     """
+    if store.server:
+        return store.server
     store.open()
     with FileLock(store.root / "mlflow_ui.lock"):
         if found := find_mlflow_ui(store):
@@ -35,6 +37,8 @@ def ensure_mlflow_ui(store: Store) -> str:
 
 def find_mlflow_ui(store: Store) -> str | None:
     """The address of the store's MLflow page if its process lives."""
+    if store.server:
+        return store.server
     background = Background.read(store.root / "mlflow_ui.json")
     return _base_url(background) if background else None
 

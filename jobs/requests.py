@@ -5,6 +5,7 @@ import time
 from jobs.processes import find_process
 from tracking import records, runs
 from tracking.runs import Run
+from tracking.spool import deliver_left
 from tracking.store import Store
 
 
@@ -36,7 +37,10 @@ def resume(store: Store, run_id: str) -> None:
         ValueError: There is no such run, it is active or done, has no checkpoint, or its process still lives.
         StoreUnavailable: The store cannot be written.
     """
+    deliver_left(store, run_id)
     run = runs.get_run(store, run_id)
+    if not runs.is_ours(store, run):
+        raise ValueError(f"{run.name} belongs to {run.tags.get(runs.HOME)}, where its checkpoints are.")
     if run.status not in ("FAILED", "KILLED"):
         raise ValueError(f"{run.name} is {run.status}; only a run that failed or was stopped can go on.")
     if not can_resume(store, run):

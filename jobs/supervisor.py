@@ -17,6 +17,7 @@ from jobs.processes import Background, start_detached
 from jobs.queue import is_ready, line_up
 from tracking import records, runs
 from tracking.runs import ACTIVE_STATUSES, Run
+from tracking.spool import deliver_left
 from tracking.store import REPOSITORY, Store, StoreUnavailable
 
 ASK_GRACE_S = 30.0
@@ -58,6 +59,7 @@ class Supervisor:
         self.term_grace_s = term_grace_s
         self.poll_interval_s = poll_interval_s
         self._leaving = threading.Event()
+        self._complaint = ""
         self._followed: dict[str, Run] = {}
         self._ended_at: dict[str, float] = {}
         self._terminated_at: dict[str, float] = {}
@@ -89,8 +91,10 @@ class Supervisor:
 
     def step(self) -> None:
         """Look once at everything. Raises StoreUnavailable."""
+        deliver_left(self.store)
         active = sorted(
-            runs.list_runs(self.store, ACTIVE_STATUSES), key=lambda run: (run.created_at, run.run_id)
+            (run for run in runs.list_runs(self.store, ACTIVE_STATUSES) if runs.is_ours(self.store, run)),
+            key=lambda run: (run.created_at, run.run_id),
         )
         waiting = []
         for run in active:
@@ -120,10 +124,14 @@ class Supervisor:
         try:
             self.step()
         except StoreUnavailable as error:
-            log.warning("%s Trying again.", error)
+            if str(error) != self._complaint:  # a server may be away for days
+                log.warning("%s Trying again.", error)
+            self._complaint = str(error)
         except Exception:
             # One odd run must not leave all the others without a supervisor.
             log.exception("unexpected; trying again")
+        else:
+            self._complaint = ""
 
     def _start(self, waiting: list[Run]) -> None:
         for run in waiting:
@@ -163,6 +171,7 @@ class Supervisor:
             self.engine.stop(run, force=True)
 
     def _conclude(self, run: Run, ended: Exit) -> None:
+        deliver_left(self.store, run.run_id)
         try:
             run = runs.get_run(self.store, run.run_id)
         except ValueError:
@@ -235,7 +244,7 @@ def ensure_supervisor(store: Store) -> Background:
             return found
         log_file = store.logs / "supervisor.log"
         command = [sys.executable, "-m", "jobs", "supervise"]
-        environment = {"ARENA_MLRUNS": str(store.root)}
+        environment = store.environment
         child = start_detached(command, log_file, cwd=REPOSITORY, environment=environment)
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline and child.returncode is None:

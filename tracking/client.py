@@ -15,12 +15,19 @@ PAGE_SIZE = 1000
 
 def client(store: Store) -> "MlflowClient":
     """MLflow's client for `store`; importing MLflow takes seconds, so only writers come here."""
-    # Read once, when MLflow is imported: nothing leaves this machine, and no notes on stderr.
+    # Read once, when MLflow is imported: nothing goes to its makers, and it prints nothing.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # Read with each request: MLflow would try for minutes, in which nobody learns that a server is away.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     from mlflow import MlflowClient
 
     with reported(store):
+        if store.server and not store.server.startswith(("http://", "https://")):
+            raise OSError(store.server)
         return MlflowClient(store.uri)
 
 
@@ -60,6 +67,16 @@ def read_keys(store: Store, run_ids: Sequence[str]) -> set[str]:
     mlflow = client(store)
     with reported(store):
         return {key for run_id in run_ids for key in mlflow.get_run(run_id).data.metrics}
+
+
+def fetch_config(store: Store, run_id: str) -> None:
+    """Copy the artifact `config.yaml` from where the server keeps it, if it is there."""
+    folder = store.config_file(run_id).parent
+    mlflow = client(store)
+    with reported(store):
+        if any(file.path == "config.yaml" for file in mlflow.list_artifacts(run_id)):
+            folder.mkdir(parents=True, exist_ok=True)
+            mlflow.download_artifacts(run_id, "config.yaml", str(folder))
 
 
 def _record(run: Any) -> Record:

@@ -3,15 +3,17 @@
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from secrets import token_hex
 from typing import Any
 
 import yaml
 
 from tracking.client import client
-from tracking.runs import TERMINAL_STATUSES
+from tracking.runs import HOME, TERMINAL_STATUSES
 from tracking.store import EXPERIMENT, Store, checked, reported
+
+MAX_POINTS = 1000  # MLflow takes no more at once
 
 
 def create_run(
@@ -41,13 +43,17 @@ def create_run(
         experiment = mlflow.get_experiment_by_name(EXPERIMENT)
         if experiment is None:
             raise ValueError(f"{store.root} is not set up; call Store.open() first.")
-        submitted = {"job.submitted_at": str(int(time.time() * 1000)), **(tags or {})}
+        submitted = {"job.submitted_at": str(now_ms()), **(tags or {})}
+        if store.server:
+            submitted[HOME] = store.home
         run = mlflow.create_run(experiment.experiment_id, tags=submitted, run_name=name or run_name(config))
         run_id: str = run.info.run_id
         mlflow.log_batch(run_id, params=[Param(key, value) for key, value in flatten(config).items()])
         file = store.config_file(run_id)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")
+        if store.server:
+            mlflow.log_artifact(run_id, str(file))
         # Last, because SCHEDULED is the sign that there is something complete to start.
         if status != "RUNNING":
             set_status(store, run_id, status)
@@ -71,11 +77,11 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return params
 
 
-def set_status(store: Store, run_id: str, status: str) -> None:
-    """Set the status; a terminal one also sets the end time. Raises StoreUnavailable."""
+def set_status(store: Store, run_id: str, status: str, time_ms: int | None = None) -> None:
+    """Set the status; a terminal one also sets the end time, now by default. Raises StoreUnavailable."""
     with reported(store):
         if status in TERMINAL_STATUSES:
-            client(store).set_terminated(run_id, status)
+            client(store).set_terminated(run_id, status, time_ms)
         else:
             client(store).update_run(run_id, status=status)
 
@@ -98,12 +104,28 @@ def log_params(store: Store, run_id: str, params: Mapping[str, object]) -> None:
 
 def log_metrics(store: Store, run_id: str, metrics: Mapping[str, float], step: int) -> None:
     """Add one point to each metric, in one transaction; on return it is on disk. Raises StoreUnavailable."""
+    now = now_ms()
+    log_points(store, run_id, [(key, value, now, step) for key, value in metrics.items()])
+
+
+def log_points(store: Store, run_id: str, points: Sequence[tuple[str, float, int, int]]) -> None:
+    """Add points (metric, value, unix milliseconds, step); MLflow leaves out those it has.
+
+    Raises:
+        StoreUnavailable: The store cannot be written; of many points some may be there.
+    """
     from mlflow.entities import Metric
 
-    now = int(time.time() * 1000)
-    points = [Metric(key, float(value), now, step) for key, value in metrics.items()]
+    mlflow = client(store)
     with reported(store):
-        client(store).log_batch(run_id, points)
+        for first in range(0, len(points), MAX_POINTS):
+            batch = points[first : first + MAX_POINTS]
+            mlflow.log_batch(run_id, [Metric(key, float(value), ms, step) for key, value, ms, step in batch])
+
+
+def now_ms() -> int:
+    """The time as MLflow writes it, unix milliseconds."""
+    return int(time.time() * 1000)
 
 
 def rename_run(store: Store, run_id: str, name: str) -> None:

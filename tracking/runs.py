@@ -13,6 +13,7 @@ from tracking.store import Store, reported
 
 ACTIVE_STATUSES = ("SCHEDULED", "RUNNING")
 TERMINAL_STATUSES = ("FINISHED", "FAILED", "KILLED")
+HOME = "job.home"
 
 
 @dataclass(frozen=True)
@@ -202,9 +203,16 @@ def read_config(store: Store, run_id: str) -> str:
     get_run(store, run_id)
     with reported(store):
         file = store.config_file(run_id)
+        if store.server and not file.is_file():
+            client.fetch_config(store, run_id)  # submitted on another machine
         if not file.is_file():
             raise ValueError(f"Run {run_id} has no config.yaml.")
         return file.read_text(encoding="utf-8")
+
+
+def is_ours(store: Store, run: Run) -> bool:
+    """Whether this machine looks after the run: with a server, the one that it was submitted on."""
+    return not store.server or run.tags.get(HOME) == store.home
 
 
 def infinite(value: float) -> float:
@@ -214,7 +222,7 @@ def infinite(value: float) -> float:
 
 def reader(store: Store) -> ModuleType:
     """The module to read with: both offer the same functions and return the same."""
-    return database if database.is_known(store) else client
+    return database if not store.server and database.is_known(store) else client
 
 
 def _run(record: Record) -> Run:

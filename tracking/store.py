@@ -2,6 +2,7 @@
 
 import errno
 import os
+import platform
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
+# HTTP statuses of a server, or of what is before it, that say nothing about the request itself.
+RETRIED = frozenset({401, 403, 408, 429, *range(500, 600)})
+
 
 class StoreUnavailable(Exception):
     """The store cannot be read or written; the message says why and what to do."""
@@ -23,21 +27,34 @@ class StoreUnavailable(Exception):
 
 @dataclass(frozen=True)
 class Store:
-    """A folder that holds runs.
+    """A folder that holds runs, or what this machine adds to the runs that a tracking server holds.
 
     Attributes:
         root: The folder, made absolute; nothing has to exist until `open` is called.
+        server: Address of an MLflow tracking server. Without one the records are in a database in `root`.
     """
 
     root: Path
+    server: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root).expanduser().absolute())
 
     @classmethod
     def default(cls) -> "Store":
-        """The folder named by `ARENA_MLRUNS`, otherwise `mlruns` in this repository."""
-        return cls(Path(os.environ.get("ARENA_MLRUNS") or REPOSITORY / "mlruns"))
+        """The folder of `ARENA_MLRUNS`, else `mlruns` here, and the server of `ARENA_TRACKING_URI`, if any."""
+        root = Path(os.environ.get("ARENA_MLRUNS") or REPOSITORY / "mlruns")
+        return cls(root, os.environ.get("ARENA_TRACKING_URI", "").rstrip("/"))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to find this very store by `default`."""
+        return {"ARENA_MLRUNS": str(self.root), "ARENA_TRACKING_URI": self.server}
+
+    @property
+    def home(self) -> str:
+        """Tells this machine's folder from those of the others that use the same server."""
+        return f"{platform.node()}:{self.root}"
 
     @property
     def database(self) -> Path:
@@ -47,7 +64,7 @@ class Store:
     @property
     def uri(self) -> str:
         """MLflow's tracking URI."""
-        return f"sqlite:///{self.database}"
+        return self.server or f"sqlite:///{self.database}"
 
     @property
     def artifacts(self) -> Path:
@@ -64,6 +81,11 @@ class Store:
         """One folder a run."""
         return self.root / "checkpoints"
 
+    @property
+    def spool(self) -> Path:
+        """What has not been delivered yet, one file a run."""
+        return self.root / "spool"
+
     def log_file(self, run_id: str) -> Path:
         """The file that gets what the job prints. Raises ValueError when `run_id` is not one."""
         return self.logs / f"{checked(run_id)}.log"
@@ -73,7 +95,7 @@ class Store:
         return self.checkpoints / checked(run_id)
 
     def config_file(self, run_id: str) -> Path:
-        """The run's artifact `config.yaml`. Raises ValueError when `run_id` is not one."""
+        """The run's artifact `config.yaml`, or a copy of it. Raises ValueError when `run_id` is not one."""
         return self.artifacts / checked(run_id) / "artifacts" / "config.yaml"
 
     def open(self) -> "Store":
@@ -83,14 +105,34 @@ class Store:
         logging. Safe when several processes do it at once; a matter of milliseconds when it was done before.
 
         Raises:
-            StoreUnavailable: The folder cannot be written, or the database is damaged or locked.
+            StoreUnavailable: The folder cannot be written, the database is damaged or locked, or the server
+                does not answer.
         """
         with reported(self):
-            if not self._is_ready():
+            if self.server:
+                self._open_server()
+            elif not self._is_ready():
                 self.root.mkdir(parents=True, exist_ok=True)
                 with FileLock(self.root / "store.lock"):
                     self._create()
         return self
+
+    def _open_server(self) -> None:
+        self._make_folders()
+        from tracking.client import client
+
+        mlflow = client(self)
+        if mlflow.get_experiment_by_name(EXPERIMENT) is None:
+            try:
+                mlflow.create_experiment(EXPERIMENT)  # the server knows where artifacts go
+            except Exception:
+                # Somebody else has made it in this moment, or else it is a failure.
+                if mlflow.get_experiment_by_name(EXPERIMENT) is None:
+                    raise
+
+    def _make_folders(self) -> None:
+        for folder in (self.artifacts, self.logs, self.checkpoints):
+            folder.mkdir(parents=True, exist_ok=True)
 
     def _is_ready(self) -> bool:
         folders = (self.artifacts, self.logs, self.checkpoints)
@@ -105,8 +147,7 @@ class Store:
         return locations == [(str(self.artifacts),)] and mode == "wal"
 
     def _create(self) -> None:
-        for folder in (self.artifacts, self.logs, self.checkpoints):
-            folder.mkdir(exist_ok=True)
+        self._make_folders()
         # MLflow leaves SQLite's rollback journal on, where readers and writers wait for each other.
         with closing(sqlite3.connect(self.database)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -141,15 +182,18 @@ def checked(run_id: str) -> str:
 
 @contextmanager
 def reported(store: Store) -> Iterator[None]:
-    """Turn what the file system or SQLite says into one sentence.
+    """Turn what the file system, SQLite or the way to a server says into one sentence.
 
     Raises:
-        StoreUnavailable: In place of any OSError or sqlite3.Error, also one that MLflow has wrapped.
+        StoreUnavailable: In place of any OSError or sqlite3.Error, also one that MLflow has wrapped, and of a
+            server's answer that asking again later may change.
     """
     try:
         yield
     except Exception as error:
         cause = _root_cause(error)
+        if cause is None and store.server and server_status(error) in RETRIED:
+            cause = error
         if cause is None:
             raise
         raise StoreUnavailable(_explain(store, cause)) from error
@@ -165,8 +209,33 @@ def _root_cause(error: BaseException) -> BaseException | None:
     return error if "database schema" in str(error) else None
 
 
+def server_status(error: BaseException) -> int | None:
+    """The HTTP status of what MLflow raised, None where it has none."""
+    status = getattr(error, "get_http_status_code", None)
+    return status() if status else None
+
+
+def _explain_server(server: str, cause: BaseException) -> str:
+    if not server.startswith(("http://", "https://")):
+        return f"ARENA_TRACKING_URI is {server!r}; it must begin with http:// or https://."
+    status = server_status(cause)
+    if status in (401, 403):
+        return (
+            f"The tracking server {server} refuses access; set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
+        )
+    what = f"cannot work now (HTTP status {status})" if status else "does not answer"
+    return (
+        f"The tracking server {server} {what}. Jobs that train go on and deliver what they record later; "
+        "see whether it runs and whether ARENA_TRACKING_URI is right."
+    )
+
+
 def _explain(store: Store, cause: BaseException) -> str:
     text = str(cause)
+    # The file system's errors have a number, those of the way to a server are wrapped.
+    if store.server and getattr(cause, "errno", None) is None:
+        return _explain_server(store.server, cause)
     where = store.database
     elsewhere = "or name another folder in ARENA_MLRUNS"
     if "locked" in text or "busy" in text:

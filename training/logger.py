@@ -6,12 +6,11 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from tracking import records
 from training.session import Session
 
 
 class RunLogger(Logger):
-    """Sends each batch of metrics to MLflow in one synchronous call, so that a kill loses none.
+    """Hands each batch of metrics over before training goes on, so that a kill loses none.
 
     Lightning's own MLFlowLogger also decides the run's final status, which here belongs to Session alone.
     """
@@ -33,7 +32,7 @@ class RunLogger(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Writes metrics at the session's step: Lightning's own is one behind when it validates."""
-        records.log_metrics(self._session.store, self._session.run_id, dict(metrics), self._session.step)
+        self._session.spool.log_metrics(metrics, self._session.step)
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """Does nothing: submitting recorded the complete configuration already."""

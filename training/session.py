@@ -11,6 +11,7 @@ import psutil
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from tracking import records, runs
+from tracking.spool import Spool, deliver_left
 from tracking.store import Store, StoreUnavailable
 
 
@@ -38,6 +39,13 @@ class Session:
         self._ended = False
         self._params: frozenset[str] = frozenset()
         self._tags: dict[str, str] = {}
+        self._spool: Spool | None = None
+
+    @property
+    def spool(self) -> Spool:
+        """Takes what is recorded, in the first process of a run that has begun."""
+        assert self._spool is not None
+        return self._spool
 
     @property
     def checkpoint_folder(self) -> Path:
@@ -47,11 +55,16 @@ class Session:
     def begin(self, config: Mapping[str, Any], run_id: str | None) -> None:
         """Takes over the submitted run, or creates one for a process started by hand, and sets it RUNNING."""
         if is_first():
-            self.store.open()
-            self.run_id = run_id or records.create_run(self.store, dict(config))
+            self.run_id = run_id or records.create_run(self.store.open(), dict(config))
             # Ranks started by Lightning's launcher inherit the environment and so find the same run.
             os.environ["ARENA_RUN_ID"] = self.run_id
-            self._take_over()
+            try:
+                self._take_over()
+            except StoreUnavailable:
+                if not self.store.server:
+                    raise
+                # It goes on all the same: what it records is delivered when the server is back.
+            self._spool = Spool(self.store, self.run_id)
         else:
             self.run_id = run_id or os.environ["ARENA_RUN_ID"]
         self._write_start()
@@ -61,7 +74,10 @@ class Session:
 
         Raises:
             StopRequested: Somebody has asked for it before the run was taken over.
+            StoreUnavailable: The store cannot be used.
         """
+        self.store.open()
+        deliver_left(self.store, self.run_id)
         run = runs.get_run(self.store, self.run_id)
         self._params, self._tags = frozenset(run.params), run.tags
         if run.is_stopping:
@@ -79,20 +95,20 @@ class Session:
             "job.host": os.uname().nodename,
             "job.started_at": self._tags.get("job.started_at", now),  # by the first process of the run
         }
-        records.set_tags(self.store, self.run_id, tags)
-        records.set_status(self.store, self.run_id, "RUNNING")
+        self.spool.set_tags(tags)
+        self.spool.set_status("RUNNING")
 
     @rank_zero_only
     def note_resume(self, step: int) -> None:
         """Adds to the record that the run goes on."""
         times = int(self._tags.get("job.resumes", 0)) + 1
-        records.set_tags(self.store, self.run_id, {"job.resumes": times, "job.resumed_step": step})
+        self.spool.set_tags({"job.resumes": times, "job.resumed_step": step})
         self.news.append(f"goes on after step {step}")
 
     @rank_zero_only
     def note_damage(self, sentences: list[str]) -> None:
         """Adds to the record that checkpoints could not be used."""
-        records.set_tags(self.store, self.run_id, {"checkpoint.damaged": " ".join(sentences)})
+        self.spool.set_tags({"checkpoint.damaged": " ".join(sentences)})
         self.news += sentences
 
     @rank_zero_only
@@ -102,17 +118,17 @@ class Session:
         A param cannot change: where a run goes on with another device, the record names the first.
         """
         new = {name: value for name, value in params.items() if name not in self._params}
-        records.log_params(self.store, self.run_id, new)
+        self.spool.log_params(new)
 
     @rank_zero_only
     def annotate(self, tags: Mapping[str, str]) -> None:
         """Sets tags of the run."""
-        records.set_tags(self.store, self.run_id, dict(tags))
+        self.spool.set_tags(tags)
 
     def note_manifest(self, manifest: str) -> None:
         """Records which images these are; a run that goes on with others keeps what it began with as well."""
         tags = {"data.manifest": manifest}
-        before = runs.get_run(self.store, self.run_id).tags.get("data.manifest")
+        before = self._tags.get("data.manifest")
         if before is not None and before != manifest:
             tags["data.manifest_before"] = before
         self.annotate(tags)
@@ -143,9 +159,11 @@ class Session:
             return
         # What cannot be written down is in the exit code and the log, from which the supervisor takes it.
         with suppress(StoreUnavailable):
+            spool = self._spool or Spool(self.store, self.run_id)
             if tags:
-                records.set_tags(self.store, self.run_id, tags)
-            records.set_status(self.store, self.run_id, status)
+                spool.set_tags(tags)
+            spool.set_status(status)
+            spool.close()
         self._ended = True
 
 

@@ -100,7 +100,7 @@ class LocalEngine:
             run.run_id,
             {"job.slots": join_slots(slots), "job.host": os.uname().nodename, "job.request": ""},
         )
-        environment = {"ARENA_MLRUNS": str(self.store.root), "PYTHONUNBUFFERED": "1"}
+        environment = {**self.store.environment, "PYTHONUNBUFFERED": "1"}
         if slots[0].startswith("cuda:"):
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(slot.removeprefix("cuda:") for slot in slots)
         log_file = self.logs(run.run_id)
