@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracking.database import Point, Record
+from tracking.imports import hidden
 from tracking.store import EXPERIMENT, Store, reported
 
 if TYPE_CHECKING:
@@ -13,8 +14,11 @@ if TYPE_CHECKING:
 PAGE_SIZE = 1000
 
 
-def client(store: Store) -> "MlflowClient":
-    """MLflow's client for `store`; importing MLflow takes seconds, so only writers come here."""
+def load_mlflow() -> Any:
+    """Imports MLflow, which takes seconds, so only writers come here.
+
+    It would load some large packages to log tables as data sets, which nobody here does.
+    """
     # Read once, when MLflow is imported: nothing goes to its makers, and it prints nothing.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
@@ -23,12 +27,21 @@ def client(store: Store) -> "MlflowClient":
     # Read with each request: MLflow would try for minutes, in which nobody learns that a server is away.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-    from mlflow import MlflowClient
+    with hidden("pandas", "pyarrow", "scipy"):
+        import mlflow
+        import mlflow.entities
+        import mlflow.store.tracking.sqlalchemy_store
+    return mlflow
 
+
+def client(store: Store) -> "MlflowClient":
+    """MLflow's client for `store`."""
+    mlflow = load_mlflow()
     with reported(store):
         if store.server and not store.server.startswith(("http://", "https://")):
             raise OSError(store.server)
-        return MlflowClient(store.uri)
+        found: MlflowClient = mlflow.MlflowClient(store.uri)
+        return found
 
 
 def read_runs(store: Store, statuses: Sequence[str] | None = None, run_id: str | None = None) -> list[Record]:

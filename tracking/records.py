@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tracking.client import client
+from tracking.client import client, load_mlflow
 from tracking.runs import HOME, TERMINAL_STATUSES
 from tracking.store import EXPERIMENT, Store, checked, reported
 
@@ -36,8 +36,7 @@ def create_run(
     Raises:
         StoreUnavailable: The store cannot be written.
     """
-    from mlflow.entities import Param
-
+    param = load_mlflow().entities.Param
     mlflow = client(store)
     with reported(store):
         experiment = mlflow.get_experiment_by_name(EXPERIMENT)
@@ -48,7 +47,7 @@ def create_run(
             submitted[HOME] = store.home
         run = mlflow.create_run(experiment.experiment_id, tags=submitted, run_name=name or run_name(config))
         run_id: str = run.info.run_id
-        mlflow.log_batch(run_id, params=[Param(key, value) for key, value in flatten(config).items()])
+        mlflow.log_batch(run_id, params=[param(key, value) for key, value in flatten(config).items()])
         file = store.config_file(run_id)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")
@@ -88,18 +87,16 @@ def set_status(store: Store, run_id: str, status: str, time_ms: int | None = Non
 
 def set_tags(store: Store, run_id: str, tags: Mapping[str, object]) -> None:
     """Set all tags in one transaction. Raises StoreUnavailable."""
-    from mlflow.entities import RunTag
-
+    tag = load_mlflow().entities.RunTag
     with reported(store):
-        client(store).log_batch(run_id, tags=[RunTag(key, str(value)) for key, value in tags.items()])
+        client(store).log_batch(run_id, tags=[tag(key, str(value)) for key, value in tags.items()])
 
 
 def log_params(store: Store, run_id: str, params: Mapping[str, object]) -> None:
     """Add params in one transaction; a param once set cannot change. Raises StoreUnavailable."""
-    from mlflow.entities import Param
-
+    param = load_mlflow().entities.Param
     with reported(store):
-        client(store).log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
+        client(store).log_batch(run_id, params=[param(key, str(value)) for key, value in params.items()])
 
 
 def log_metrics(store: Store, run_id: str, metrics: Mapping[str, float], step: int) -> None:
@@ -114,13 +111,12 @@ def log_points(store: Store, run_id: str, points: Sequence[tuple[str, float, int
     Raises:
         StoreUnavailable: The store cannot be written; of many points some may be there.
     """
-    from mlflow.entities import Metric
-
+    metric = load_mlflow().entities.Metric
     mlflow = client(store)
     with reported(store):
         for first in range(0, len(points), MAX_POINTS):
             batch = points[first : first + MAX_POINTS]
-            mlflow.log_batch(run_id, [Metric(key, float(value), ms, step) for key, value, ms, step in batch])
+            mlflow.log_batch(run_id, [metric(key, float(value), ms, step) for key, value, ms, step in batch])
 
 
 def now_ms() -> int:

@@ -7,6 +7,8 @@ takes the nearest pixel and lets black in, as torchvision does unless told other
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from math import atan, degrees
 from random import Random
 from typing import Any
@@ -15,7 +17,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.v2 import functional
 
 NUM_LEVELS = 31
 # Image seeds are smaller: these are the seeds of nobody's view.
@@ -41,13 +42,19 @@ class Reach:
     posterize: int
 
 
+@cache
+def _torchvision() -> Any:
+    """Returns torchvision's operations; loading them takes a second, and most trainings have none."""
+    return import_module("torchvision.transforms.v2").functional
+
+
 # What an operation makes of an image at a level from -1 to 1.
 Operation = Callable[[Image.Image, float, Reach], Image.Image]
 
 
 def _affine(image: Image.Image, **changes: Any) -> Image.Image:
     still = {"angle": 0.0, "translate": [0, 0], "scale": 1.0, "shear": [0.0, 0.0]}
-    moved: Image.Image = functional.affine(image, **(still | changes))
+    moved: Image.Image = _torchvision().affine(image, **(still | changes))
     return moved
 
 
@@ -64,18 +71,18 @@ SIGNED: tuple[Operation, ...] = (
     _shear_y,
     lambda image, level, reach: _affine(image, translate=[int(level * reach.translate * image.width), 0]),
     lambda image, level, reach: _affine(image, translate=[0, int(level * reach.translate * image.height)]),
-    lambda image, level, reach: functional.rotate(image, level * reach.rotate),
-    lambda image, level, reach: functional.adjust_brightness(image, 1 + level * reach.enhance),
-    lambda image, level, reach: functional.adjust_saturation(image, 1 + level * reach.enhance),
-    lambda image, level, reach: functional.adjust_contrast(image, 1 + level * reach.enhance),
-    lambda image, level, reach: functional.adjust_sharpness(image, 1 + level * reach.enhance),
+    lambda image, level, reach: _torchvision().rotate(image, level * reach.rotate),
+    lambda image, level, reach: _torchvision().adjust_brightness(image, 1 + level * reach.enhance),
+    lambda image, level, reach: _torchvision().adjust_saturation(image, 1 + level * reach.enhance),
+    lambda image, level, reach: _torchvision().adjust_contrast(image, 1 + level * reach.enhance),
+    lambda image, level, reach: _torchvision().adjust_sharpness(image, 1 + level * reach.enhance),
 )
 UNSIGNED: tuple[Operation, ...] = (
     lambda image, level, reach: image,
-    lambda image, level, reach: functional.posterize(image, 8 - round(level * reach.posterize)),
-    lambda image, level, reach: functional.solarize(image, 255 * (1 - level)),
-    lambda image, level, reach: functional.autocontrast(image),
-    lambda image, level, reach: functional.equalize(image),
+    lambda image, level, reach: _torchvision().posterize(image, 8 - round(level * reach.posterize)),
+    lambda image, level, reach: _torchvision().solarize(image, 255 * (1 - level)),
+    lambda image, level, reach: _torchvision().autocontrast(image),
+    lambda image, level, reach: _torchvision().equalize(image),
 )
 OPERATIONS = SIGNED + UNSIGNED
 

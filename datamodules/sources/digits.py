@@ -6,9 +6,11 @@ Handwritten Digits" (UCI, 1998; its test part). Every fifth image of a class is 
 made for photographs cut an eighth off.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from datamodules.errors import DataError
 from datamodules.sources import Source
 
 if TYPE_CHECKING:
@@ -21,16 +23,15 @@ def open_digits(root: Path | None) -> "Images":
     """Loads the digits; there is no folder to name."""
     import numpy as np
     import torch
-    from sklearn.datasets import load_digits
 
     from datamodules.images import Images
     from datamodules.memory import MemorySplit
 
-    digits: Any = load_digits()
-    # 16 is the whitest of 17 grey levels.
-    pixels = torch.from_numpy((digits.images * 255 / 16).round().astype(np.uint8))
+    # 64 pixels and the digit a line; 16 is the whitest of 17 grey levels.
+    table = np.loadtxt(find_file(), delimiter=",")
+    pixels = torch.from_numpy((table[:, :-1].reshape(-1, 8, 8) * 255 / 16).round().astype(np.uint8))
     pixels = torch.nn.functional.pad(pixels, (1, 1, 1, 1))[:, None]
-    labels = torch.from_numpy(digits.target.astype(np.int64))
+    labels = torch.from_numpy(table[:, -1].astype(np.int64))
     is_val = torch.zeros(len(labels), dtype=torch.bool)
     for digit in range(10):
         is_val[(labels == digit).nonzero().flatten()[::VAL_EVERY]] = True
@@ -44,6 +45,20 @@ def open_digits(root: Path | None) -> "Images":
         std=(std, std, std),
         can_mirror=False,
     )
+
+
+def find_file() -> Path:
+    """Returns scikit-learn's file; importing scikit-learn to read it takes longer than all the rest here.
+
+    Raises:
+        DataError: It is not installed, or without its data.
+    """
+    found = find_spec("sklearn")
+    if found is not None and found.origin is not None:
+        file = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
+        if file.is_file():
+            return file
+    raise DataError("The digits come with scikit-learn, which is not installed: pip install scikit-learn.")
 
 
 SOURCE = Source(
