@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
@@ -29,6 +30,7 @@ LIMITS: Mapping[str, tuple[int, int]] = {
     "batch_size": (1, 8192),
     "accumulate": (1, 1024),
     "num_workers": (0, 128),
+    "val_resize": (224, 2048),
     "devices": (1, 64),
     "seed": (0, 2**31 - 1),
     "num_seeds": (1, 100),
@@ -73,6 +75,9 @@ def launch_fields(
         "batch_size": Field(None, between(*LIMITS["batch_size"])),
         "accumulate": Field(1, between(*LIMITS["accumulate"])),
         "augmentation": Field(None, one_of(augmentations)),
+        "mean_image": Field(""),
+        "val_resize": Field(None, between(*LIMITS["val_resize"])),
+        "max_unreadable": Field(""),
         "weights": Field(SCRATCH, one_of(WEIGHTS)),
         "checkpoint": Field(""),
         "precision": Field(AUTO, one_of(PRECISIONS)),
@@ -87,6 +92,30 @@ def launch_fields(
 def parse_devices(text: str) -> int | str:
     """Read a number of devices, or that all are meant."""
     return AUTO if text == AUTO else between(*LIMITS["devices"])(text)
+
+
+def parse_share(text: str) -> tuple[float | None, str]:
+    """Read a share or a number of images, None if empty. Returns it with what is wrong with it."""
+    try:
+        share = float(text) if text else None
+        if share is None or 0 <= share < float("inf"):
+            return share, ""
+    except ValueError:
+        pass
+    return None, f"{text} is no amount of images; type a share below 1, such as 0.05, or a number of images."
+
+
+def mean_image_problem(file: str, image_size: int) -> str:
+    """Say why an image cannot be subtracted, nothing when it can or none is named."""
+    from datamodules.errors import DataError
+    from datamodules.pixels.mean_image import read_mean_image
+
+    try:
+        if file:
+            read_mean_image(Path(file).expanduser(), image_size)
+    except DataError as problem:
+        return str(problem)
+    return ""
 
 
 def option_fields(architectures: "Mapping[str, Architecture]") -> dict[str, Field]:
@@ -263,6 +292,9 @@ def clone_params(config_yaml: str) -> dict[str, str | list[str]]:
         "accumulate": trainer.get("accumulate_grad_batches"),
         "augmentation": data.get("augmentation"),
         "num_workers": data.get("num_workers"),
+        "mean_image": data.get("mean_image"),
+        "val_resize": data.get("val_resize"),
+        "max_unreadable": data.get("max_unreadable"),
         "precision": trainer.get("precision"),
         "devices": trainer["devices"],
         "seed": config["seed_everything"],

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import catalogue, formatting, forms, palette
 from dashboard.address import keep, restore
 from dashboard.errors import show_problem
-from dashboard.launch_images import show_image_size, show_source
+from dashboard.launch_images import show_finer, show_image_size, show_source
 from dashboard.launching import Found
 from datamodules.subset import parse_classes
 from jobs.machine import describe_machine
@@ -45,6 +45,7 @@ def show_fields() -> Form:
     st.subheader("Images", anchor=False)
     source, root, classes, found = show_source()
     image_size, size_problem = show_image_size(chosen.values())
+    finer = show_finer(image_size)
     st.subheader("Training", anchor=False)
     keys, recipes, recipes_problem = _show_recipes(chosen)
     rates, rates_problem = _show_rates(recipes)
@@ -74,6 +75,9 @@ def show_fields() -> Form:
         seed=seed,
         num_seeds=num_seeds,
         num_workers=num_workers,
+        mean_image=finer.mean_image,
+        val_resize=finer.val_resize,
+        max_unreadable=finer.max_unreadable,
         options=options,
         weights=weights,
     )
@@ -84,6 +88,7 @@ def show_fields() -> Form:
         size_problem,
         recipes_problem,
         rates_problem,
+        finer.problem,
         batch_problem,
         weights_problem,
         hardware_problem,

@@ -1,6 +1,7 @@
 """The part of the launch form that asks for images."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,20 @@ from dashboard.workplace import open_store
 if TYPE_CHECKING:
     from datamodules.sources import Source
     from lightning_modules.architecture import Architecture
+
+
+@dataclass(frozen=True)
+class Finer:
+    """What few change of the images; None is the data module's own.
+
+    Attributes:
+        problem: With any of them.
+    """
+
+    mean_image: str | None
+    val_resize: int | None
+    max_unreadable: float | None
+    problem: str
 
 
 def choose_source(sources: "Mapping[str, Source]", default: str, field: str) -> "Source":
@@ -99,3 +114,39 @@ def show_image_size(chosen: "Iterable[Architecture]") -> tuple[int, str]:
     problem = forms.size_problem(size, chosen)
     show_problem(problem)
     return int(size), problem
+
+
+def show_finer(image_size: int) -> Finer:
+    """Ask for what few change."""
+    is_used = any(st.session_state[key] for key in ("mean_image", "val_resize", "max_unreadable"))
+    with st.expander("Mean image, validation, damaged files", expanded=is_used):
+        mean_image = st.text_input(
+            "Mean image",
+            placeholder="none: the mean colour is subtracted",
+            key="mean_image",
+            help="A file that `python -m datamodules mean` has written for this size; AlexNet's and ResNet's "
+            "papers subtract it from every image.",
+        ).strip()
+        mean_problem = forms.mean_image_problem(mean_image, image_size)
+        show_problem(mean_problem)
+        val_resize = st.number_input(
+            "Short side in validation, px",
+            *forms.LIMITS["val_resize"],
+            None,
+            placeholder="256",
+            width=300,
+            key="val_resize",
+            help="The center of 224 px is cut out of that, in proportion at other sizes. torchvision's "
+            "second weights want 232.",
+        )
+        text = st.text_input(
+            "Unreadable images at most",
+            placeholder="0.01: one in a hundred",
+            width=300,
+            key="max_unreadable",
+            help="They are left out, counted and named; more of them stop the run. A share below 1, or a "
+            "number of images.",
+        ).strip()
+        max_unreadable, share_problem = forms.parse_share(text)
+        show_problem(share_problem)
+    return Finer(mean_image or None, val_resize, max_unreadable, mean_problem or share_problem)

@@ -163,6 +163,15 @@ def add_spec_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--num_workers", type=int, help="processes that load data; chosen by default")
     command.add_argument(
+        "--mean_image", metavar="FILE", help="subtracted from all images; the mean colour is"
+    )
+    command.add_argument(
+        "--val_resize", type=int, help="short side of validation images before the crop (256)"
+    )
+    command.add_argument(
+        "--max_unreadable", type=float, help="images left out at most: a share below 1, or a number (0.01)"
+    )
+    command.add_argument(
         "--weights", help="torchvision, a run or a checkpoint file to start from; from scratch by default"
     )
     command.add_argument(
@@ -197,13 +206,16 @@ def spec_from(options: argparse.Namespace) -> JobSpec:
         num_seeds=options.num_seeds,
         options=by_architecture,
         num_workers=options.num_workers,
+        mean_image=absolute(options.mean_image),
+        val_resize=options.val_resize,
+        max_unreadable=options.max_unreadable,
         weights=absolute(options.weights),
     )
 
 
-def absolute(weights: str | None) -> str | None:
-    """The same weights for a process that works in another folder."""
-    return str(Path(weights).absolute()) if weights and Path(weights).is_file() else weights
+def absolute(file: str | None) -> str | None:
+    """The same file for a process that works in another folder; what is none, such as a run, stays."""
+    return str(Path(file).absolute()) if file and Path(file).is_file() else file
 
 
 def words(text: str) -> tuple[str, ...]:

@@ -32,6 +32,9 @@ class JobSpec:
         options: Options of the networks by architecture, such as `{"resnet50": {"stride": "3x3"}}`.
         augmentation: Key of what happens to training images; None takes the recipe's own.
         num_workers: Processes that load data; None lets the data module choose.
+        mean_image: File of the image that is subtracted from all; None subtracts the mean colour.
+        val_resize: Short side of validation images before their center is cut out; None takes 256.
+        max_unreadable: Images that may be unreadable, a share below 1 or a number; None takes 0.01.
         weights: "torchvision", a run or a checkpoint file to start from; None starts from scratch.
     """
 
@@ -52,6 +55,9 @@ class JobSpec:
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     augmentation: str | None = None
     num_workers: int | None = None
+    mean_image: str | None = None
+    val_resize: int | None = None
+    max_unreadable: float | None = None
     weights: str | None = None
 
     @property
@@ -110,6 +116,9 @@ class JobSpec:
             "--num_seeds": self.num_seeds if self.num_seeds > 1 else None,
             "--augmentation": self.augmentation,
             "--num_workers": self.num_workers,
+            "--mean_image": self.mean_image,
+            "--val_resize": self.val_resize,
+            "--max_unreadable": None if self.max_unreadable is None else f"{self.max_unreadable:g}",
             "--weights": self.weights,
         }
         for name, value in values.items():
@@ -143,20 +152,19 @@ class JobSpec:
             model["learning_rate"] = learning_rate
         if self.weights is not None:
             model["weights"] = self.weights
-        return {
-            "seed_everything": seed,
-            "trainer": trainer,
-            "model": model,
-            "data": {
-                "source": self.source,
-                "root": self.root,
-                "image_size": self.image_size,
-                "batch_size": batch_size,
-                "classes": list(self.classes) if isinstance(self.classes, tuple) else self.classes,
-                "augmentation": self.augmentation,
-                "num_workers": self.num_workers,
-            },
+        data: dict[str, Any] = {
+            "source": self.source,
+            "root": self.root,
+            "image_size": self.image_size,
+            "batch_size": batch_size,
+            "classes": list(self.classes) if isinstance(self.classes, tuple) else self.classes,
+            "augmentation": self.augmentation,
+            "num_workers": self.num_workers,
         }
+        for name in ("mean_image", "val_resize", "max_unreadable"):
+            if (value := getattr(self, name)) is not None:
+                data[name] = value
+        return {"seed_everything": seed, "trainer": trainer, "model": model, "data": data}
 
 
 def _recipe(architecture: str, recipe: str) -> Any:

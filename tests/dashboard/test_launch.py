@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
@@ -65,6 +66,8 @@ def make_folder(root: Path, splits: dict[str, list[str]]) -> Path:
         ({"source": "litdata"}, "Name the folder or address that holds train/ and val/"),
         ({"source": "litdata", "root": "ftp://host/set"}, "is no address that can be read; choose s3"),
         ({"source": "folder", "root": "s3://bucket/set"}, "folder reads a folder, not an address such as s3"),
+        ({"mean_image": "/no/such.npy"}, "The mean image /no/such.npy cannot be read"),
+        ({"max_unreadable": "a few"}, "a few is no amount of images; type a share below 1, such as 0.05"),
         ({"devices": "64"}, "take at most"),
         (
             {"networks": ["alexnet", "resnet18", "googlenet"], "weights": "torchvision"},
@@ -208,6 +211,22 @@ def test_every_network_can_be_launched(key: str, recipe: str) -> None:
     )
 
 
+def test_what_few_change_of_the_images_is_part_of_the_order(
+    tmp_path: Path, empty_store: Store, open_page: OpenPage
+) -> None:
+    file = tmp_path / "mean.npy"
+    np.save(file, np.zeros((3, 64, 64), np.float32))
+    finer = {"mean_image": str(file), "val_resize": "232", "max_unreadable": "3"}
+    app = open_page("launch", networks="resnet18", **finer)
+    assert problems(app) == [] and not button(app).disabled
+    command, text = (code.value for code in app.code)
+    assert f"--mean_image {file} --val_resize 232 --max_unreadable 3" in command
+    data = yaml.safe_load(text)["data"]
+    assert (data["mean_image"], data["val_resize"], data["max_unreadable"]) == (str(file), 232, 3)
+    app = open_page("launch", networks="resnet18", image_size="32", **finer)
+    assert "holds 3 x 64 x 64; a mean image of floats, 3 x 32 x 32, is needed" in problems(app)[0]
+
+
 def test_several_seeds_are_several_jobs(empty_store: Store, open_page: OpenPage) -> None:
     app = open_page("launch", networks=["alexnet", "vgg16"], seed="7", num_seeds="3")
     assert app.button(key="launch").label == "Launch 6 jobs"
@@ -267,6 +286,9 @@ def test_a_clone_asks_for_the_same(key: str) -> None:
         devices="auto",
         seed=5,
         num_workers=0,
+        mean_image="/data/mean.npy",
+        val_resize=232,
+        max_unreadable=0.05,
         options=options,
     )
     fields = forms.launch_fields(ARCHITECTURES, catalogue.sources(), catalogue.augmentations())
@@ -278,6 +300,8 @@ def test_a_clone_asks_for_the_same(key: str) -> None:
     assert params["networks"] == [key] and params["root"] == "/data/image net"
     assert (params["devices"], params["num_workers"]) == ("auto", "0")
     assert (params["augmentation"], params["classes"]) == ("cifar", "n01440764,n01443537")
+    finer = (params["mean_image"], params["val_resize"], params["max_unreadable"])
+    assert finer == ("/data/mean.npy", "232", "0.05")
 
 
 def machine(gpus: int, accelerator: str) -> Machine:

@@ -38,6 +38,9 @@ def parse(command):
         JobSpec(("resnet18",), epochs=1, batch_size=1, classes=100, augmentation="googlenet"),
         JobSpec(("resnet18",), epochs=1, batch_size=1, classes=("n01440764", "n01443537")),
         JobSpec(("resnet18",), epochs=1, batch_size=1, classes=(3,)),
+        JobSpec(
+            ("resnet18",), epochs=1, batch_size=1, mean_image="/a b.npy", val_resize=232, max_unreadable=0.5
+        ),
         JobSpec(("resnet18",), epochs=1, batch_size=1, weights="/runs/of last year/best.ckpt"),
     ],
 )
