@@ -6,24 +6,30 @@ from math import inf
 
 from jobs.engines.local import count_slots, slots_of
 from jobs.errors import LaunchError
+from jobs.passing import Wish, may_pass
 from jobs.queue import AFTER, is_held
 from tracking.runs import Run
 
-# What tells how long an epoch takes.
+# What tells how long an epoch takes, and what of it does not.
 DECISIVE = ("model.", "data.", "trainer.devices", "trainer.precision", "trainer.accelerator")
+IRRELEVANT = ("model.learning_rate", "model.weights")
+# The tag with what a trial has shown that a job will take, in seconds.
+EXPECTED = "job.expected_s"
 
 
 @dataclass(frozen=True)
 class Span:
-    """When a job will run, in seconds from now.
+    """When a job will run, in seconds from now, and where.
 
     Attributes:
         start_s: None when that cannot be told.
         end_s: The same.
+        slots: That it has, or will take; none where that cannot be told.
     """
 
     start_s: float | None
     end_s: float | None
+    slots: tuple[str, ...] = ()
 
 
 UNKNOWN = Span(None, None)
@@ -32,7 +38,7 @@ UNKNOWN = Span(None, None)
 def forecast(
     running: Sequence[Run], queued: Sequence[Run], done: Sequence[Run], slots: Sequence[str], host: str
 ) -> dict[str, Span]:
-    """Play the queue through: each job takes what the newest run like it took, by the epoch.
+    """Play the queue through as the supervisor does: each job takes what the newest run like it took.
 
     Args:
         running: All runs that have devices.
@@ -44,44 +50,96 @@ def forecast(
     Returns:
         For each run that is running or waits; nothing is guessed where nothing was measured.
     """
-    spans = {run.run_id: Span(0.0, run.eta_s) for run in running}
-    free_at = dict.fromkeys(slots, 0.0)
-    for run in running:
-        free_at |= dict.fromkeys(set(slots_of(run)) & set(slots), inf if run.eta_s is None else run.eta_s)
-    waiting = [run for run in queued if not is_held(run)]
+    spans = {
+        run.run_id: Span(0.0, remaining_s(run, done, host), tuple(slot for slot in slots_of(run)))
+        for run in running
+    }
+    free_at = busy_until(running, done, slots, host)
+    waiting = {run.run_id: run for run in queued if not is_held(run)}
+    wishes = {run_id: wish_of(run, [*running, *done], slots, host) for run_id, run in waiting.items()}
     now_s: float = 0.0
     while waiting and now_s < inf:
         blocking = {run.run_id for run in queued if run.run_id not in spans} | {
             run_id for run_id, span in spans.items() if span.end_s is None or span.end_s > now_s
         }
-        # As the supervisor does it: the first that may start takes its devices, or all wait for them.
-        head = next((run for run in waiting if run.tags.get(AFTER) not in blocking), None)
-        free = [slot for slot, end_s in free_at.items() if end_s <= now_s]
-        if head and _count(head, slots) <= len(free):
-            takes_s = expected_s(head, done, host)
-            spans[head.run_id] = Span(now_s, None if takes_s is None else now_s + takes_s)
-            end_s = inf if takes_s is None else now_s + takes_s
-            free_at |= dict.fromkeys(free[: _count(head, slots)], end_s)
-            waiting.remove(head)
+        ready = [run_id for run_id, run in waiting.items() if run.tags.get(AFTER) not in blocking]
+        left = {slot: max(0.0, end_s - now_s) for slot, end_s in free_at.items()}
+        chosen = _next([wishes[run_id] for run_id in ready], left)
+        if chosen is not None:
+            wish = wishes[ready[chosen]]
+            taken = [slot for slot in slots if not left[slot]][: wish.count]
+            end_s = None if wish.takes_s is None else now_s + wish.takes_s
+            spans[ready[chosen]] = Span(now_s, end_s, tuple(taken))
+            free_at |= dict.fromkeys(taken, inf if end_s is None else end_s)
+            del waiting[ready[chosen]]
         else:
             ends = [span.end_s for span in spans.values() if span.end_s is not None]
             now_s = min((end_s for end_s in ends if end_s > now_s), default=inf)
     return {run.run_id: spans.get(run.run_id, UNKNOWN) for run in (*running, *queued)}
 
 
-def expected_s(run: Run, done: Sequence[Run], host: str) -> float | None:
-    """Seconds that a job will take: those of the newest finished run like it, in proportion to its epochs."""
+def busy_until(
+    running: Sequence[Run], done: Sequence[Run], slots: Sequence[str], host: str
+) -> dict[str, float]:
+    """In how many seconds each slot will be free; infinite where that cannot be told."""
+    free_at = dict.fromkeys(slots, 0.0)
+    for run in running:
+        left_s = remaining_s(run, done, host)
+        free_at |= dict.fromkeys(set(slots_of(run)) & set(slots), inf if left_s is None else left_s)
+    return free_at
+
+
+def wish_of(run: Run, known: Sequence[Run], slots: Sequence[str], host: str) -> Wish:
+    """What a waiting run asks for: devices, and seconds by what `known` runs took."""
+    return Wish(_count(run, slots), expected_s(run, known, host))
+
+
+def remaining_s(run: Run, done: Sequence[Run], host: str) -> float | None:
+    """Seconds until a running job ends: at its own pace or, before it has one, as the newest like it."""
+    if run.eta_s is not None:
+        return run.eta_s
+    takes_s = expected_s(run, done, host)
+    left_s = 0.0 if takes_s is None else takes_s - (run.duration_s or 0.0)
+    return left_s if left_s > 0 else None
+
+
+def expected_s(run: Run, known: Sequence[Run], host: str) -> float | None:
+    """Seconds that a job will take: those of the newest run like it, in proportion to its epochs.
+
+    One that is still running tells them after its first epoch. Where there is none, what a trial has shown.
+    """
     wanted = _decisive(run.params)
-    for other in done:
-        if other.status != "FINISHED" or other.tags.get("job.host") != host or other.duration_s is None:
-            continue
-        if run.max_epochs and other.max_epochs and _decisive(other.params) == wanted:
-            return other.duration_s * run.max_epochs / other.max_epochs
+    for other in known:
+        if run.max_epochs and other.max_epochs and other.tags.get("job.host") == host:
+            took_s = _whole_s(other)
+            if took_s is not None and _decisive(other.params) == wanted:
+                return took_s * run.max_epochs / other.max_epochs
+    try:
+        return float(run.tags[EXPECTED])
+    except (KeyError, ValueError):
+        return None
+
+
+def _next(wishes: Sequence[Wish], left_s: Mapping[str, float]) -> int | None:
+    """Which of the jobs that are ready starts now, if any."""
+    free = sum(not seconds for seconds in left_s.values())
+    for place, wish in enumerate(wishes):
+        if wish.count <= free and (not place or may_pass(wish, wishes[:place], list(left_s.values()))):
+            return place
     return None
 
 
+def _whole_s(run: Run) -> float | None:
+    """Seconds that a run took or, from its pace, will have taken from start to end."""
+    if run.status == "FINISHED":
+        return run.duration_s
+    if run.eta_s is None or run.duration_s is None or (run.epoch or 0) < 1:
+        return None
+    return run.duration_s + run.eta_s
+
+
 def _decisive(params: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in params.items() if key.startswith(DECISIVE)}
+    return {key: value for key, value in params.items() if key.startswith(DECISIVE) and key not in IRRELEVANT}
 
 
 def _count(run: Run, slots: Sequence[str]) -> int:

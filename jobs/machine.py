@@ -70,6 +70,23 @@ def describe_machine() -> Machine:
     )
 
 
+@dataclass(frozen=True)
+class Room:
+    """The memory there is for one job."""
+
+    name: str
+    size_bytes: int
+
+
+def room_of(machine: Machine) -> Room:
+    """Find the memory that a job has on its device; that of the smallest GPU where they differ."""
+    known = [gpu for gpu in machine.gpus if gpu.memory_bytes]
+    if known:
+        smallest = min(known, key=lambda gpu: gpu.memory_bytes)
+        return Room(smallest.name, smallest.memory_bytes)
+    return Room("this machine", 0 if machine.gpus else machine.memory_bytes)
+
+
 def list_gpus() -> tuple[Gpu, ...]:
     """Every NVIDIA GPU that the driver knows, none without a driver."""
     query = ["nvidia-smi", "--query-gpu=index,uuid,name,memory.total", "--format=csv,noheader,nounits"]

@@ -12,11 +12,14 @@ from types import FrameType
 from filelock import FileLock, Timeout
 
 from jobs.engines import Engine, Exit
+from jobs.engines.local import slots_of
 from jobs.errors import LaunchError
+from jobs.forecast import busy_until, wish_of
+from jobs.passing import may_pass
 from jobs.processes import Background, start_detached
 from jobs.queue import is_ready, line_up
 from tracking import records, runs
-from tracking.runs import ACTIVE_STATUSES, Run
+from tracking.runs import ACTIVE_STATUSES, TERMINAL_STATUSES, Run
 from tracking.spool import deliver_left
 from tracking.store import REPOSITORY, Store, StoreUnavailable
 
@@ -134,15 +137,32 @@ class Supervisor:
             self._complaint = ""
 
     def _start(self, waiting: list[Run]) -> None:
+        passed: list[Run] = []
         for run in waiting:
+            if passed and not self._may_pass(run, passed):
+                passed.append(run)
+                continue
             try:
                 if not self.engine.submit(run, self._followed.values()):
-                    return  # whoever comes later does not overtake
+                    passed.append(run)
+                    continue
             except (LaunchError, ValueError) as error:
                 self._end(run, "FAILED", str(error))
             else:
                 self._followed[run.run_id] = runs.get_run(self.store, run.run_id)
                 log.info("started %s (%s)", run.name, run.run_id)
+
+    def _may_pass(self, run: Run, passed: list[Run]) -> bool:
+        """Whether a run may start while others that came first wait, because it delays none of them."""
+        if run.tags.get("job.slots"):
+            return True  # it was started already, only not recorded
+        slots, host, running = self.engine.slots, os.uname().nodename, list(self._followed.values())
+        taken = {slot for other in running for slot in slots_of(other)}
+        if taken.issuperset(slots):
+            return False
+        done = runs.list_runs(self.store, TERMINAL_STATUSES)
+        wish, *wishes = (wish_of(one, [*running, *done], slots, host) for one in (run, *passed))
+        return may_pass(wish, wishes, list(busy_until(running, done, slots, host).values()))
 
     def _follow(self, run: Run, is_active: bool) -> None:
         ended = self.engine.poll(run)

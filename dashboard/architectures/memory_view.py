@@ -9,11 +9,11 @@ from dashboard import catalogue, formatting, forms, palette
 from dashboard.address import Field, between, keep, one_of, restore
 from dashboard.architectures import stacked_bars, training_needs
 from dashboard.architectures.stacked_bars import Segment
-from dashboard.architectures.training_needs import PARTS, Pace, Plan, Room
+from dashboard.architectures.training_needs import PARTS, Pace, Plan
 from dashboard.board import read_runs
 from dashboard.errors import show_problem
 from dashboard.workplace import open_store
-from jobs.machine import Machine, describe_machine
+from jobs.machine import Machine, Room, describe_machine, room_of
 from jobs.spec import JobSpec
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def show_plans(plans: Sequence[Plan], num_classes: int | None = None) -> None:
         StoreUnavailable: the store cannot be read.
     """
     machine = describe_machine()
-    room = training_needs.room_of(machine)
+    room = room_of(machine)
     names = names_of(plans)
     needs = [need_of(plan, num_classes) for plan in plans]
     bars = segments(dict(zip(names, needs, strict=True)))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,9 +9,6 @@ from jobs.machine import Machine
 from tracking.runs import Run
 from tracking.series import read_series
 from tracking.store import Store
-
-if TYPE_CHECKING:
-    pass
 
 SPEED = "train/images_per_s"
 
@@ -72,23 +68,6 @@ class Pace:
     def epoch_s(self) -> float:
         """Seconds of training for one epoch, validation left out."""
         return self.train_images / self.images_per_s
-
-
-@dataclass(frozen=True)
-class Room:
-    """The memory there is for one job."""
-
-    name: str
-    size_bytes: int
-
-
-def room_of(machine: Machine) -> Room:
-    """Find the memory that a job has on its device; that of the smallest GPU where they differ."""
-    known = [gpu for gpu in machine.gpus if gpu.memory_bytes]
-    if known:
-        smallest = min(known, key=lambda gpu: gpu.memory_bytes)
-        return Room(smallest.name, smallest.memory_bytes)
-    return Room("this machine", 0 if machine.gpus else machine.memory_bytes)
 
 
 def find_pace(store: Store, runs: Sequence[Run], plan: Plan, machine: Machine) -> Pace | None:

@@ -20,7 +20,13 @@ class Exit:
 
 
 class Engine(Protocol):
-    """What the supervisor asks of an engine."""
+    """What the supervisor asks of an engine.
+
+    Attributes:
+        slots: The devices it hands out, none where somebody else does.
+    """
+
+    slots: tuple[str, ...]
 
     def submit(self, run: Run, busy: Iterable[Run]) -> bool:
         """Start the run unless it must wait for one of the busy ones; whether it has been started.

@@ -6,8 +6,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.architectures import memory_view, training_needs
-from dashboard.architectures.training_needs import Plan, Room
-from jobs.machine import Gpu, Machine, describe_machine
+from dashboard.architectures.training_needs import Plan
+from jobs.machine import Gpu, Machine, Room, describe_machine, room_of
 from jobs.spec import JobSpec
 from lightning_modules.memory import estimate
 from tests.dashboard.conftest import configuration
@@ -67,12 +67,12 @@ def test_auxiliary_heads_train_too() -> None:
 
 
 def test_the_room_is_that_of_the_smallest_gpu_or_of_the_machine() -> None:
-    assert training_needs.room_of(CPU) == Room("this machine", 16 * GIB)
+    assert room_of(CPU) == Room("this machine", 16 * GIB)
     gpus = (Gpu("0", "large", 80 * GIB), Gpu("1", "small", 24 * GIB))
     machine = dataclasses.replace(CPU, gpus=gpus, accelerator="cuda")
-    assert training_needs.room_of(machine) == Room("small", 24 * GIB)
+    assert room_of(machine) == Room("small", 24 * GIB)
     unknown = dataclasses.replace(CPU, gpus=(Gpu("0", "MIG device", 0),), accelerator="cuda")
-    assert training_needs.room_of(unknown).size_bytes == 0
+    assert room_of(unknown).size_bytes == 0
 
 
 def test_what_does_not_fit_is_said_in_red() -> None:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from jobs.forecast import UNKNOWN, Span, expected_s, forecast
+from jobs.forecast import EXPECTED, UNKNOWN, Span, expected_s, forecast
 from tracking.runs import Run
 
 HOST = "here"
@@ -51,7 +51,7 @@ def test_one_after_the_other() -> None:
 
 def test_what_was_never_measured_hides_what_follows() -> None:
     spans = forecast([], [run("c1"), run("a1")], DONE, ["cpu:0"], HOST)
-    assert spans == {"c1": Span(0, None), "a1": UNKNOWN}
+    assert spans == {"c1": Span(0, None, ("cpu:0",)), "a1": UNKNOWN}
 
 
 def test_held_ones_are_passed_and_chained_ones_wait() -> None:
@@ -67,3 +67,21 @@ def test_held_ones_are_passed_and_chained_ones_wait() -> None:
 def test_who_waits_for_a_held_one_cannot_be_told() -> None:
     waiting = [run("a1", **{"queue.after": "a2"}), run("a2", **{"queue.held": "yes"})]
     assert forecast([], waiting, DONE, ["cpu:0"], HOST) == {"a1": UNKNOWN, "a2": UNKNOWN}
+
+
+def test_a_trial_tells_what_was_never_measured_and_a_run_knows_better() -> None:
+    assert expected_s(run("c1", **{EXPECTED: "40"}), DONE, HOST) == 40
+    assert expected_s(run("a1", **{EXPECTED: "40"}), DONE, HOST) == pytest.approx(10)
+
+
+def test_another_learning_rate_takes_no_longer() -> None:
+    other = run("a1")
+    other.params["model.learning_rate"] = "0.5"
+    assert expected_s(other, DONE, HOST) == pytest.approx(10)
+
+
+def test_a_run_tells_its_pace_after_an_epoch() -> None:
+    running = run("c0", "RUNNING", took_s=30)
+    assert expected_s(run("c1"), [running], HOST) is None
+    running.params["steps_per_epoch"] = "50"
+    assert expected_s(run("c1", epochs=4), [running], HOST) == pytest.approx(120, abs=1)

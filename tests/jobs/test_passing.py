@@ -1,0 +1,73 @@
+"""Small jobs pass a big one only where that delays nobody."""
+
+from math import inf
+
+import pytest
+
+from jobs.forecast import EXPECTED, forecast
+from jobs.passing import MARGIN, Wish, may_pass, starts
+from tests.jobs.test_forecast import HOST, run
+from tracking import records, runs
+
+BIG = Wish(2, 100)
+
+
+@pytest.mark.parametrize(
+    ("wish", "passed", "free_at", "allowed"),
+    [
+        (Wish(1, 10), [BIG], [0, 20], True),
+        (Wish(1, 20 / MARGIN), [BIG], [0, 20], True),
+        (Wish(1, 20), [BIG], [0, 20], False),  # it would be done just in time, without any margin
+        (Wish(1, 30), [BIG], [0, 20], False),
+        (Wish(1, None), [BIG], [0, 20], False),
+        (Wish(1, 10), [BIG], [0, inf], False),  # nobody knows when the big one starts
+        (Wish(1, None), [BIG], [0, 20, 20, 20], True),  # there is one device more than the big one needs
+        (Wish(2, 1), [BIG], [0, 20, 20], False),  # not free
+        (Wish(1, 10), [Wish(2, 5), Wish(3, 5)], [0, 20, 20], True),
+        # It delays not the first, which needs two of the three devices, but the second, which needs all.
+        (Wish(1, 1000), [Wish(2, 5), Wish(3, 5)], [0, 20, 20], False),
+        (Wish(1, 1000), [Wish(2, 5)], [0, 20, 20], True),
+        (Wish(1, 10), [Wish(2, None), Wish(2, 5)], [0, 20], False),
+    ],
+)
+def test_who_may_pass(wish, passed, free_at, allowed):
+    assert may_pass(wish, passed, free_at) is allowed
+
+
+def test_starts_without_passing():
+    assert starts([BIG, Wish(1, 1), Wish(1, 1)], [0, 20]) == [20, 120, 120]
+    assert starts([Wish(1, None), Wish(2, 1)], [0, 0]) == [0, inf]
+    assert starts([Wish(3, 1)], [0, 0]) == [inf]
+
+
+def test_the_forecast_plays_it_through():
+    running = run("x", "RUNNING", took_s=60)
+    running.tags["job.slots"] = "cuda:0"
+    both = run("a1", **{"queue.place": "1", EXPECTED: "100"})
+    both.params["trainer.devices"] = "2"
+    short, long = run("b1", **{EXPECTED: "20"}), run("c1", **{EXPECTED: "100"})
+    spans = forecast([running], [both, long, short], [], ["cuda:0", "cuda:1"], HOST)
+    assert spans["b1"].start_s == 0 and spans["b1"].slots == ("cuda:1",)
+    assert spans["a1"].start_s == pytest.approx(60, abs=1) and spans["a1"].slots == ("cuda:0", "cuda:1")
+    assert spans["c1"].start_s == pytest.approx(160, abs=1)
+
+
+def test_a_short_job_runs_before_a_big_one_that_waits(store, benches):
+    bench = benches(store, ("cuda:0", "cuda:1"))
+    bench.supervisor.ask_grace_s = 60
+    first = bench.submit("sleep", trainer={"devices": 1})
+    bench.until_printed(first, "sleeping")
+    began_ms = int(1000 * (runs.get_run(store, first).created_at - 600))
+    records.log_params(store, first, {"steps_total": 100})
+    records.set_tags(store, first, {"job.started_at": began_ms})
+    records.log_metrics(store, first, {"train/loss": 1.0}, 50)  # ten minutes for the first half
+    records.set_status(store, first, "RUNNING")
+    both = bench.submit("finish", trainer={"devices": 2})
+    long = bench.submit("finish", trainer={"devices": 1})
+    short = bench.submit("finish", trainer={"devices": 1})
+    records.set_tags(store, both, {EXPECTED: 60})
+    records.set_tags(store, long, {EXPECTED: 6000})
+    records.set_tags(store, short, {EXPECTED: 60})
+    (ended,) = bench.until_ended(short)
+    assert (ended.status, ended.tags["job.slots"]) == ("FINISHED", "cuda:1")
+    assert all("job.slots" not in bench.run(one).tags for one in (both, long))
