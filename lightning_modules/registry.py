@@ -21,6 +21,7 @@ SUPPORT = frozenset(
         "recipes",
         "registry",
         "schedules",
+        "tracing",
         "twins",
         "weights",
     }

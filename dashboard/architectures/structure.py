@@ -27,7 +27,8 @@ from dashboard.architectures.network_parts import (
 )
 from lightning_modules.architecture import Architecture
 from lightning_modules.initialisation import without_numbers
-from lightning_modules.ledger import KINDS, Ledger
+from lightning_modules.ledger import Ledger
+from lightning_modules.tracing import KINDS
 
 ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 

@@ -12,7 +12,8 @@ from torch.utils._pytree import tree_leaves
 
 from lightning_modules import ledger as module
 from lightning_modules.initialisation import without_numbers
-from lightning_modules.ledger import KINDS, measure, measure_network
+from lightning_modules.ledger import measure, measure_network
+from lightning_modules.tracing import KINDS
 
 PRECISIONS = ("32-true", "bf16-mixed")
 BUILT = []
