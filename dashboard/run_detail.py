@@ -97,8 +97,11 @@ def _show_status(run: Run) -> None:
     if run.status == "RUNNING":
         st.progress(run.progress, text=f"{status_text(run)} {progress_text(run)} · {remaining_text(run)}")
     elif run.status == "SCHEDULED":
-        what = "It is held" if is_held(run) else "It starts in its turn, as soon as a device is free"
-        st.markdown(f"{status_text(run)} {what}.")
+        goes_on = run.tags.get("job.request") == "resume"
+        what = f"It {'goes on' if goes_on else 'starts'} in its turn, as soon as a device is free"
+        st.markdown(f"{status_text(run)} {'It is held' if is_held(run) else what}.")
+        if goes_on and (reason := run.tags.get("job.lost_reason")):
+            st.info(formatting.plain(reason), icon=":material/restart_alt:")
     else:
         st.markdown(f"{status_text(run)} {formatting.ago(run.ended_at)}")
     if run.error:

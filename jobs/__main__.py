@@ -11,7 +11,7 @@ from typing import Any, get_args
 import yaml
 
 from datamodules.subset import parse_classes
-from jobs import queue, requests
+from jobs import queue, recovery, requests
 from jobs.engines.local import LocalEngine
 from jobs.errors import LaunchError
 from jobs.logs import read_log
@@ -103,6 +103,14 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--poll", type=float, default=POLL_INTERVAL_S, metavar="S", help="seconds between looks"
+    )
+    command.add_argument(
+        "--max_resumes",
+        type=int,
+        default=recovery.max_resumes(),
+        metavar="N",
+        help=f"how often a run that lost its process goes on by itself without a new checkpoint "
+        f"(%(default)s; {recovery.SETTING} says so, too)",
     )
     command.set_defaults(act=supervise)
 
@@ -361,6 +369,7 @@ def supervise(store: Store, options: argparse.Namespace) -> None:
         ask_grace_s=options.ask_grace,
         term_grace_s=options.term_grace,
         poll_interval_s=options.poll,
+        max_resumes=options.max_resumes,
     ).run()
 
 

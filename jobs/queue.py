@@ -139,6 +139,7 @@ def _place(run: Run) -> float:
 
 def _waiting(store: Store, run_id: str) -> Run:
     run = runs.get_run(store, run_id)
-    if run.status != "SCHEDULED" or run.tags.get("job.pid"):
+    has_started = run.tags.get("job.pid") and run.tags.get("job.request") != "resume"
+    if run.status != "SCHEDULED" or has_started:
         raise ValueError(f"{run.name} is {run.status}; only a run that still waits has a place in the queue.")
     return run

@@ -2,7 +2,7 @@
 
 import time
 
-from jobs.processes import find_process
+from jobs import recovery
 from tracking import records, runs
 from tracking.runs import Run
 from tracking.spool import deliver_left
@@ -33,8 +33,10 @@ def can_resume(store: Store, run: Run) -> bool:
 def resume(store: Store, run_id: str) -> None:
     """Put a run that was stopped, or failed, back into the queue: it goes on in the same record.
 
+    It starts in its turn and not before its earlier process has gone.
+
     Raises:
-        ValueError: There is no such run, it is active or done, has no checkpoint, or its process still lives.
+        ValueError: There is no such run, it is active or done, or has no checkpoint.
         StoreUnavailable: The store cannot be written.
     """
     deliver_left(store, run_id)
@@ -45,13 +47,7 @@ def resume(store: Store, run_id: str) -> None:
         raise ValueError(f"{run.name} is {run.status}; only a run that failed or was stopped can go on.")
     if not can_resume(store, run):
         raise ValueError(f"{run.name} has no checkpoint to go on from; clone it to train it anew.")
-    pid, created = run.tags.get("job.pid"), run.tags.get("job.create_time", "nan")
-    if pid and find_process(int(pid), float(created or "nan"), run_id):
-        raise ValueError(f"The process of {run.name} has not gone yet; ask again in some seconds.")
-    gone = dict.fromkeys(("job.pid", "job.create_time", "job.slots", "job.error", "job.exit_code"), "")
-    records.set_tags(store, run_id, {**gone, "job.request": "resume"})
-    # Last, because SCHEDULED is the sign for the supervisor.
-    records.set_status(store, run_id, "SCHEDULED")
+    recovery.put_back(store, run_id, dict.fromkeys((recovery.COUNT, recovery.REASON), ""))
 
 
 def delete_run(store: Store, run_id: str) -> None:

@@ -11,6 +11,8 @@ from types import FrameType
 
 from filelock import FileLock, Timeout
 
+from jobs import recovery
+from jobs.endings import MemoryWatch, explain, is_lost, last_words, was_restarted
 from jobs.engines import Engine, Exit
 from jobs.engines.local import slots_of
 from jobs.errors import LaunchError
@@ -45,6 +47,7 @@ class Supervisor:
         ask_grace_s: How long a job may take to end after it was asked to.
         term_grace_s: How long it may then take after SIGTERM, before everything of it is killed.
         poll_interval_s: How often to look.
+        max_resumes: How often a run that lost its process goes on by itself without a newer checkpoint.
     """
 
     def __init__(
@@ -55,12 +58,15 @@ class Supervisor:
         ask_grace_s: float = ASK_GRACE_S,
         term_grace_s: float = TERM_GRACE_S,
         poll_interval_s: float = POLL_INTERVAL_S,
+        max_resumes: int = recovery.MAX_RESUMES,
     ) -> None:
         self.store = store
         self.engine = engine
         self.ask_grace_s = ask_grace_s
         self.term_grace_s = term_grace_s
         self.poll_interval_s = poll_interval_s
+        self.max_resumes = max_resumes
+        self._memory = MemoryWatch()
         self._leaving = threading.Event()
         self._complaint = ""
         self._followed: dict[str, Run] = {}
@@ -87,6 +93,7 @@ class Supervisor:
             me = Background.of(os.getpid())
             me.write(state_file(self.store))
             log.info("looking after %s", self.store.root)
+            self._take_up_what_ended_with_the_machine()
             while not self._leaving.is_set() and Background.read(state_file(self.store)) == me:
                 self._step_safely()
                 self._leaving.wait(self.poll_interval_s)
@@ -95,16 +102,15 @@ class Supervisor:
     def step(self) -> None:
         """Look once at everything. Raises StoreUnavailable."""
         deliver_left(self.store)
+        self._memory.look()
         active = sorted(
             (run for run in runs.list_runs(self.store, ACTIVE_STATUSES) if runs.is_ours(self.store, run)),
             key=lambda run: (run.created_at, run.run_id),
         )
         waiting = []
         for run in active:
-            if run.tags.get("job.request") == "resume":
-                # Once its earlier process has been seen off.
-                waiting += [run] if run.run_id not in self._followed else []
-            elif run.tags.get("job.pid") or run.run_id in self._followed:
+            # One that is to go on waits for its earlier process to be seen off.
+            if run.tags.get("job.pid") or run.run_id in self._followed:
                 self._followed[run.run_id] = run
             elif run.status == "RUNNING":
                 self._check_unclaimed(run)
@@ -168,8 +174,8 @@ class Supervisor:
         ended = self.engine.poll(run)
         if ended is not None:
             self._conclude(run, ended)
-        elif not is_active:
-            # Its record is complete, but the process has not gone yet.
+        elif not is_active or run.tags.get("job.request") == "resume":
+            # Its record was complete, but the process has not gone yet.
             since = self._ended_at.setdefault(run.run_id, time.time())
             if time.time() - since > self.ask_grace_s:
                 self.engine.stop(run, force=True)
@@ -203,6 +209,7 @@ class Supervisor:
 
     def _record(self, run: Run, ended: Exit) -> None:
         if run.tags.get("job.request") == "resume":
+            records.set_tags(self.store, run.run_id, recovery.NO_PROCESS)
             log.info("%s goes on in its turn", run.name)
             return
         if ended.code is not None:
@@ -212,7 +219,32 @@ class Supervisor:
         elif run.is_stopping:
             self._end(run, "KILLED", "stopped on request")
         else:
-            self._end(run, "FAILED", explain(ended))
+            self._give_up_or_go_on(run, ended)
+
+    def _give_up_or_go_on(self, run: Run, ended: Exit) -> None:
+        memory_was_full = self._memory.has_killed
+        reason = explain(
+            ended,
+            memory_was_full=memory_was_full,
+            was_restarted=was_restarted(run),
+            said=last_words(self.store, run.run_id),
+        )
+        if is_lost(ended, memory_was_full):
+            reason, why = recovery.go_on(self.store, run, reason, self.max_resumes), reason
+            if not reason:
+                log.info("%s goes on in its turn: %s", run.name, why)
+                return
+        self._end(run, "FAILED", reason)
+
+    def _take_up_what_ended_with_the_machine(self) -> None:
+        try:
+            for run in runs.list_runs(self.store, ["KILLED"]):
+                if runs.is_ours(self.store, run) and recovery.ended_with_the_machine(run):
+                    reason = "The machine was shut down while it trained."
+                    if not recovery.go_on(self.store, run, reason, self.max_resumes):
+                        log.info("%s goes on in its turn: %s", run.name, reason)
+        except StoreUnavailable as error:
+            log.warning("%s", error)
 
     def _check_unclaimed(self, run: Run) -> None:
         ours = "job.submitted_at" in run.tags
@@ -226,19 +258,6 @@ class Supervisor:
             records.set_tags(self.store, run.run_id, {"job.error": reason})
         records.set_status(self.store, run.run_id, status)
         log.info("%s is %s: %s", run.name, status, reason)
-
-
-def explain(ended: Exit) -> str:
-    """One sentence why a process that left no terminal record counts as failed."""
-    if ended.code is None:
-        return "The training process is gone (killed, or the machine was restarted); see the log."
-    if ended.code == 0:
-        return "The training process ended with exit code 0 but recorded no result; see the log."
-    if ended.code < 0:
-        name = signal.Signals(-ended.code).name
-        hint = ", often for lack of memory" if name == "SIGKILL" else ""
-        return f"The training process was killed by {name}{hint}; see the log."
-    return f"The training process ended with exit code {ended.code}; see the log."
 
 
 def state_file(store: Store) -> Path:

@@ -43,7 +43,21 @@ match config["behaviour"]:
             records.set_status(store, run_id, "FINISHED")
             sys.exit(0)
         (folder / "last.ckpt").touch()
+        if config.get("seconds"):
+            say("trains")
+            time.sleep(config["seconds"])
         sys.exit(1)
+    case "die":
+        folder = store.checkpoint_folder(run_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        lives = store.log_file(run_id).read_text().count("$ ")
+        say("life", lives)
+        if lives > config["lives"]:
+            records.set_status(store, run_id, "FINISHED")
+            sys.exit(0)
+        if config["saves"]:
+            (folder / "last.ckpt").write_text(str(lives))
+        os.kill(os.getpid(), signal.SIGKILL)
     case "finish":
         records.set_status(store, run_id, "RUNNING")
         say("began", time.time(), os.environ.get("CUDA_VISIBLE_DEVICES"))

@@ -1,9 +1,11 @@
 """Runs that go on: back into the queue, in the same record, with what they have printed."""
 
+import psutil
 import pytest
 
 from jobs import requests
 from jobs.queue import hold
+from tests.jobs.conftest import alive
 from tracking import records
 
 
@@ -62,11 +64,32 @@ def test_what_cannot_go_on(bench):
         requests.resume(bench.store, done)
 
 
-def test_a_process_that_has_not_gone_yet_is_waited_for(bench):
+@pytest.mark.parametrize("successor", [False, True])
+def test_a_process_that_has_not_gone_yet_is_waited_for(bench, benches, successor):
     run_id = bench.submit("sleep")
     bench.until_printed(run_id, "sleeping")
     (bench.store.checkpoint_folder(run_id)).mkdir(parents=True)
     (bench.store.checkpoint_folder(run_id) / "last.ckpt").touch()
     records.set_status(bench.store, run_id, "KILLED")
-    with pytest.raises(ValueError, match="has not gone yet"):
-        requests.resume(bench.store, run_id)
+    requests.resume(bench.store, run_id)
+    if successor:
+        bench = benches(bench.store)
+    bench.supervisor.ask_grace_s = 60
+    first = int(bench.run(run_id).tags["job.pid"])
+    for _ in range(3):
+        bench.supervisor.step()
+        assert bench.run(run_id).status == "SCHEDULED" and int(bench.run(run_id).tags["job.pid"]) == first
+    psutil.Process(first).terminate()
+    bench.until(lambda: bench.run(run_id).tags["job.pid"] not in ("", str(first)))
+    assert not alive(first)
+    bench.until(lambda: bench.printed(run_id).count("sleeping") == 2)
+
+
+def test_a_process_that_never_goes_is_killed_for_the_next(bench):
+    run_id = bench.submit("sleep")
+    bench.until_printed(run_id, "sleeping")
+    bench.store.checkpoint_folder(run_id).mkdir(parents=True)
+    (bench.store.checkpoint_folder(run_id) / "last.ckpt").touch()
+    records.set_status(bench.store, run_id, "KILLED")
+    requests.resume(bench.store, run_id)
+    bench.until(lambda: bench.printed(run_id).count("sleeping") == 2)

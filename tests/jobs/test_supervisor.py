@@ -5,8 +5,8 @@ import psutil
 import pytest
 
 from jobs import requests
+from jobs.endings import explain
 from jobs.errors import LaunchError
-from jobs.supervisor import explain
 from tracking import records, runs
 
 
