@@ -47,7 +47,7 @@ def launch(page: Page, address: str, keep: set[str], epochs: int, image_size: in
 
 
 def test_two_networks_from_launch_to_comparison(page: Page, address: str, store: Store) -> None:
-    launch(page, address, {"GoogLeNet", "ResNet-18"}, epochs=2, image_size=64)
+    launch(page, address, {"GoogLeNet", "ResNet-18"}, epochs=2, image_size=48)
     submitted = {run.architecture: run for run in runs.list_runs(store)}
     assert set(submitted) == {"googlenet", "resnet18"}
 
