@@ -12,7 +12,8 @@ import yaml
 
 from datamodules.subset import parse_classes
 from jobs import queue, recovery, requests
-from jobs.engines.local import LocalEngine
+from jobs.engines.all import AllEngines
+from jobs.engines.slurm_options import SlurmOptions, parse_extra
 from jobs.errors import LaunchError
 from jobs.logs import read_log
 from jobs.shutdown import shutdown
@@ -182,9 +183,36 @@ def add_spec_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--weights", help="torchvision, a run or a checkpoint file to start from; from scratch by default"
     )
+    add_slurm_arguments(command)
     command.add_argument(
         "--option", action="append", default=[], metavar="ARCHITECTURE.NAME=VALUE", help="may be repeated"
     )
+
+
+def add_slurm_arguments(command: argparse.ArgumentParser) -> None:
+    """What a job asks of a cluster; the names are those of `SlurmOptions`."""
+    slurm = command.add_argument_group("on a Slurm cluster")
+    slurm.add_argument("--slurm", action="store_true", help="hand the jobs to the cluster")
+    slurm.add_argument("--nodes", type=int, help="machines that work on a job together (1)")
+    slurm.add_argument("--gpus_per_node", type=int, help="on each, instead of --devices; none by default")
+    slurm.add_argument("--partition", help="the cluster's own by default")
+    slurm.add_argument("--time", help="minutes, HH:MM:SS or DAYS-HH:MM:SS; the partition's by default")
+    slurm.add_argument("--account", help="who is charged")
+    slurm.add_argument(
+        "--sbatch",
+        type=parse_extra,
+        metavar='"NAME=VALUE ..."',
+        help="further options of sbatch, such as constraint=a100",
+    )
+
+
+def slurm_from(options: argparse.Namespace) -> SlurmOptions | None:
+    """What the command line asks of a cluster, None when it asks for none."""
+    named = {
+        name: getattr(options, name) for name in ("nodes", "gpus_per_node", "partition", "time", "account")
+    }
+    given = {name: value for name, value in {**named, "extra": options.sbatch}.items() if value is not None}
+    return SlurmOptions(**given) if options.slurm or given else None
 
 
 def spec_from(options: argparse.Namespace) -> JobSpec:
@@ -218,6 +246,7 @@ def spec_from(options: argparse.Namespace) -> JobSpec:
         val_resize=options.val_resize,
         max_unreadable=options.max_unreadable,
         weights=absolute(options.weights),
+        slurm=slurm_from(options),
     )
 
 
@@ -365,7 +394,7 @@ def supervise(store: Store, options: argparse.Namespace) -> None:
     store.open()
     Supervisor(
         store,
-        LocalEngine(store),
+        AllEngines(store),
         ask_grace_s=options.ask_grace,
         term_grace_s=options.term_grace,
         poll_interval_s=options.poll,

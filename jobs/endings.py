@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from jobs.engines import Exit
+from jobs.engines import LOCAL, Exit, engine_of
 from jobs.engines.local import create_time_of
 from jobs.logs import read_tail
 from tracking.runs import Run
@@ -66,6 +66,8 @@ def explain(
         was_restarted: Whether the machine was restarted since it began.
         said: The last line of its log.
     """
+    if ended.reason:
+        return ended.reason
     if was_restarted:
         return "The machine was restarted while it trained; see the log."
     if ended.code is None:
@@ -94,7 +96,7 @@ def signal_name(number: int) -> str:
 
 def was_restarted(run: Run) -> bool:
     """Whether the machine was restarted since the run's process began."""
-    return create_time_of(run) < psutil.boot_time()
+    return engine_of(run) == LOCAL and create_time_of(run) < psutil.boot_time()
 
 
 def last_words(store: Store, run_id: str) -> str:

@@ -7,6 +7,7 @@ A held job, or one that waits for another, keeps its place and lets those behind
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
+from jobs.engines import is_started
 from tracking import records, runs
 from tracking.runs import ACTIVE_STATUSES, Run
 from tracking.store import Store
@@ -14,6 +15,8 @@ from tracking.store import Store
 Direction = Literal["up", "down", "first", "last"]
 
 PRIORITY, PLACE, HELD, AFTER = "queue.priority", "queue.place", "queue.held", "queue.after"
+# What an engine says about a run that it keeps waiting.
+REASON = "queue.reason"
 PRIORITIES = range(-100, 101)
 
 
@@ -52,8 +55,9 @@ def obstacle(run: Run, active: Mapping[str, Run]) -> str:
     """
     if is_held(run):
         return "held"
-    before = active.get(run.tags.get(AFTER, ""))
-    return f"after {before.name}" if before else "waiting for a free device"
+    if before := active.get(run.tags.get(AFTER, "")):
+        return f"after {before.name}"
+    return run.tags.get(REASON) or "waiting for a free device"
 
 
 def hold(store: Store, run_id: str) -> None:
@@ -139,7 +143,7 @@ def _place(run: Run) -> float:
 
 def _waiting(store: Store, run_id: str) -> Run:
     run = runs.get_run(store, run_id)
-    has_started = run.tags.get("job.pid") and run.tags.get("job.request") != "resume"
+    has_started = is_started(run) and run.tags.get("job.request") != "resume"
     if run.status != "SCHEDULED" or has_started:
         raise ValueError(f"{run.name} is {run.status}; only a run that still waits has a place in the queue.")
     return run

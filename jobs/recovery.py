@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import psutil
 
+from jobs.engines import CLUSTER_TAGS
 from tracking import records
 from tracking.runs import Run
 from tracking.store import Store
@@ -14,7 +15,7 @@ MAX_RESUMES = 3
 SETTING = "ARENA_AUTO_RESUMES"
 
 # What says which process a run has, when it has none.
-NO_PROCESS = dict.fromkeys(("job.pid", "job.create_time", "job.slots"), "")
+NO_PROCESS = dict.fromkeys(("job.pid", "job.create_time", "job.slots", *CLUSTER_TAGS), "")
 COUNT, CHECKPOINT, REASON = "job.lost", "job.lost_checkpoint", "job.lost_reason"
 
 

@@ -8,6 +8,7 @@ from math import inf
 from typing import Any
 
 from datamodules.subset import write_classes
+from jobs.engines.slurm_options import SlurmOptions
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class JobSpec:
         val_resize: Short side of validation images before their center is cut out; None takes 256.
         max_unreadable: Images that may be unreadable, a share below 1 or a number; None takes 0.01.
         weights: "torchvision", a run or a checkpoint file to start from; None starts from scratch.
+        slurm: What to ask of a Slurm cluster; None trains on this machine.
     """
 
     architectures: tuple[str, ...]
@@ -59,6 +61,7 @@ class JobSpec:
     val_resize: int | None = None
     max_unreadable: float | None = None
     weights: str | None = None
+    slurm: SlurmOptions | None = None
 
     @property
     def num_jobs(self) -> int:
@@ -100,7 +103,7 @@ class JobSpec:
     def command(self) -> str:
         """The shell command that submits the same jobs."""
         words = ["python", "-m", "jobs", "submit", *self.architectures]
-        values = {
+        values: dict[str, object] = {
             "--source": self.source,
             "--root": self.root,
             "--recipe": ",".join(self.recipes),
@@ -121,6 +124,9 @@ class JobSpec:
             "--max_unreadable": None if self.max_unreadable is None else f"{self.max_unreadable:g}",
             "--weights": self.weights,
         }
+        if self.slurm is not None:
+            words.append("--slurm")
+            values |= self.slurm.to_options()
         for name, value in values.items():
             if value is not None:
                 # A value that begins with a dash would be read as an option of its own.
@@ -164,7 +170,8 @@ class JobSpec:
         for name in ("mean_image", "val_resize", "max_unreadable"):
             if (value := getattr(self, name)) is not None:
                 data[name] = value
-        return {"seed_everything": seed, "trainer": trainer, "model": model, "data": data}
+        config = {"seed_everything": seed, "trainer": trainer, "model": model, "data": data}
+        return config if self.slurm is None else self.slurm.add_to(config)
 
 
 def _recipe(architecture: str, recipe: str) -> Any:

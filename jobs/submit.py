@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from secrets import token_hex
 from typing import Any
 
+from jobs.engines import ENGINE, SLURM
+from jobs.engines.slurm_options import read_options
 from jobs.errors import LaunchError
 from jobs.queue import HELD
 from tracking import records
@@ -34,7 +36,10 @@ def submit(
     """
     if check:
         check_config(config)
-    return records.create_run(store.open(), config, name=name, tags={HELD: "yes"} if held else None)
+    tags = {HELD: "yes"} if held else {}
+    if "slurm" in config:
+        tags[ENGINE] = SLURM
+    return records.create_run(store.open(), config, name=name, tags=tags)
 
 
 def submit_group(store: Store, configs: Sequence[Mapping[str, Any]], *, held: bool = False) -> list[str]:
@@ -60,6 +65,7 @@ def check_config(config: Mapping[str, Any]) -> None:
     from training.check import check_config as check_training
 
     try:
+        read_options(config)
         check_training(dict(config))
     except (ValueError, DataError) as error:
         raise LaunchError(str(error)) from error

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from jobs import recovery
 from jobs.endings import MemoryWatch, explain, is_lost, last_words, was_restarted
-from jobs.engines import Engine, Exit
+from jobs.engines import LOCAL, Engine, Exit, engine_of, is_started
 from jobs.engines.local import slots_of
 from jobs.errors import LaunchError
 from jobs.forecast import busy_until, wish_of
@@ -110,7 +110,7 @@ class Supervisor:
         waiting = []
         for run in active:
             # One that is to go on waits for its earlier process to be seen off.
-            if run.tags.get("job.pid") or run.run_id in self._followed:
+            if is_started(run) or run.run_id in self._followed:
                 self._followed[run.run_id] = run
             elif run.status == "RUNNING":
                 self._check_unclaimed(run)
@@ -145,12 +145,14 @@ class Supervisor:
     def _start(self, waiting: list[Run]) -> None:
         passed: list[Run] = []
         for run in waiting:
-            if passed and not self._may_pass(run, passed):
+            is_here = engine_of(run) == LOCAL  # a cluster has a line of its own
+            if is_here and passed and not self._may_pass(run, passed):
                 passed.append(run)
                 continue
             try:
                 if not self.engine.submit(run, self._followed.values()):
-                    passed.append(run)
+                    if is_here:
+                        passed.append(run)
                     continue
             except (LaunchError, ValueError) as error:
                 self._end(run, "FAILED", str(error))

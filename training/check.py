@@ -14,7 +14,7 @@ from lightning_modules.classifier import ImageClassifier
 from lightning_modules.initialisation import without_numbers
 from lightning_modules.weights import check_weights
 from tracking.store import Store
-from training.cli import add_checkpoint_interval, link_data_to_model
+from training.cli import add_checkpoint_interval, add_cluster_options, link_data_to_model
 from training.starting import find_weights
 
 
@@ -83,6 +83,7 @@ def _parse(config: Mapping[str, Any]) -> Any:
     parser.add_lightning_class_args(ImageNetDataModule, "data")
     link_data_to_model(parser)
     add_checkpoint_interval(parser)
+    add_cluster_options(parser)
     try:
         return parser.parse_object(dict(config))
     except ArgumentError as error:

@@ -8,6 +8,7 @@ from jsonargparse import Namespace
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.plugins.environments import SLURMEnvironment
 
 from datamodules.imagenet import ImageNetDataModule
 from lightning_modules.classifier import ImageClassifier
@@ -67,6 +68,7 @@ class ArenaCLI(LightningCLI):
             help="MLflow run to write to; it goes on from its newest checkpoint that is whole",
         )
         add_checkpoint_interval(parser)
+        add_cluster_options(parser)
 
     def before_instantiate_classes(self) -> None:
         """Opens the record first, so that whatever fails from here on is written down."""
@@ -118,6 +120,9 @@ class ArenaCLI(LightningCLI):
         config["callbacks"] = [*(given if isinstance(given, list) else [given]), *self._callbacks()]
         given = config["plugins"] or []
         config["plugins"] = [*(given if isinstance(given, list) else [given]), CheckpointFiles()]
+        if SLURMEnvironment.detect():
+            # It is not Lightning that puts the job back into the cluster's queue: see jobs.engines.slurm.
+            config["plugins"].append(SLURMEnvironment(auto_requeue=False))
         return super().instantiate_trainer(**kwargs)
 
     def _callbacks(self) -> list[Callback]:
@@ -150,4 +155,11 @@ def add_checkpoint_interval(parser: LightningArgumentParser) -> None:
         type=float,
         default=CHECKPOINT_INTERVAL_S,
         help="seconds between two checkpoints, more where saving takes long; 0 saves after every step",
+    )
+
+
+def add_cluster_options(parser: LightningArgumentParser) -> None:
+    """Takes what a run asks of a cluster, which is the business of whoever starts it there."""
+    parser.add_argument(
+        "--slurm", type=dict[str, Any] | None, default=None, help="see jobs.engines.slurm_options"
     )

@@ -93,6 +93,8 @@ class Session:
             "job.pid": str(process.pid),
             "job.create_time": repr(process.create_time()),
             "job.host": os.uname().nodename,
+            # How often a cluster has put the job of this process back into its queue.
+            "job.cluster_restarts": os.environ.get("SLURM_RESTART_COUNT", "0"),
             "job.started_at": self._tags.get("job.started_at", now),  # by the first process of the run
         }
         self.spool.set_tags(tags)
@@ -147,8 +149,16 @@ class Session:
         self._end("FINISHED")
 
     def stop(self) -> None:
-        """Records that the run was stopped before its end."""
-        self._end("KILLED")
+        """Records that the run was stopped or, on a cluster, that it waits for its next turn."""
+        self._end("SCHEDULED" if self._is_called_back() else "KILLED")
+
+    def _is_called_back(self) -> bool:
+        """Whether a cluster wants its nodes back: it ends the process without a request to stop."""
+        if self._tags.get("job.engine") != "slurm" or "SLURM_JOB_ID" not in os.environ:
+            return False
+        with suppress(StoreUnavailable):
+            return not self.stop_requested()
+        return True
 
     def fail(self, reason: str) -> None:
         """Records failure and its reason, one sentence."""

@@ -7,6 +7,16 @@ from typing import Protocol
 
 from tracking.runs import Run
 
+# The tag that says which engine a job was submitted to; without it, it is a process of this machine.
+ENGINE, LOCAL, SLURM = "job.engine", "local", "slurm"
+# What says which job of a cluster a run is, beside the process that it has there.
+CLUSTER_TAGS = CLUSTER_ID, ASKED, RESTARTS, NODES = (
+    "job.cluster_id",
+    "job.cluster_asked",
+    "job.cluster_restarts",
+    "job.nodes",
+)
+
 
 @dataclass(frozen=True)
 class Exit:
@@ -14,9 +24,11 @@ class Exit:
 
     Attributes:
         code: As `subprocess` gives it (negative: the signal), None when nobody was there to see it.
+        reason: One sentence where the engine knows more than the code says.
     """
 
     code: int | None
+    reason: str = ""
 
 
 class Engine(Protocol):
@@ -43,3 +55,13 @@ class Engine(Protocol):
 
     def logs(self, run_id: str) -> Path:
         """The file with what it printed; need not exist yet."""
+
+
+def engine_of(run: Run) -> str:
+    """The engine of a run: those of one wait in one line, those of another pass them."""
+    return run.tags.get(ENGINE, LOCAL)
+
+
+def is_started(run: Run) -> bool:
+    """Whether an engine has the run; it may wait once more in a line of the engine's own."""
+    return bool(run.tags.get("job.pid") or run.tags.get(CLUSTER_ID))

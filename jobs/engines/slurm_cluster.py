@@ -1,0 +1,137 @@
+"""What a Slurm cluster is asked, through its own commands; no shell sees what they are given."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+
+TIMEOUT_S = 60.0
+# squeue's own names. The comment is the run's id.
+_FIELDS = ("JobArrayID", "State", "Comment", "Reason", "exit_code", "RestartCnt", "NodeList")
+_WAITING = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT")
+_ENDED = (
+    "BOOT_FAIL",
+    "CANCELLED",
+    "COMPLETED",
+    "DEADLINE",
+    "FAILED",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+    "REVOKED",
+    "TIMEOUT",
+)
+# Of its own words, those that say that asking again later may help.
+_PASSING = (
+    "unable to contact",
+    "connection",
+    "timed out",
+    "zero bytes",
+    "authentication",
+    "munge",
+    "temporarily",
+    "temporarily unable to accept",
+    "submit limit",
+    "maxsubmit",
+    "slurm backup controller",
+    "service unavailable",
+)
+
+
+class ClusterUnavailable(Exception):
+    """The cluster does not answer, or takes nothing at the moment; the message says what it said."""
+
+
+@dataclass(frozen=True)
+class ClusterJob:
+    """One job as the cluster knows it.
+
+    Attributes:
+        state: Slurm's word for it.
+        run_id: Its comment.
+        reason: Why it waits.
+        exit_code: Of `srun`, which takes it from the first task that failed; negative: the signal.
+        restarts: How often it was put back into the queue.
+        nodes: Where it runs, in Slurm's notation.
+    """
+
+    job_id: str
+    state: str
+    run_id: str
+    reason: str
+    exit_code: int
+    restarts: int
+    nodes: str
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has no nodes yet, or no more."""
+        return self.state in _WAITING
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it never runs again."""
+        return self.state in _ENDED
+
+
+def list_jobs() -> list[ClusterJob]:
+    """Every job of this user that waits, runs, or has ended lately.
+
+    Raises:
+        ClusterUnavailable: The cluster does not answer.
+    """
+    wanted = ",".join(f"{field}:|" for field in _FIELDS)
+    return parse_jobs(ask("squeue", "--me", "--noheader", "--states=all", f"--Format={wanted}"))
+
+
+def parse_jobs(table: str) -> list[ClusterJob]:
+    """Read what squeue has printed."""
+    jobs = []
+    for line in table.splitlines():
+        fields = [field.strip() for field in line.split("|")]
+        if len(fields) < len(_FIELDS):
+            continue
+        job_id, state, comment, reason, exit_code, restarts, nodes = fields[: len(_FIELDS)]
+        jobs.append(
+            ClusterJob(job_id, state, comment, reason, _exit_code(exit_code), _number(restarts), nodes)
+        )
+    return jobs
+
+
+def ask(*command: str) -> str:
+    """What one of Slurm's commands prints.
+
+    Raises:
+        ClusterUnavailable: It fails.
+    """
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
+    except FileNotFoundError as error:
+        raise ClusterUnavailable(f"{command[0]} is not installed on this machine") from error
+    except subprocess.TimeoutExpired as error:
+        raise ClusterUnavailable(f"{command[0]} took more than {TIMEOUT_S:.0f} s") from error
+    except subprocess.CalledProcessError as error:
+        raise ClusterUnavailable(last_words(error.stderr) or f"{command[0]} failed") from error
+    return answer.stdout
+
+
+def is_passing(message: str) -> bool:
+    """Whether what sbatch said is no verdict on the job."""
+    return any(word in message.lower() for word in _PASSING)
+
+
+def last_words(printed: str) -> str:
+    """The last line of what a command of Slurm complained, without the names it puts before."""
+    lines = [line for line in printed.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    return lines[-1].removeprefix("sbatch: error: ").removeprefix("Batch job submission failed: ").strip()
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else 0
+
+
+def _exit_code(status: str) -> int:
+    code = os.waitstatus_to_exitcode(_number(status))
+    # As shells write it when a signal has ended a process.
+    return 128 - code if code > 128 else code

@@ -1,0 +1,137 @@
+"""What a job asks of a Slurm cluster, as fields of its specification and of its YAML."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# Without blanks, quotes and line ends, a value is one word in the batch script and can be nothing else.
+_NAME = re.compile(r"[a-z][a-z-]*")
+_WORD = re.compile(r"[A-Za-z0-9_.,:;@/+=%&|*\[\]()-]+")
+_TIME = re.compile(r"(\d+-)?\d+(:\d{1,2}){0,2}")
+# Fields of the form, or what the engine itself relies on.
+_TAKEN = (
+    "account", "array", "chdir", "comment", "error", "export", "export-file", "get-user-env", "gpus-per-node",
+    "help", "job-name", "nodes", "ntasks", "ntasks-per-node", "no-requeue", "open-mode", "output",
+    "parsable", "partition", "requeue", "signal", "test-only", "time", "version", "wait", "wrap",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SlurmOptions:
+    """Where and how long on the cluster; what is None is left to the cluster's own default.
+
+    Attributes:
+        nodes: How many machines work on a job together.
+        gpus_per_node: On each; 0 asks for none.
+        partition: One, or several with commas.
+        time: As sbatch reads it: minutes, `HH:MM:SS` or `DAYS-HH:MM:SS`.
+        account: Who is charged.
+        extra: Further options of sbatch by their long names, such as `{"constraint": "a100"}`.
+    """
+
+    nodes: int = 1
+    gpus_per_node: int = 0
+    partition: str | None = None
+    time: str | None = None
+    account: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Find what the batch script must not or cannot contain.
+
+        Raises:
+            ValueError: One sentence about the first thing that is wrong.
+        """
+        for name, number, least in (("nodes", self.nodes, 1), ("gpus_per_node", self.gpus_per_node, 0)):
+            if not isinstance(number, int) or number < least:
+                raise ValueError(f"{name} is {number!r}; it must be a whole number from {least}.")
+        if self.time is not None and not _TIME.fullmatch(self.time):
+            raise ValueError(
+                f"The time is {self.time!r}; write minutes, HH:MM:SS or DAYS-HH:MM:SS, as in 1-12:00:00."
+            )
+        for name, value in (("partition", self.partition), ("account", self.account), *self.extra.items()):
+            if not _NAME.fullmatch(name) or (name in _TAKEN and name in self.extra):
+                raise ValueError(
+                    f"{name!r} cannot be among the further options; "
+                    "take the long name of an sbatch option that is no field of its own, such as constraint."
+                )
+            if value is not None and not _WORD.fullmatch(str(value)):
+                raise ValueError(f"{name} is {value!r}; it must be one word without blanks and quotes.")
+
+    def add_to(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """A run's YAML with what it asks of the cluster; the trainer's `devices` are those of each node.
+
+        Raises:
+            ValueError: An option is none that sbatch can be given.
+        """
+        self.check()
+        devices = self.gpus_per_node or config["trainer"]["devices"]
+        if not isinstance(devices, int):
+            raise ValueError("Say how many GPUs each node has (gpus_per_node): a cluster has no 'all'.")
+        given = {
+            "gpus_per_node": self.gpus_per_node or None,
+            "partition": self.partition,
+            "time": self.time,
+            "account": self.account,
+            "extra": dict(self.extra) or None,
+        }
+        return {
+            **config,
+            "trainer": {**config["trainer"], "devices": devices, "num_nodes": self.nodes},
+            "slurm": {name: value for name, value in given.items() if value is not None},
+        }
+
+    def to_options(self) -> dict[str, object]:
+        """The options of `python -m jobs submit`; None where one is left out."""
+        return {
+            "--nodes": self.nodes if self.nodes > 1 else None,
+            "--gpus_per_node": self.gpus_per_node or None,
+            "--partition": self.partition,
+            "--time": self.time,
+            "--account": self.account,
+            "--sbatch": write_extra(self.extra) or None,
+        }
+
+
+def read_options(config: Mapping[str, Any]) -> SlurmOptions | None:
+    """The options in a run's YAML, None where it is not for a cluster.
+
+    Raises:
+        ValueError: A name or value is none that sbatch can be given.
+    """
+    section = config.get("slurm")
+    if section is None:
+        return None
+    known = SlurmOptions().__dict__.keys() - {"nodes"}
+    if not isinstance(section, Mapping) or (unknown := sorted(set(section) - known)):
+        wrong = ", ".join(unknown) if isinstance(section, Mapping) else repr(section)
+        raise ValueError(f"slurm: {wrong} is unknown; there are {', '.join(sorted(known))}.")
+    words = {
+        name: str(section[name]) for name in ("partition", "time", "account") if section.get(name) is not None
+    }
+    extra = {str(name): str(value) for name, value in (section.get("extra") or {}).items()}
+    nodes = config.get("trainer", {}).get("num_nodes", 1)
+    options = SlurmOptions(nodes, section.get("gpus_per_node", 0), extra=extra, **words)
+    options.check()
+    return options
+
+
+def parse_extra(text: str) -> dict[str, str]:
+    """Read further options as people write them: `constraint=a100 --mem=32G`.
+
+    Raises:
+        ValueError: A word is not `NAME=VALUE`.
+    """
+    extra = {}
+    for word in text.split():
+        name, equals, value = word.removeprefix("--").partition("=")
+        if not (name and equals and value):
+            raise ValueError(f"{word!r} must read NAME=VALUE, such as constraint=a100.")
+        extra[name] = value
+    return extra
+
+
+def write_extra(extra: Mapping[str, str]) -> str:
+    """The reverse of `parse_extra`."""
+    return " ".join(f"{name}={value}" for name, value in extra.items())

@@ -1,0 +1,72 @@
+"""What a Slurm job runs on each node and for each GPU: the same training process as on this machine."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from tracking import runs
+from tracking.store import REPOSITORY, Store
+
+# What the training process returns when it has saved and left because somebody asked it to.
+STOPPED = 130
+
+
+@dataclass
+class SlurmTask:
+    """Starts the training process and hands on what Slurm says.
+
+    SIGTERM (a stop, a pre-emption) comes to the training process by itself, for Slurm signals all of them.
+    SIGUSR2, which comes before the time limit, becomes a SIGTERM to it; once it has saved and left, the job
+    asks for its next turn.
+
+    Attributes:
+        command: The training program with its arguments.
+        root: Of the store.
+        run_id: The run.
+    """
+
+    command: Sequence[str]
+    root: Path
+    run_id: str
+
+    def __post_init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._is_time_up = False
+
+    def __call__(self) -> None:
+        """Train; returns when that has ended well or was stopped, otherwise leaves with its exit code."""
+        os.environ["ARENA_MLRUNS"] = str(self.root)
+        signal.signal(signal.SIGTERM, _stay)
+        # Inherited: the training process must not die of what is for us alone.
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        if self._has_ended():
+            return  # Slurm has put a job back whose run had been stopped
+        self._child = subprocess.Popen(list(self.command), stdin=subprocess.DEVNULL, cwd=REPOSITORY)
+        signal.signal(signal.SIGUSR2, self._on_time)
+        code = self._child.wait()
+        if self._is_time_up and os.environ.get("SLURM_PROCID", "0") == "0" and not self._has_ended():
+            self._requeue()
+        elif code not in (0, STOPPED):
+            sys.exit(code if code > 0 else 128 - code)
+
+    def _on_time(self, signum: int, frame: FrameType | None) -> None:
+        self._is_time_up = True
+        if self._child is not None:
+            self._child.send_signal(signal.SIGTERM)
+
+    def _has_ended(self) -> bool:
+        return runs.get_run(Store(self.root), self.run_id).is_terminal
+
+    def _requeue(self) -> None:
+        array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+        job_id = f"{array}_{index}" if array else os.environ["SLURM_JOB_ID"]
+        subprocess.run(["scontrol", "requeue", job_id], check=True, timeout=60)
+
+
+def _stay(signum: int, frame: FrameType | None) -> None:
+    """Wait for the training process, which has got the same signal, to save and leave."""

@@ -1,0 +1,101 @@
+"""A real cluster for all tests here, a store for each, and a supervisor that works step by step."""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.engines.slurm import SlurmEngine
+from jobs.supervisor import Supervisor
+from tests.slurm.cluster import Cluster, find_missing
+from tracking import records, runs
+from tracking.store import REPOSITORY, Store
+
+JOB = Path(__file__).parent / "job.py"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # MLflow's own mapping of its tables, with SQLAlchemy 2.1.
+    config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy:DeprecationWarning")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    if missing := find_missing():
+        pytest.skip(f"there is no Slurm here: {', '.join(missing)} not found")
+    cluster = Cluster()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in cluster.environment.items():
+            patch.setenv(name, value)
+        patch.setenv("PYTHONPATH", str(REPOSITORY))
+        try:
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def prepared_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Store(tmp_path_factory.mktemp("prepared") / "mlruns").open().root
+
+
+class Bench:
+    """A supervisor whose jobs run on the cluster."""
+
+    def __init__(self, store: Store, cluster: Cluster, command: tuple[str, ...]) -> None:
+        self.store, self.cluster = store, cluster
+        self.engine = SlurmEngine(store, command, poll_interval_s=0.3, retry_interval_s=0.5)
+        self.supervisor = Supervisor(store, self.engine, ask_grace_s=60, term_grace_s=60)
+
+    def submit(self, behaviour: str, num_nodes: int = 1, **config: object) -> str:
+        trainer = {"devices": 1, "num_nodes": num_nodes}
+        config = {"behaviour": behaviour, "trainer": trainer, "slurm": {}, **config}
+        return records.create_run(self.store, config, tags={"job.engine": "slurm"})
+
+    def run(self, run_id: str) -> runs.Run:
+        return runs.get_run(self.store, run_id)
+
+    def until(self, condition: Callable[[], object], seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            told = [(run.name, run.status, run.tags) for run in runs.list_runs(self.store)]
+            logs = [self.printed(run.run_id) for run in runs.list_runs(self.store)]
+            assert time.monotonic() < deadline, (told, logs)
+            self.supervisor.step()
+            time.sleep(0.1)
+
+    def until_ended(self, run_id: str) -> runs.Run:
+        self.until(lambda: self.run(run_id).is_terminal)
+        return self.run(run_id)
+
+    def until_printed(self, run_id: str, word: str) -> None:
+        self.until(lambda: word in self.printed(run_id))
+
+    def printed(self, run_id: str) -> str:
+        file = self.engine.logs(run_id)
+        return file.read_text() if file.exists() else ""
+
+
+@pytest.fixture
+def store(prepared_root: Path, tmp_path: Path) -> Store:
+    root = tmp_path / "mlruns"
+    shutil.copytree(prepared_root, root)
+    return Store(root).open()
+
+
+@pytest.fixture
+def bench(store: Store, cluster: Cluster) -> Iterator[Bench]:
+    """With a small script in the place of the training process."""
+    yield Bench(store, cluster, (sys.executable, str(JOB)))
+    cluster.ask("scancel", "--me")
+
+
+@pytest.fixture
+def trainings(store: Store, cluster: Cluster) -> Iterator[Bench]:
+    """With the real training process."""
+    yield Bench(store, cluster, (sys.executable, "-m", "training", "fit"))
+    cluster.ask("scancel", "--me")

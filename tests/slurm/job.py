@@ -1,0 +1,49 @@
+"""Stands in for the training process: does what `behaviour` in its configuration says."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+from tracking import records, runs
+from tracking.store import Store
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--config", type=Path)
+parser.add_argument("--run_id")
+arguments = parser.parse_args()
+config = yaml.safe_load(arguments.config.read_text())
+store, run_id = Store.default(), arguments.run_id
+
+
+def say(*words: object) -> None:
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
+records.set_tags(store, run_id, {"job.cluster_restarts": os.environ.get("SLURM_RESTART_COUNT", "0")})
+records.set_status(store, run_id, "RUNNING")
+match config["behaviour"]:
+    case "finish":
+        say("worked on", os.environ["SLURMD_NODENAME"])
+        records.set_status(store, run_id, "FINISHED")
+    case "exit":
+        sys.exit(config["code"])
+    case "second time":  # works until it is killed, and ends when it was put back
+        if os.environ.get("SLURM_RESTART_COUNT", "0") != "0":
+            say("again on", os.environ["SLURMD_NODENAME"])
+            records.set_status(store, run_id, "FINISHED")
+            sys.exit(0)
+        say("sleeping on", os.environ["SLURMD_NODENAME"])
+        time.sleep(600)
+    case "ask":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        say("listening")
+        while runs.get_run(store, run_id).tags.get("job.request") != "stop":
+            time.sleep(0.1)
+        records.set_status(store, run_id, "KILLED")
+        sys.exit(130)
