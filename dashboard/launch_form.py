@@ -32,6 +32,7 @@ class Form:
     spec: JobSpec
     is_complete: bool
     num_classes: int | None = None
+    images: str = ""
 
 
 def show_fields() -> Form:
@@ -93,7 +94,7 @@ def show_fields() -> Form:
         weights_problem,
         hardware_problem,
     )
-    return Form(spec, not any(problems), found.classes or None)
+    return Form(spec, not any(problems), found.classes or None, found.text)
 
 
 def _show_networks(architectures: Chosen) -> "tuple[Chosen, str]":

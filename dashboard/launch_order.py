@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from dashboard import formatting, forms, launching
+from dashboard import formatting, forms, launching, preflight_view
 from dashboard.address import visit
 from dashboard.architectures.memory_view import show_memory
 from dashboard.launch_form import Form
@@ -23,8 +23,11 @@ def show_order(form: Form) -> None:
         StoreUnavailable: the store cannot be written.
     """
     count = form.spec.num_jobs
+    answers = preflight_view.answer(form) if form.is_complete else []
+    is_doubtful = any(answer.verdict is False for answer in answers)
+    label = f"Launch {formatting.plural(count, 'job')}" if count else "Launch"
     wanted = st.button(
-        f"Launch {formatting.plural(count, 'job')}" if count else "Launch",
+        f"{label} anyway" if is_doubtful else label,
         type="primary",
         icon=":material/rocket_launch:",
         disabled=not form.is_complete,
@@ -36,10 +39,13 @@ def show_order(form: Form) -> None:
         return
     if wanted:
         with st.spinner("Checking and putting in the queue …"):
-            visit()[LAUNCHED] = launching.launch_once(open_store(), form.spec)
+            visit()[LAUNCHED] = launching.launch_once(
+                open_store(), form.spec, preflight_view.expected_s(form.spec.configs())
+            )
         # Once more from the top: the line on what is running was drawn before.
         st.rerun()
     _show_launched(visit().get(LAUNCHED, []))
+    preflight_view.show_answers(form, answers)
     configs = form.spec.configs()
     st.markdown("\n".join(f"- {line}" for line in forms.plan(form.spec)))
     command, yaml = st.tabs(["Command", "YAML"])

@@ -46,7 +46,7 @@ class Found:
         return f"{amounts}, {self.classes:,}{of} classes"
 
 
-def launch(store: Store, spec: JobSpec) -> list[Run]:
+def launch(store: Store, spec: JobSpec, expected_s: Sequence[float | None] = ()) -> list[Run]:
     """Queue the jobs of an order as one group, or none at all when one of them cannot work.
 
     Returns:
@@ -59,12 +59,12 @@ def launch(store: Store, spec: JobSpec) -> list[Run]:
     configs = spec.configs()
     for config in spec.configurations():
         check_config(config)
-    run_ids = submit_group(store, configs)
+    run_ids = submit_group(store, configs, expected_s=expected_s)
     ensure_supervisor(store)
     return [get_run(store, run_id) for run_id in run_ids]
 
 
-def launch_once(store: Store, spec: JobSpec) -> list[Run]:
+def launch_once(store: Store, spec: JobSpec, expected_s: Sequence[float | None] = ()) -> list[Run]:
     """Launch as `launch` does; the second click of a double click launches nothing more.
 
     Raises:
@@ -73,7 +73,7 @@ def launch_once(store: Store, spec: JobSpec) -> list[Run]:
     """
     ordered, ended_at, runs = st.session_state.get(LAST, (None, 0.0, []))
     if ordered != spec or time.monotonic() - ended_at > DOUBLE_CLICK_S:
-        runs = launch(store, spec)
+        runs = launch(store, spec, expected_s)
         st.session_state[LAST] = (spec, time.monotonic(), runs)
     return list(runs)
 

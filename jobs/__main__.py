@@ -5,17 +5,19 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
 
 from datamodules.subset import parse_classes
-from jobs import queue, recovery, requests
+from jobs import preflight, queue, recovery, requests
 from jobs.engines.all import AllEngines
 from jobs.engines.slurm_options import SlurmOptions, parse_extra
 from jobs.errors import LaunchError
 from jobs.logs import read_log
+from jobs.machine import describe_machine
 from jobs.shutdown import shutdown
 from jobs.spec import JobSpec
 from jobs.submit import check_config, submit_group
@@ -58,7 +60,15 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("submit", help="queue jobs: networks x recipes x learning rates x seeds")
     add_spec_arguments(command)
     command.add_argument("--hold", action="store_true", help="start nothing before `release`")
+    command.add_argument("--anyway", action="store_true", help="also what does not fit, by `check`")
     command.set_defaults(act=submit_jobs)
+
+    command = commands.add_parser("check", help="say whether jobs can work here, and when they would be done")
+    add_spec_arguments(command)
+    command.add_argument(
+        "--try", action="store_true", dest="trial", help="train 20 steps of each and measure"
+    )
+    command.set_defaults(act=check_jobs)
 
     command = commands.add_parser("list", help="show the runs, newest first")
     command.add_argument("--all", action="store_true", help="also those beyond the latest 30")
@@ -283,12 +293,46 @@ def submit_jobs(store: Store, options: argparse.Namespace) -> None:
     for config in configs[:1] if options.config else spec_from(options).configurations():
         check_config(config)
     store.open()
+    if not (options.config or options.anyway):
+        wrong = [answer.text for answer in look_ahead(store, options) if answer.verdict is False]
+        if wrong:
+            raise LaunchError(f"{' '.join(wrong)} With --anyway they are queued as they are.")
     started = find_supervisor(store) is None
     ensure_supervisor(store)
     if started:
         print(f"Started the supervisor of {store.root}; `python -m jobs shutdown` ends it.", file=sys.stderr)
     for run_id in submit_group(store, configs, held=options.hold):
         print(f"{run_id}  {runs.get_run(store, run_id).name}")
+
+
+def look_ahead(store: Store, options: argparse.Namespace) -> list[preflight.Answer]:
+    """Ask what can be asked before a job is queued."""
+    configs = spec_from(options).configs()
+    return preflight.check_all(store, configs, describe_machine(), runs.list_runs(store))
+
+
+def check_jobs(store: Store, options: argparse.Namespace) -> None:
+    """Print the answers and what a trial has shown. Raises LaunchError where something will not work."""
+    if options.config:
+        raise ValueError("check takes no --config; name the architectures and their settings.")
+    store.open()
+    answers = look_ahead(store, options)
+    for answer in answers:
+        print_answer(answer)
+    _, images = preflight.look_at_data(spec_from(options).configs()[0])
+    if options.trial and images is not None:
+        for config in replace(spec_from(options), learning_rates=()).configurations():
+            answer, _ = preflight.check_trial(store, config, images.classes, describe_machine())
+            print_answer(answer)
+            answers.append(answer)
+    if any(answer.verdict is False for answer in answers):
+        raise LaunchError("Not everything will work; what to change is said above.")
+
+
+def print_answer(answer: preflight.Answer) -> None:
+    """Print one line: `yes  Memory  ...`."""
+    words = {True: "yes", False: "NO", None: "?"}
+    print(f"{words[answer.verdict]:<4} {answer.question:<7} {answer.text}", flush=True)
 
 
 def read_yaml(file: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from jobs.engines import ENGINE, SLURM
 from jobs.engines.slurm_options import read_options
 from jobs.errors import LaunchError
+from jobs.forecast import EXPECTED
 from jobs.queue import HELD
 from tracking import records
 from tracking.groups import GROUP
@@ -42,8 +43,20 @@ def submit(
     return records.create_run(store.open(), config, name=name, tags=tags)
 
 
-def submit_group(store: Store, configs: Sequence[Mapping[str, Any]], *, held: bool = False) -> list[str]:
+def submit_group(
+    store: Store,
+    configs: Sequence[Mapping[str, Any]],
+    *,
+    held: bool = False,
+    expected_s: Sequence[float | None] = (),
+) -> list[str]:
     """Submit configurations that were checked already; several become a group, with a name on each run.
+
+    Args:
+        store: Opened if it is not yet.
+        configs: Complete ones.
+        held: Whether they wait until they are released.
+        expected_s: What trials have shown that each will take, for the forecast; nothing by default.
 
     Raises:
         StoreUnavailable: The store cannot be written.
@@ -52,7 +65,10 @@ def submit_group(store: Store, configs: Sequence[Mapping[str, Any]], *, held: bo
     if len(configs) > 1:
         tags[GROUP] = f"{configs[0]['data']['source']}-{token_hex(3)}"
     store.open()
-    return [records.create_run(store, config, tags=tags) for config in configs]
+    return [
+        records.create_run(store, config, tags=tags if takes_s is None else {**tags, EXPECTED: str(takes_s)})
+        for config, takes_s in zip(configs, expected_s or [None] * len(configs), strict=True)
+    ]
 
 
 def check_config(config: Mapping[str, Any]) -> None:

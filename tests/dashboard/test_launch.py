@@ -328,3 +328,15 @@ def test_devices(devices: int, where: Machine, problem: str) -> None:
 )
 def test_what_a_recipe_takes(values: list[int], text: str) -> None:
     assert forms.recipe_hint(values) == text
+
+
+def test_a_batch_that_does_not_fit_is_replaced_with_a_click(empty_store: Store, open_page: OpenPage) -> None:
+    app = open_page("launch", networks="vgg16", image_size="512", batch_size="1024")
+    assert button(app).label == "Launch 1 job anyway"
+    remedy = next(one for one in app.button if one.label.startswith("Take batches of "))
+    remedy.click().run()
+    assert button(app).label == "Launch 1 job" and not app.exception
+    accumulate, batch_size = (int("".join(app.query_params[key])) for key in ("accumulate", "batch_size"))
+    assert accumulate > 1 and accumulate * batch_size == 1024
+    assert f"--accumulate {accumulate}" in app.code[0].value
+    assert any("**Memory** vgg16 with batches of" in one.value for one in app.markdown)

@@ -1,0 +1,114 @@
+"""Before launching: whether it can work here, with a button that puts right what does not fit."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from dashboard import formatting
+from dashboard.address import visit
+from dashboard.board import read_runs
+from dashboard.launch_form import Form
+from dashboard.workplace import open_store
+from jobs.fitting import Remedy
+from jobs.machine import describe_machine
+from jobs.preflight import Answer, check_disk, check_memory, check_size, check_time, check_trial
+from jobs.trials import Trial
+
+Config = Mapping[str, Any]
+
+MARKS: Mapping[bool | None, str] = {
+    True: ":green[:material/check:]",
+    False: ":red[:material/error:]",
+    None: ":gray[:material/help:]",
+}
+# What trials have shown while somebody stays on the page.
+TRIALS = "trials"
+
+
+def answer(form: Form) -> list[Answer]:
+    """Ask what can be asked of a complete form without training.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+    """
+    machine, configs, store = describe_machine(), form.spec.configs(), open_store()
+    first = form.spec.configurations()
+    num_classes = form.num_classes or 1000
+    return [
+        Answer("Data", True, f"{form.images}."),
+        check_size(first),
+        check_memory(first, num_classes, machine),
+        check_disk(store, configs, num_classes, machine),
+        *(shown for shown, _ in _trials(first)),
+        check_time(configs, machine, read_runs(store), expected_s(configs)),
+    ]
+
+
+def expected_s(configs: Sequence[Config]) -> list[float | None]:
+    """Say what the trials have shown that each job will take."""
+    known: dict[str, tuple[Answer, Trial | None]] = visit().get(TRIALS, {})
+    found = [known.get(_key(config), (None, None))[1] for config in configs]
+    return [trial.expected_s(config) if trial else None for config, trial in zip(configs, found, strict=True)]
+
+
+def show_answers(form: Form, answers: Sequence[Answer]) -> None:
+    """Show the answers, and what can be done about them.
+
+    Raises:
+        LaunchError: a trial cannot be made.
+        StoreUnavailable: the store cannot be read.
+    """
+    with st.container(key="preflight", gap="xsmall"):
+        for one in answers:
+            st.markdown(f"{MARKS[one.verdict]} **{one.question}** {formatting.plain(one.text)}")
+            if one.remedy is not None:
+                _show_remedy(one)
+        if st.button(
+            "Try 20 steps",
+            icon=":material/speed:",
+            help="Trains twenty real steps of each network on a free device and measures speed and memory; "
+            "nothing is recorded",
+            key="trial",
+        ):
+            _try_out(form)
+            st.rerun()
+
+
+def _show_remedy(one: Answer) -> None:
+    assert one.remedy is not None
+    st.button(
+        f"Take batches of {one.remedy.accumulate} × {one.remedy.batch_size}",
+        icon=":material/build:",
+        on_click=_take,
+        args=(one.remedy,),
+        key=f"remedy-{one.question}-{one.remedy.batch_size}",
+    )
+
+
+def _take(remedy: Remedy) -> None:
+    st.session_state["batch_size"], st.session_state["accumulate"] = remedy.batch_size, remedy.accumulate
+
+
+def _try_out(form: Form) -> None:
+    for config in replace(form.spec, learning_rates=()).configurations():
+        with st.spinner(f"Training 20 steps of {config['model']['architecture']} …"):
+            found = check_trial(open_store(), config, form.num_classes or 1000, describe_machine())
+        visit().setdefault(TRIALS, {})[_key(config)] = found
+
+
+def _trials(configs: Sequence[Config]) -> list[tuple[Answer, Trial | None]]:
+    known = visit().get(TRIALS, {})
+    return [known[key] for key in dict.fromkeys(map(_key, configs)) if key in known]
+
+
+def _key(config: Config) -> str:
+    """What decides about speed and memory, as text."""
+    free = ("learning_rate", "weights", "max_epochs")
+    decisive = [
+        {name: value for name, value in config[part].items() if name not in free}
+        for part in ("model", "trainer", "data")
+    ]
+    return json.dumps(decisive, sort_keys=True)

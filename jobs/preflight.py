@@ -1,0 +1,259 @@
+"""Before a job is queued: can it work here, what would have to change, and when will it be done."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobs.fitting import Config, Remedy, checkpoint_bytes, largest_batch, need_bytes, split, step_of
+from jobs.forecast import EXPECTED, forecast
+from jobs.machine import Machine, room_of
+from jobs.queue import line_up
+from jobs.trials import OutOfMemory, Trial, try_out
+from tracking import records
+from tracking.runs import Run
+from tracking.store import Store
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found on one question.
+
+    Attributes:
+        question: In one word.
+        verdict: Whether it will work; None where that cannot be told.
+        text: What was found or, after a no, what to change.
+        remedy: That would turn a no about memory into a yes.
+    """
+
+    question: str
+    verdict: bool | None
+    text: str
+    remedy: Remedy | None = None
+
+
+@dataclass(frozen=True)
+class Images:
+    """How many there are."""
+
+    train: int
+    classes: int
+
+
+def check_all(store: Store, configs: Sequence[Config], machine: Machine, runs: Sequence[Run]) -> list[Answer]:
+    """Ask every question about jobs that are alike in their data.
+
+    Args:
+        store: Where their checkpoints would go.
+        configs: Complete ones.
+        machine: That would train them.
+        runs: All there are, newest first.
+
+    Returns:
+        The answers; those that need the images only where there are any.
+    """
+    data, images = look_at_data(configs[0])
+    answers = [data, check_size(configs)]
+    if images is None or not all(answer.verdict for answer in answers):
+        return answers
+    return [
+        *answers,
+        check_memory(configs, images.classes, machine),
+        check_disk(store, configs, images.classes, machine),
+        check_time(configs, machine, runs),
+    ]
+
+
+def look_at_data(config: Config) -> tuple[Answer, Images | None]:
+    """Open the images as the training process would."""
+    from datamodules.errors import DataError
+    from datamodules.imagenet import ImageNetDataModule
+
+    try:
+        data = ImageNetDataModule(**config["data"])
+    except (ValueError, DataError) as problem:
+        return Answer("Data", False, str(problem)), None
+    images = Images(data.train_images, data.num_classes)
+    return Answer("Data", True, f"{images.train:,} images to train on, {images.classes:,} classes."), images
+
+
+def check_size(configs: Sequence[Config]) -> Answer:
+    """Ask whether each network takes the image size."""
+    from lightning_modules import registry
+
+    size = int(configs[0]["data"]["image_size"])
+    try:
+        for config in configs:
+            registry.get(config["model"]["architecture"]).check_size(size)
+    except ValueError as problem:
+        return Answer("Size", False, str(problem))
+    return Answer("Size", True, f"{size} px suit every network that was chosen.")
+
+
+def check_memory(configs: Sequence[Config], num_classes: int, machine: Machine) -> Answer:
+    """Ask whether a batch fits into the memory of a device, by the estimate of `lightning_modules.memory`."""
+    room = room_of(machine)
+    needs = [need_bytes(config, num_classes, machine) for config in configs]
+    worst = max(range(len(configs)), key=lambda index: needs[index])
+    name = configs[worst]["model"]["architecture"]
+    asked = f"{name} with batches of {configs[worst]['data']['batch_size']} takes about {_size(needs[worst])}"
+    if not room.size_bytes:
+        return Answer("Memory", None, f"{asked}; how much {room.name} has is not known.")
+    if needs[worst] <= room.size_bytes:
+        share = 100 * needs[worst] / room.size_bytes
+        return Answer(
+            "Memory", True, f"{asked}, {share:.0f} % of the {_size(room.size_bytes)} of {room.name}."
+        )
+    asked += f", more than the {_size(room.size_bytes)} of {room.name}"
+    steps = {step_of(config) for config in configs}
+    largest = min(largest_batch(config, num_classes, machine) for config in configs)
+    if not largest:
+        return Answer(
+            "Memory",
+            False,
+            f"{asked}, and even one image at a time does not fit. Take smaller images or another network.",
+        )
+    if len(steps) > 1:
+        return Answer(
+            "Memory",
+            False,
+            f"{asked}. Batches of {largest} fit all of these networks; since their steps differ, "
+            f"launch them apart.",
+        )
+    remedy = split(steps.pop(), largest)
+    return Answer(
+        "Memory",
+        False,
+        f"{asked}. Take {_steps(remedy)}.",
+        remedy,
+    )
+
+
+def check_disk(store: Store, configs: Sequence[Config], num_classes: int, machine: Machine) -> Answer:
+    """Ask whether the checkpoints fit on the disk: the last and the best of each, and what a save needs."""
+    kept = running = 0
+    for config in configs:
+        full, weights = checkpoint_bytes(config, num_classes)
+        kept += full + weights
+        # While it runs, the one before the last stays until the next is whole.
+        running = max(running, 2 * full)
+    wanted = kept + running * min(len(configs), len(machine.slots))
+    free = shutil.disk_usage(store.root).free
+    text = f"The checkpoints take about {_size(wanted)}; {_size(free)} are free at {store.root}"
+    if wanted <= free:
+        return Answer("Disk", True, f"{text}.")
+    return Answer(
+        "Disk",
+        False,
+        f"{text}. Delete runs with their checkpoints, launch fewer at once, or keep the store on a larger "
+        f"disk (ARENA_MLRUNS).",
+    )
+
+
+def check_trial(
+    store: Store, config: Config, num_classes: int, machine: Machine
+) -> tuple[Answer, Trial | None]:
+    """Train twenty steps and say what they have shown.
+
+    Raises:
+        LaunchError: No device is free, or the network cannot be trained for another reason than its memory.
+        StoreUnavailable: The store cannot be read.
+    """
+    name, batch_size = config["model"]["architecture"], int(config["data"]["batch_size"])
+    try:
+        trial = try_out(store, config)
+    except OutOfMemory:
+        text = f"{name} with batches of {batch_size} needs more memory than there is."
+        if batch_size == 1:
+            return Answer("Trial", False, f"{text} Take smaller images or another network."), None
+        remedy = split(step_of(config), batch_size // 2)
+        return Answer("Trial", False, f"{text} Take {_steps(remedy)}.", remedy), None
+    speed = "" if trial.images_per_s is None else f"{trial.images_per_s:,.1f} images/s, "
+    estimate = need_bytes({**config, "trainer": {**config["trainer"], "devices": 1}}, num_classes, machine)
+    return Answer(
+        "Trial",
+        True,
+        f"{name}: {speed}{_size(trial.peak_bytes)} at the peak of {trial.iterations} steps on one device "
+        f"(estimated: {_size(estimate)}).",
+    ), trial
+
+
+def check_time(
+    configs: Sequence[Config],
+    machine: Machine,
+    runs: Sequence[Run],
+    expected_s: Sequence[float | None] = (),
+) -> Answer:
+    """Ask when the last of the jobs would be done if they were queued now.
+
+    Args:
+        configs: In their order.
+        machine: That trains them.
+        runs: All there are, newest first.
+        expected_s: What trials have shown that each will take; none were made by default.
+    """
+    new = [
+        as_run(config, number, seconds)
+        for number, (config, seconds) in enumerate(
+            zip(configs, expected_s or [None] * len(configs), strict=True)
+        )
+    ]
+    queued = line_up(run for run in runs if run.status == "SCHEDULED")
+    spans = forecast(
+        [run for run in runs if run.status == "RUNNING"],
+        [*queued, *new],
+        [run for run in runs if run.is_terminal],
+        machine.slots,
+        machine.name,
+    )
+    ends = [spans[run.run_id].end_s for run in new]
+    known = [end_s for end_s in ends if end_s is not None]
+    if len(known) < len(ends):
+        unknown = sorted({run.architecture for run, end_s in zip(new, ends, strict=True) if end_s is None})
+        return Answer(
+            "Time",
+            None,
+            f"When {', '.join(unknown)} will be done cannot be told: it, or what comes before it in the "
+            f"queue, was never measured here. Twenty steps will show it.",
+        )
+    done_at = time.localtime(time.time() + max(known))
+    return Answer(
+        "Time", True, f"Done in about {_duration(max(known))}, {time.strftime('%A %H:%M', done_at)}."
+    )
+
+
+def as_run(config: Config, number: int, expected_s: float | None) -> Run:
+    """What a configuration would look like in the queue."""
+    return Run(
+        run_id=f"new{number}",
+        experiment_id="",
+        name="",
+        status="SCHEDULED",
+        created_at=time.time() + number,
+        started_at=None,
+        ended_at=None,
+        updated_at=None,
+        params=records.flatten(config),
+        tags={} if expected_s is None else {EXPECTED: str(expected_s)},
+        metrics={},
+        step=0,
+    )
+
+
+def _steps(remedy: Remedy) -> str:
+    images = remedy.batch_size * remedy.accumulate
+    return f"batches of {remedy.batch_size}, {remedy.accumulate} for each step, still of {images} images"
+
+
+def _size(num_bytes: float) -> str:
+    return f"{num_bytes / 2**30:.1f} GB" if num_bytes >= 0.95 * 2**30 else f"{num_bytes / 2**20:.0f} MB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours = minutes / 60
+    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
