@@ -37,9 +37,11 @@ def answer(form: Form) -> list[Answer]:
     machine, configs, store = describe_machine(), form.spec.configs(), open_store()
     first = form.spec.configurations()
     num_classes = form.num_classes or 1000
+    anywhere = [Answer("Data", True, f"{form.images}."), check_size(first)]
+    if form.spec.slurm is not None:  # how the cluster's machines are is not known here
+        return anywhere
     return [
-        Answer("Data", True, f"{form.images}."),
-        check_size(first),
+        *anywhere,
         check_memory(first, num_classes, machine),
         check_disk(store, configs, num_classes, machine),
         *(shown for shown, _ in _trials(first)),
@@ -66,7 +68,7 @@ def show_answers(form: Form, answers: Sequence[Answer]) -> None:
             st.markdown(f"{MARKS[one.verdict]} **{one.question}** {formatting.plain(one.text)}")
             if one.remedy is not None:
                 _show_remedy(one)
-        if st.button(
+        if form.spec.slurm is None and st.button(
             "Try 20 steps",
             icon=":material/speed:",
             help="Trains twenty real steps of each network on a free device and measures speed and memory; "

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
+from jobs.engines import LOCAL, engine_of
 from jobs.engines.local import count_slots, slots_of
 from jobs.errors import LaunchError
 from jobs.passing import Wish, may_pass
@@ -55,7 +56,8 @@ def forecast(
         for run in running
     }
     free_at = busy_until(running, done, slots, host)
-    waiting = {run.run_id: run for run in queued if not is_held(run)}
+    # A cluster has a line of its own, of which nothing is known here.
+    waiting = {run.run_id: run for run in queued if not is_held(run) and engine_of(run) == LOCAL}
     wishes = {run_id: wish_of(run, [*running, *done], slots, host) for run_id, run in waiting.items()}
     now_s: float = 0.0
     while waiting and now_s < inf:
