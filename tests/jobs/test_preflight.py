@@ -90,18 +90,15 @@ def test_disk(store):
 def test_time_comes_from_runs_or_from_a_trial():
     config = {
         "model": {"architecture": "a"},
-        "trainer": {"max_epochs": 4, "devices": 1},
+        "trainer": {"max_epochs": 4},
         "data": {"source": "digits"},
     }
-    for one in DONE:
-        one.params["trainer.devices"] = "1"
-    waiting = run("b1")
-    waiting.params["trainer.devices"] = "1"
-    known = check_time([config], SMALL, [waiting, *DONE])
+    known = check_time([config], SMALL, [run("b1"), *DONE])
     assert known.verdict and "about 70 s" in known.text, "50 s of the one before, then 20 s"
     other = {**config, "model": {"architecture": "never"}}
     assert check_time([other], SMALL, DONE).verdict is None
     trial = Trial(images_per_s=50.0, peak_bytes=1, iterations=20, train_images=1000)
+    other["trainer"] = {"max_epochs": 4, "devices": 1}
     assert trial.expected_s(other) == pytest.approx(80 * 1.15)
     assert "about 2 min" in check_time([other], SMALL, DONE, [trial.expected_s(other)]).text
 
