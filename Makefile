@@ -21,6 +21,7 @@ stop: $(VENV)/installed ## Stop every job, the supervisor and the MLflow UI
 test: $(VENV)/installed-dev ## Install what tests need, a browser included, and run all tests
 	@sh tests/browser/require_chromium.sh
 	@sh tests/slurm/require_slurm.sh
+	@sh tests/team/require_postgresql.sh
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/installed-dev ## Lint, types and import rules

@@ -1,0 +1,135 @@
+"""Several machines, one record: PostgreSQL and S3 behind MLflow's server, which may go away at any time."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from streamlit.testing.v1 import AppTest
+
+from jobs import requests
+from jobs.mlflow_ui import ensure_mlflow_ui
+from jobs.submit import submit
+from jobs.supervisor import ensure_supervisor, stop_supervisor
+from tests.dashboard.conftest import APP
+from tests.team.conftest import Team
+from tests.team.gate import TIMEOUT_S, wait_for_file
+from tracking import client, runs
+from tracking.store import REPOSITORY, Store, StoreUnavailable
+
+BATCHES, EPOCHS = 3, 5
+LOST, BACK = 1, 3  # before these epochs the server goes and comes
+
+
+def configuration(gates: list[int]) -> dict[str, object]:
+    trainer = {
+        "max_epochs": EPOCHS,
+        "accelerator": "cpu",
+        "precision": "32-true",
+        "limit_train_batches": BATCHES,
+        "limit_val_batches": 1,
+        "callbacks": [{"class_path": "tests.team.gate.Gate", "init_args": {"epochs": gates}}],
+    }
+    return {
+        "seed_everything": 0,
+        "trainer": trainer,
+        "model": {"architecture": "cifar_resnet20"},
+        "data": {"source": "digits", "image_size": 32, "batch_size": 16, "num_workers": 0},
+    }
+
+
+def gate(store: Store, run_id: str, epoch: int, suffix: str) -> Path:
+    return store.root / "gates" / f"{run_id}-{epoch}.{suffix}"
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def has_ended(store: Store, run_id: str) -> bool:
+    return runs.get_run(store, run_id).is_terminal
+
+
+def steps(store: Store, run_id: str, key: str) -> list[int]:
+    """Of every point that MLflow holds."""
+    points = client.read_points(store, [(run_id, key)])[run_id, key]
+    return [step for step, _, _ in sorted(points, key=lambda point: (point[2], point[0]))]
+
+
+def check_complete(store: Store, run_id: str) -> None:
+    run = runs.get_run(store, run_id)
+    assert (run.status, run.error, run.progress) == ("FINISHED", "", 1.0)
+    assert run.ended_at is not None and run.ended_at < time.time()
+    assert run.number("steps_total") == BATCHES * EPOCHS and run.parameters
+    for key in ("val/loss", "val/error_top1", "train/error_top1"):
+        assert steps(store, run_id, key) == [BATCHES * epoch for epoch in range(1, EPOCHS + 1)], key
+    # Every few seconds too, where the machine is slow: in order and once is what counts.
+    found = steps(store, run_id, "train/loss")
+    assert found == sorted(set(found)) and set(found) >= set(steps(store, run_id, "val/loss"))
+
+
+@pytest.mark.fault("tracking server killed in a training, started later", "all metrics there, once, in order")
+def test_a_training_outlives_its_server(team: Team, store: Store) -> None:
+    run_id = submit(store, configuration([LOST, BACK]), check=False, name="outlived")
+    ensure_supervisor(store)
+    wait_for_file(gate(store, run_id, LOST, "here"))
+    until(lambda: steps(store, run_id, "val/loss") == [BATCHES])
+    assert runs.get_run(store, run_id).status == "RUNNING"
+    # Another member reads the configuration from the S3 store, and looks after none of our jobs.
+    other = Store(store.root.with_name("other"), team.url).open()
+    assert "cifar_resnet20" in runs.read_config(other, run_id)
+    assert not runs.is_ours(other, runs.get_run(other, run_id))
+    team.crash()
+    gate(store, run_id, LOST, "go").touch()
+    wait_for_file(gate(store, run_id, BACK, "here"))
+    with pytest.raises(StoreUnavailable, match="does not answer"):
+        runs.list_runs(store)
+    team.start()
+    gate(store, run_id, BACK, "go").touch()
+    until(lambda: has_ended(store, run_id))
+    check_complete(store, run_id)
+    until(lambda: not list(store.spool.iterdir()))
+
+
+@pytest.mark.parametrize("page", ["home", "runs", "compare"])
+def test_pages_show_what_the_server_holds(page: str, store: Store) -> None:
+    app = AppTest.from_file(str(APP), default_timeout=120)
+    app.switch_page(f"app_pages/{page}.py")
+    app.run()
+    assert not app.exception and [error.value for error in app.error] == []
+    assert ensure_mlflow_ui(store) == store.server
+
+
+@pytest.mark.fault("tracking server gone for good", "exit code 0; all delivered at the next contact")
+def test_a_training_ends_well_without_its_server(team: Team, store: Store) -> None:
+    stop_supervisor(store)
+    file = store.root / "run.yaml"
+    file.write_text(yaml.safe_dump(configuration([LOST])), encoding="utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "training", "fit", "--config", str(file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=REPOSITORY,
+    )
+    until(lambda: runs.list_runs(store, ["RUNNING"]))
+    (run,) = runs.list_runs(store, ["RUNNING"])
+    wait_for_file(gate(store, run.run_id, LOST, "here"))
+    team.crash()
+    gate(store, run.run_id, LOST, "go").touch()
+    printed, _ = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0, printed
+    (spool,) = store.spool.iterdir()
+    # Of what was recorded just before, some may have been on its way.
+    assert spool.stem == run.run_id and spool.read_text().count("val/loss") >= EPOCHS - LOST
+    team.start()
+    with pytest.raises(ValueError, match="is FINISHED; only a run that failed or was stopped"):
+        requests.resume(store, run.run_id)  # whoever asks first delivers
+    check_complete(store, run.run_id)
+    assert list(store.spool.iterdir()) == []
