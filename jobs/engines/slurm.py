@@ -158,9 +158,7 @@ class SlurmEngine:
 
         log_file = self.logs(run.run_id)
         config = str(self.store.config_file(run.run_id))
-        task = SlurmTask(
-            (*self.command, "--config", config, "--run_id", run.run_id), self.store.root, run.run_id
-        )
+        task = SlurmTask((*self.command, "--config", config, "--run_id", run.run_id), self.store, run.run_id)
         executor = SlurmExecutor(self._folder(run.run_id))
         executor.update_parameters(**parameters(run, options, num_tasks, log_file))
         try:

@@ -6,11 +6,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 
 from tracking import runs
-from tracking.store import REPOSITORY, Store
+from tracking.store import REPOSITORY, Store, StoreUnavailable
 
 # What the training process returns when it has saved and left because somebody asked it to.
 STOPPED = 130
@@ -26,12 +25,12 @@ class SlurmTask:
 
     Attributes:
         command: The training program with its arguments.
-        root: Of the store.
+        store: Where the run is.
         run_id: The run.
     """
 
     command: Sequence[str]
-    root: Path
+    store: Store
     run_id: str
 
     def __post_init__(self) -> None:
@@ -40,7 +39,7 @@ class SlurmTask:
 
     def __call__(self) -> None:
         """Train; returns when that has ended well or was stopped, otherwise leaves with its exit code."""
-        os.environ["ARENA_MLRUNS"] = str(self.root)
+        os.environ.update(self.store.environment)
         signal.signal(signal.SIGTERM, _stay)
         # Inherited: the training process must not die of what is for us alone.
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)
@@ -60,7 +59,10 @@ class SlurmTask:
             self._child.send_signal(signal.SIGTERM)
 
     def _has_ended(self) -> bool:
-        return runs.get_run(Store(self.root), self.run_id).is_terminal
+        try:
+            return runs.get_run(self.store, self.run_id).is_terminal
+        except StoreUnavailable:
+            return False  # a tracking server that is away keeps nobody from training
 
     def _requeue(self) -> None:
         array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
