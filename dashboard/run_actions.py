@@ -2,12 +2,14 @@
 
 import streamlit as st
 
-from dashboard.formatting import plain
+from dashboard.formatting import plain, size
 from dashboard.forms import clone_params
 from dashboard.workplace import open_store
 from jobs.mlflow_ui import ensure_mlflow_ui, find_mlflow_ui, run_url
 from jobs.requests import can_resume, delete_run, request_stop, resume
+from jobs.retry import batch_to_try, retry
 from jobs.supervisor import ensure_supervisor
+from tracking.records import count_bytes
 from tracking.runs import Run, read_config
 
 LAUNCH_PAGE = "app_pages/launch.py"
@@ -20,6 +22,8 @@ def show_actions(run: Run) -> None:
             _show_stop(run)
         elif can_resume(open_store(), run):
             _show_resume(run)
+        if batch_size := batch_to_try(run):
+            _show_retry(run, batch_size)
         if st.button(
             "Clone", icon=":material/content_copy:", help="Fill in the launch form with these settings"
         ):
@@ -51,9 +55,25 @@ def _show_resume(run: Run) -> None:
         st.rerun()
 
 
+def _show_retry(run: Run, batch_size: int) -> None:
+    if st.button(
+        "Retry with a smaller batch",
+        icon=":material/compress:",
+        help=f"A new run with batches of {batch_size}, whose gradients are added up: as many images a step",
+    ):
+        run_id = retry(open_store(), run.run_id, batch_size)
+        ensure_supervisor(open_store())
+        st.query_params["run"] = run_id
+        st.rerun()
+
+
 def _show_delete(run: Run) -> None:
     with st.popover("Delete", icon=":material/delete:"):
-        st.markdown(f"Delete **{plain(run.name)}** with its log and checkpoints? This cannot be undone.")
+        freed = size(count_bytes(open_store(), run.run_id))
+        st.markdown(
+            f"Delete **{plain(run.name)}** with its log and checkpoints? "
+            f"That frees {freed} and cannot be undone."
+        )
         if st.button("Delete this run", type="primary", icon=":material/delete_forever:"):
             delete_run(open_store(), run.run_id)
             st.query_params.clear()

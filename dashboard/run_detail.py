@@ -10,11 +10,13 @@ from dashboard.run_actions import show_actions
 from dashboard.run_data import describe_skipped, show_data
 from dashboard.run_rows import RUNS_PAGE, progress_text, remaining_text, setting_text, status_text
 from dashboard.workplace import open_store
-from jobs.logs import read_log
+from jobs.logs import read_log, read_tail
 from jobs.queue import is_held
 from tracking.runs import Run, get_run, read_config
 
 LOG_LINES = 200
+# Beside the reason of a failure.
+LAST_WORDS = 5
 LOG_HEIGHT = 300
 LOG_LINES_IN_HEIGHT = 10
 CHARTS = ("error_top1", "loss")
@@ -106,6 +108,8 @@ def _show_status(run: Run) -> None:
         st.markdown(f"{status_text(run)} {formatting.ago(run.ended_at)}")
     if run.error:
         st.error(formatting.plain(run.error), icon=":material/error:")
+        if words := read_tail(open_store().log_file(run.run_id), LAST_WORDS):
+            st.code(words, language=None, wrap_lines=True)
     if skipped := run.tags.get("data.skipped"):
         st.warning(describe_skipped(run, int(skipped)))
 

@@ -18,6 +18,7 @@ from jobs.engines.slurm_options import SlurmOptions, parse_extra
 from jobs.errors import LaunchError
 from jobs.logs import read_log
 from jobs.machine import describe_machine
+from jobs.retry import retry
 from jobs.shutdown import shutdown
 from jobs.spec import JobSpec
 from jobs.submit import check_config, submit_group
@@ -77,6 +78,11 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("stop", help="ask runs to save a checkpoint and stop")
     command.add_argument("runs", nargs="+", metavar="RUN", help="name or beginning of the id")
     command.set_defaults(act=stop_jobs)
+
+    command = commands.add_parser("retry", help="queue a run once more with smaller batches, added up")
+    command.add_argument("run", metavar="RUN", help="name or beginning of the id")
+    command.add_argument("--batch_size", type=int, help="what the run says would fit, or half")
+    command.set_defaults(act=retry_job)
 
     for name, act, text in (
         ("resume", resume_jobs, "let runs that were stopped, or failed, go on from their checkpoints"),
@@ -385,6 +391,13 @@ def resume_jobs(store: Store, options: argparse.Namespace) -> None:
         requests.resume(store, run.run_id)
         print(f"{run.name} goes on in its turn.")
     ensure_supervisor(store)
+
+
+def retry_job(store: Store, options: argparse.Namespace) -> None:
+    """Queue a run once more."""
+    run_id = retry(store, runs.find_run(store, options.run).run_id, options.batch_size)
+    ensure_supervisor(store)
+    print(f"{run_id}  {runs.get_run(store, run_id).name}")
 
 
 def hold_jobs(store: Store, options: argparse.Namespace) -> None:

@@ -55,6 +55,11 @@ def is_lost(ended: Exit, memory_was_full: bool) -> bool:
     return -ended.code in OUTSIDE and not memory_was_full
 
 
+def ran_out_of_memory(ended: Exit, memory_was_full: bool) -> bool:
+    """Whether the kernel, here or on a cluster's node, killed the process for lack of main memory."""
+    return (ended.code == -signal.SIGKILL and memory_was_full) or "memory" in ended.reason
+
+
 def explain(
     ended: Exit, *, memory_was_full: bool = False, was_restarted: bool = False, said: str = ""
 ) -> str:
@@ -74,7 +79,7 @@ def explain(
         return (
             "The training process is gone, and nobody saw it go (killed, or lost its machine); see the log."
         )
-    if ended.code == -signal.SIGKILL and memory_was_full:
+    if ran_out_of_memory(ended, memory_was_full):
         return (
             "The kernel killed the training process because the main memory was full; "
             "try a smaller batch or fewer workers."

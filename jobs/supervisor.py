@@ -12,7 +12,7 @@ from types import FrameType
 from filelock import FileLock, Timeout
 
 from jobs import recovery
-from jobs.endings import MemoryWatch, explain, is_lost, last_words, was_restarted
+from jobs.endings import MemoryWatch, explain, is_lost, last_words, ran_out_of_memory, was_restarted
 from jobs.engines import LOCAL, Engine, Exit, engine_of, is_started
 from jobs.engines.local import slots_of
 from jobs.errors import LaunchError
@@ -20,6 +20,7 @@ from jobs.forecast import busy_until, wish_of
 from jobs.passing import may_pass
 from jobs.processes import Background, start_detached
 from jobs.queue import is_ready, line_up
+from jobs.retry import memory_tags
 from tracking import records, runs
 from tracking.runs import ACTIVE_STATUSES, TERMINAL_STATUSES, Run
 from tracking.spool import deliver_left
@@ -231,7 +232,9 @@ class Supervisor:
             was_restarted=was_restarted(run),
             said=last_words(self.store, run.run_id),
         )
-        if is_lost(ended, memory_was_full):
+        if ran_out_of_memory(ended, memory_was_full):
+            records.set_tags(self.store, run.run_id, memory_tags(run))
+        elif is_lost(ended, memory_was_full):
             reason, why = recovery.go_on(self.store, run, reason, self.max_resumes), reason
             if not reason:
                 log.info("%s goes on in its turn: %s", run.name, why)

@@ -132,6 +132,12 @@ def rename_run(store: Store, run_id: str, name: str) -> None:
         client(store).update_run(run_id, name=name.strip())
 
 
+def count_bytes(store: Store, run_id: str) -> int:
+    """What deleting the run frees: its log and checkpoints. Raises ValueError when `run_id` is not one."""
+    files = [store.log_file(run_id), *store.checkpoint_folder(run_id).rglob("*")]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
 def delete_run(store: Store, run_id: str) -> None:
     """Delete the run as MLflow does (`mlflow gc` removes it for good), and its log and checkpoints at once.
 

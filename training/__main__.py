@@ -15,6 +15,7 @@ from datamodules.errors import DataError
 from tracking.store import Store, StoreUnavailable
 from training.cli import ArenaCLI
 from training.export import export
+from training.failures import describe
 from training.hardware import keep_freed_memory
 from training.session import Session, StopRequested
 from training.stopping import leave_on_sigterm
@@ -59,8 +60,9 @@ def main() -> int:
         return leaving.code if isinstance(leaving.code, int) else _FAILED
     except BaseException as error:
         traceback.print_exc()
-        session.fail(f"{type(error).__name__}: {error}".splitlines()[0])
-        return _FAILED
+        sentence, tags = describe(error, session.batch_size)
+        session.fail(sentence, tags)
+        return _report(sentence, _FAILED)
     session.finish()
     return 0
 

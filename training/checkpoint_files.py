@@ -62,6 +62,8 @@ def write(checkpoint: dict[str, Any], file: Path) -> None:
         _sync_folder(file.parent)
     except (OSError, RuntimeError) as error:
         partial.unlink(missing_ok=True)
+        if _os_error(error) is None:
+            raise  # no fault of the disk: such as a loader process that died meanwhile
         raise StoreUnavailable(
             f"The checkpoint {file} cannot be written ({_reason(error)}); what was saved before is still "
             f"there. Make room and resume the run."
@@ -160,9 +162,14 @@ def _sync_folder(folder: Path) -> None:
 
 def _reason(error: BaseException) -> str:
     """What the file system said; torch hides it behind a complaint of its own."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror.lower()
-        cause = cause.__cause__ or cause.__context__
+    cause = _os_error(error)
+    if cause is not None and cause.strerror:
+        return cause.strerror.lower()
     return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _os_error(error: BaseException) -> OSError | None:
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
+    return cause

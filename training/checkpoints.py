@@ -33,12 +33,9 @@ class Checkpoints(Checkpoint):
         session: Of the run; has the folder.
         interval_s: Seconds between two saves of `LAST`, more where they take long; 0 saves after every step.
 
-    Attributes:
-        saved_step: The optimiser step that `LAST` is of.
     """
 
     def __init__(self, session: Session, interval_s: float) -> None:
-        self.saved_step = -1
         self._session = session
         self._interval_s = interval_s
         self._last_save_s = 0.0
@@ -69,13 +66,21 @@ class Checkpoints(Checkpoint):
         """Saves the run as it is between two steps, in the middle of a validation, or at its end.
 
         Raises:
+            ValueError: Weights are no longer numbers; nothing would be left to go on from.
             StoreUnavailable: It cannot be written; what was saved before is still there.
         """
         began_s = time.monotonic()
+        if not is_finite(trainer.lightning_module):
+            raise diverged(trainer, self._session, "weights are no longer finite")
         trainer.save_checkpoint(self._session.checkpoint_folder / LAST, weights_only=False)
-        self.saved_step = trainer.global_step
+        self._session.saved_step = trainer.global_step
         self._last_save_s = time.monotonic()
         self._cost_s = self._last_save_s - began_s
+
+    @property
+    def saved_step(self) -> int:
+        """The optimiser step that `LAST` is of."""
+        return self._session.saved_step
 
     def _is_due(self, trainer: Trainer) -> bool:
         if self._interval_s == 0:
@@ -112,7 +117,7 @@ class Checkpoints(Checkpoint):
         of_each = checkpoint.get("random", [])
         # With more processes than before there is no "as it would have been" for the new ones.
         self._random = of_each[trainer.global_rank] if trainer.global_rank < len(of_each) else None
-        self.saved_step = checkpoint["global_step"]
+        self._session.saved_step = checkpoint["global_step"]
         self._session.note_resume(checkpoint["global_step"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -122,6 +127,23 @@ class Checkpoints(Checkpoint):
             self._random = None
         # Otherwise Lightning would leave out the plateau schedule's step at the end of a resumed epoch.
         trainer.fit_loop._restarting = False
+
+
+def is_finite(module: torch.nn.Module) -> bool:
+    """Returns whether all weights and running statistics are numbers; waits for the device once."""
+    tensors = [one for one in (*module.parameters(), *module.buffers()) if one.is_floating_point()]
+    return not tensors or bool(torch.stack([torch.isfinite(one).all() for one in tensors]).all())
+
+
+def diverged(trainer: Trainer, session: Session, what: str) -> ValueError:
+    """Returns the error of a training that went off, with what to do."""
+    rate = trainer.optimizers[0].param_groups[0]["lr"]
+    good = f"the last good checkpoint is of step {session.saved_step}"
+    saved = good if session.saved_step >= 0 else "no checkpoint was saved before"
+    return ValueError(
+        f"Training diverged: {what} at step {trainer.global_step}; {saved}; "
+        f"try a learning rate below {rate:g}."
+    )
 
 
 def agrees_at(trainer: Trainer) -> bool:

@@ -87,6 +87,7 @@ class ArenaCLI(LightningCLI):
             raise ValueError(
                 f"checkpoint_interval_s is {config.checkpoint_interval_s:g}; it must be 0 or more."
             )
+        self.session.batch_size = config.data.batch_size
         self.session.begin(shown, config.run_id)
         if is_first():
             watch_requests(self.session)

@@ -13,7 +13,7 @@ from torch import Tensor
 from datamodules.damage import Unreadable
 from lightning_modules import ledger
 from lightning_modules.classifier import ImageClassifier
-from training.checkpoints import agrees_at
+from training.checkpoints import agrees_at, diverged
 from training.session import Session, is_first
 
 FLUSH_INTERVAL_S = 5.0
@@ -121,10 +121,7 @@ class RunRecorder(Callback):
         if trainer.world_size > 1:
             self._check_damage(trainer)  # one process alone does so with every batch
         if not math.isfinite(loss):
-            raise ValueError(
-                f"Training diverged: the loss is {loss} at step {trainer.global_step}; "
-                f"try a learning rate below {learning_rate:g}."
-            )
+            raise diverged(trainer, self._session, f"the loss is {loss}")
 
     def _check_damage(self, trainer: Trainer) -> None:
         damage = trainer.datamodule.damage  # type: ignore[attr-defined]

@@ -28,6 +28,8 @@ class Session:
     Attributes:
         run_id: The run, once `begin` was called.
         step: Optimiser steps done; every metric is logged at it.
+        saved_step: The optimiser step of the newest checkpoint, -1 where there is none.
+        batch_size: Images a step on each device, 0 before the configuration is known.
         news: Sentences for the job's log about where it goes on.
     """
 
@@ -35,6 +37,8 @@ class Session:
         self.store = store
         self.run_id = ""
         self.step = 0
+        self.saved_step = -1
+        self.batch_size = 0
         self.news: list[str] = []
         self._ended = False
         self._params: frozenset[str] = frozenset()
@@ -160,9 +164,9 @@ class Session:
             return not self.stop_requested()
         return True
 
-    def fail(self, reason: str) -> None:
-        """Records failure and its reason, one sentence."""
-        self._end("FAILED", {"job.error": reason})
+    def fail(self, reason: str, tags: Mapping[str, str] | None = None) -> None:
+        """Records failure and its reason, one sentence, and what somebody who tries again should know."""
+        self._end("FAILED", {"job.error": reason, **(tags or {})})
 
     def _end(self, status: str, tags: dict[str, str] | None = None) -> None:
         if not is_first() or not self.run_id or self._ended:

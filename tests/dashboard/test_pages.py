@@ -163,6 +163,29 @@ def test_seeds_are_shown_together(filled_store: Store, open_page: OpenPage) -> N
     assert (row["Network"], row["Top-1 error, %"], row["Seeds"]) == ("alexnet", "11.00 ± 0.00", 2)
 
 
+def test_a_run_that_ran_out_of_memory_is_tried_again(filled_store: Store, open_page: OpenPage) -> None:
+    run = list_runs(filled_store, ["FAILED"])[0]
+    label = "Retry with a smaller batch"
+    app = open_page("runs", run=run.run_id)
+    assert label not in [button.label for button in app.button]
+    assert "resnet18 says hello" in [code.value for code in app.code], "the last lines beside the reason"
+    set_tags(filled_store, run.run_id, {"job.retry_batch": 16})
+    app = open_page("runs", run=run.run_id)
+    next(button for button in app.button if button.label == label).click().run()
+    check_sound(app)
+    again = max(list_runs(filled_store, ["SCHEDULED"]), key=lambda one: one.created_at)
+    assert (again.params["data.batch_size"], again.params["trainer.accumulate_grad_batches"]) == ("16", "2")
+    assert [header.value for header in app.header] == [again.name]
+
+
+def test_delete_says_what_it_frees(filled_store: Store, open_page: OpenPage) -> None:
+    run = list_runs(filled_store, ["FAILED"])[0]
+    folder = filled_store.checkpoint_folder(run.run_id)
+    folder.mkdir(parents=True)
+    (folder / "last.ckpt").write_bytes(b"x" * 3_000_000)
+    assert "That frees 3 MB and cannot be undone" in texts(open_page("runs", run=run.run_id))
+
+
 def test_delete_removes_the_run(filled_store: Store, open_page: OpenPage) -> None:
     run = list_runs(filled_store, ["FAILED"])[0]
     app = open_page("runs", run=run.run_id)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
@@ -115,6 +116,27 @@ class FullDisk(Checkpoint):
 
     def on_exception(self, *rest: Any) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, self.limits)
+
+
+class Misfortune(Callback):
+    """Lets happen after the fourth batch what MISFORTUNE names."""
+
+    def on_train_batch_end(self, trainer: Trainer, *rest: Any) -> None:
+        if trainer.global_step != 4:
+            return
+        what = os.environ.get("MISFORTUNE")
+        if what == "memory":
+            torch.empty(10**15)
+        if what == "worker":
+            workers = [one for one in psutil.Process().children() if one.name().startswith(("python", "pt_"))]
+            workers[0].kill()
+        if what == "numbers":
+            with torch.no_grad():
+                next(trainer.lightning_module.parameters()).fill_(float("nan"))
+
+    def on_save_checkpoint(self, *rest: Any) -> None:
+        if os.environ.get("MISFORTUNE") == "stop while saving":
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Reluctance(Callback):

@@ -148,7 +148,9 @@ def test_a_loss_that_is_no_number_fails(arena: Arena) -> None:
     done = arena.fit(*SMALL, "--model.learning_rate", "1e20", "--trainer.max_epochs", "3")
     assert done.returncode == 2
     assert arena.run.status == "FAILED"
-    assert "Training diverged: the loss is" in arena.run.error and "learning rate below" in arena.run.error
+    error = arena.run.error
+    assert "Training diverged: the loss is" in error and "no checkpoint was saved before" in error
+    assert "learning rate below" in error
 
 
 @pytest.mark.parametrize("limit", ["0.01", "0"])

@@ -1,0 +1,68 @@
+"""The same run once more, with batches that fit into the memory and as many images a step as before."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from jobs.submit import submit
+from tracking import runs
+from tracking.runs import Run
+from tracking.store import Store
+from training.batches import RETRY_BATCH, smaller_batch
+
+
+def batch_to_try(run: Run) -> int | None:
+    """The batch with which a run that ran out of memory should be tried again, None for all others."""
+    value = run.tags.get(RETRY_BATCH, "")
+    return int(value) if run.status == "FAILED" and value.isdecimal() else None
+
+
+def memory_tags(run: Run) -> dict[str, str]:
+    """What a run that was killed for lack of memory gets to know."""
+    smaller = smaller_batch(int(run.number("data.batch_size") or 1))
+    return {RETRY_BATCH: str(smaller)} if smaller else {}
+
+
+def with_batch(config: Mapping[str, Any], batch_size: int) -> dict[str, Any]:
+    """The same configuration with smaller batches, and gradients of as many added up as make the old one.
+
+    Args:
+        config: A run's YAML.
+        batch_size: A divisor of the present one.
+
+    Raises:
+        ValueError: It is none.
+    """
+    changed: dict[str, Any] = copy.deepcopy(dict(config))
+    before = changed["data"]["batch_size"]
+    if not 0 < batch_size < before or before % batch_size:
+        fitting = [str(size) for size in range(1, before) if before % size == 0]
+        choice = f"take one of: {', '.join(fitting)}" if fitting else "there is none below one image"
+        raise ValueError(f"batch_size is {batch_size}; to keep the images a step, {choice}.")
+    times = changed["trainer"].get("accumulate_grad_batches") or 1
+    changed["data"]["batch_size"] = batch_size
+    changed["trainer"]["accumulate_grad_batches"] = times * before // batch_size
+    return changed
+
+
+def retry(store: Store, run_id: str, batch_size: int | None = None) -> str:
+    """Queue a run once more with smaller batches; returns the id of the new one.
+
+    Args:
+        store: Where it is.
+        run_id: A run that has ended.
+        batch_size: By default what the run itself says would fit.
+
+    Raises:
+        LaunchError: The configuration cannot work.
+        StoreUnavailable: The store cannot be used.
+        ValueError: There is no such run, it is active, or no such batch keeps the images a step.
+    """
+    run = runs.get_run(store, run_id)
+    if run.is_active:
+        raise ValueError(f"{run.name} is {run.status}; only one that has ended is tried again.")
+    config = yaml.safe_load(runs.read_config(store, run_id))
+    wanted = batch_size or batch_to_try(run) or smaller_batch(config["data"]["batch_size"])
+    return submit(store, with_batch(config, wanted or 0))

@@ -1,0 +1,85 @@
+"""What goes wrong inside a training process: told in one sentence on the run; the last good state is kept."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.conftest import Arena
+from tests.training.test_resume import SETTINGS, attempts, callbacks, new_run
+from tracking import runs
+from tracking.runs import Run
+from tracking.store import Store
+
+Observed = Callable[[str], None]
+Misfortunes = dict[str, tuple[Arena, Run]]
+
+# What happens, how the process ends, and the record.
+MISFORTUNES = {
+    "memory": (1, "FAILED"),
+    "worker": (1, "FAILED"),
+    "numbers": (2, "FAILED"),
+    "stop while saving": (130, "KILLED"),
+}
+
+
+@pytest.fixture(scope="module")
+def shared(prepared_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Misfortunes:
+    """All of them in one process, since its imports take longest."""
+    root = tmp_path_factory.mktemp("misfortunes") / "mlruns"
+    shutil.copytree(prepared_root, root)
+    arena = Arena(Store(root).open())
+    arena.environment |= {"OMP_NUM_THREADS": "1"}
+    ids = {what: new_run(arena, what) for what in MISFORTUNES}
+    settings = [*SETTINGS, *callbacks("Misfortune"), "--data.num_workers", "2"]
+    settings += ["--checkpoint_interval_s", "0"]
+    attempts(
+        arena,
+        [code for code, _ in MISFORTUNES.values()],
+        *(([*settings, "--run_id", ids[what]], {"MISFORTUNE": what}) for what in MISFORTUNES),
+    )
+    return {what: (arena, runs.get_run(arena.store, run_id)) for what, run_id in ids.items()}
+
+
+def saved_step(arena: Arena, run: Run) -> int:
+    checkpoint = torch.load(arena.store.checkpoint_folder(run.run_id) / "last.ckpt", weights_only=True)
+    assert all(torch.isfinite(one).all() for one in checkpoint["state_dict"].values())
+    return int(checkpoint["global_step"])
+
+
+@pytest.mark.fault("out of memory in a step", "FAILED: says so, with the batch to try")
+def test_out_of_memory(shared: Misfortunes, observed: Observed) -> None:
+    arena, run = shared["memory"]
+    assert run.status == "FAILED" and run.tags["job.retry_batch"] == "8"
+    assert run.error.startswith("Out of memory: batches of 16 do not fit on") and "try 8, with" in run.error
+    assert saved_step(arena, run) == 3
+    observed(run.error)
+
+
+@pytest.mark.fault("kill -9 of a process that loads images", "FAILED: says so, and what to do")
+def test_a_loader_worker_is_killed(shared: Misfortunes, observed: Observed) -> None:
+    arena, run = shared["worker"]
+    assert run.status == "FAILED" and "job.retry_batch" not in run.tags
+    assert (
+        run.error.startswith("A process that loads images (number ") and ") died (killed), often" in run.error
+    )
+    assert saved_step(arena, run) >= 3
+    observed(run.error)
+
+
+@pytest.mark.fault("weights become NaN", "FAILED: the step and the last good checkpoint, which is kept")
+def test_weights_that_are_no_numbers(shared: Misfortunes, observed: Observed) -> None:
+    arena, run = shared["numbers"]
+    assert run.status == "FAILED"
+    assert "at step 4; the last good checkpoint is of step 3; try a learning rate below" in run.error
+    assert saved_step(arena, run) == 3
+    observed(run.error)
+
+
+@pytest.mark.fault("stop while a checkpoint is saved", "saved to the end, then KILLED")
+def test_a_stop_while_saving(shared: Misfortunes) -> None:
+    arena, run = shared["stop while saving"]
+    assert run.status == "KILLED" and run.error == ""
+    assert 1 <= saved_step(arena, run) <= 2

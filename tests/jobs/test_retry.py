@@ -1,0 +1,42 @@
+"""A run that ran out of memory is tried again with smaller batches that make the same steps."""
+
+import pytest
+import yaml
+
+from jobs.retry import batch_to_try, memory_tags, retry, with_batch
+from jobs.spec import JobSpec
+from tracking import records, runs
+
+
+def test_as_many_images_a_step(store):
+    (config,) = JobSpec(("resnet18",), epochs=1, batch_size=64, image_size=32).configs()
+    run_id = records.create_run(store, config, tags={"job.retry_batch": "32"})
+    with pytest.raises(ValueError, match="is SCHEDULED; only one that has ended"):
+        retry(store, run_id)
+    records.set_status(store, run_id, "FAILED")
+    assert batch_to_try(runs.get_run(store, run_id)) == 32
+    again = runs.get_run(store, retry(store, run_id))
+    assert again.status == "SCHEDULED" and again.run_id != run_id
+    changed = yaml.safe_load(runs.read_config(store, again.run_id))
+    assert changed["data"]["batch_size"] == 32 and changed["trainer"]["accumulate_grad_batches"] == 2
+    assert with_batch(changed, 8)["trainer"]["accumulate_grad_batches"] == 8
+    changed["data"]["batch_size"] = 64
+    del changed["trainer"]["accumulate_grad_batches"]
+    assert changed == config
+
+
+def test_what_does_not_divide(store):
+    (config,) = JobSpec(("resnet18",), epochs=1, batch_size=6).configs()
+    with pytest.raises(ValueError, match="batch_size is 4; to keep the images a step, take one of: 1, 2, 3"):
+        with_batch(config, 4)
+    config["data"]["batch_size"] = 1
+    with pytest.raises(ValueError, match="there is none below one image"):
+        with_batch(config, 1)
+
+
+def test_only_who_ran_out_of_memory_is_offered_it(store):
+    (config,) = JobSpec(("resnet18",), epochs=1, batch_size=6).configs()
+    run_id = records.create_run(store, config)
+    records.set_status(store, run_id, "FAILED")
+    run = runs.get_run(store, run_id)
+    assert batch_to_try(run) is None and memory_tags(run) == {"job.retry_batch": "3"}
