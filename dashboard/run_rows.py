@@ -12,6 +12,7 @@ from dashboard.queue_controls import show_queue_controls
 from dashboard.workplace import open_store
 from jobs.forecast import Span
 from jobs.machine import describe_machine
+from jobs.queue import FREE_DEVICE
 from tracking.runs import Run
 
 RUNS_PAGE = "app_pages/runs.py"
@@ -47,6 +48,12 @@ def span_text(span: Span) -> str:
         return ""
     start = f"in {formatting.duration(span.start_s)}" if span.start_s else "next"
     return start if span.end_s is None else f"{start}, for {formatting.duration(span.end_s - span.start_s)}"
+
+
+def waiting_text(reason: str, span: Span) -> str:
+    """Say what a queued run waits for and when it will run; that it waits for a device needs no saying."""
+    when = span_text(span)
+    return ", ".join(filter(None, ("" if when and reason == FREE_DEVICE else reason, when)))
 
 
 def status_text(run: Run) -> str:
@@ -135,12 +142,11 @@ def show_active(limit: int | None = None) -> Sequence[tuple[str, str]]:
 
 
 def _show_queued(run: Run, board: Board, span: Span, *, has_controls: bool) -> None:
-    reason = Column(200, lambda run: f":gray[{formatting.plain(board.obstacle(run))}]")
-    when = Column(210, lambda run: f":gray[{span_text(span)}]")
+    when = Column(236, lambda run: f":gray[{formatting.plain(waiting_text(board.obstacle(run), span))}]")
     controls = partial(
         show_queue_controls, run, is_first=run is board.queued[0], is_last=run is board.queued[-1]
     )
-    show_row(run, (*QUEUED_COLUMNS, reason, when), controls if has_controls else None)
+    show_row(run, (*QUEUED_COLUMNS, when), controls if has_controls else None)
 
 
 def show_empty() -> None:

@@ -17,6 +17,7 @@ Direction = Literal["up", "down", "first", "last"]
 PRIORITY, PLACE, HELD, AFTER = "queue.priority", "queue.place", "queue.held", "queue.after"
 # What an engine says about a run that it keeps waiting.
 REASON = "queue.reason"
+FREE_DEVICE = "waiting for a free device"
 PRIORITIES = range(-100, 101)
 
 
@@ -57,7 +58,7 @@ def obstacle(run: Run, active: Mapping[str, Run]) -> str:
         return "held"
     if before := active.get(run.tags.get(AFTER, "")):
         return f"after {before.name}"
-    return run.tags.get(REASON) or "waiting for a free device"
+    return run.tags.get(REASON) or FREE_DEVICE
 
 
 def hold(store: Store, run_id: str) -> None:

@@ -66,18 +66,18 @@ class Group:
 
 
 def groups(runs: Iterable[Run]) -> list[Group]:
-    """Find the runs that were submitted together; the newest group comes first, as its runs do.
+    """Find the runs that were submitted together; the newest group comes first.
 
     Args:
-        runs: Newest first, as `list_runs` gives them.
+        runs: In any order.
     """
     found: dict[str, dict[frozenset[tuple[str, str]], list[Run]]] = defaultdict(lambda: defaultdict(list))
-    for run in runs:
+    for run in sorted(runs, key=lambda run: (run.created_at, run.run_id)):
         if name := run.tags.get(GROUP):
             found[name][_without_seed(run)].append(run)
     return [
-        Group(name, tuple(SeedGroup(tuple(one)) for one in reversed(by_settings.values())))
-        for name, by_settings in found.items()
+        Group(name, tuple(SeedGroup(tuple(reversed(one))) for one in by_settings.values()))
+        for name, by_settings in reversed(found.items())
     ]
 
 

@@ -6,8 +6,9 @@ from dashboard.address import show_address
 from dashboard.board import read_board
 from dashboard.group_table import show_groups
 from dashboard.live import live
+from dashboard.now_view import show_now
 from dashboard.run_detail import show_head, show_progress, show_settings, state_of
-from dashboard.run_rows import show_active, show_done, show_empty
+from dashboard.run_rows import show_done, show_empty
 from dashboard.seed_table import show_seeds
 from dashboard.workplace import open_store
 from tracking.groups import groups, seed_groups
@@ -30,7 +31,7 @@ if board.is_empty:
     show_empty()
     st.stop()
 st.subheader("Now", anchor=False)
-live(show_active, board.state)
+live(show_now, board.state)
 show_groups(groups([*board.active, *board.done]))
 st.subheader("Done", anchor=False)
 show_done(board.done)
