@@ -17,6 +17,7 @@ from jobs.engines import LOCAL, Engine, Exit, engine_of, is_started
 from jobs.engines.local import slots_of
 from jobs.errors import LaunchError
 from jobs.forecast import busy_until, wish_of
+from jobs.notifications import Notifications
 from jobs.passing import may_pass
 from jobs.processes import Background, start_detached
 from jobs.queue import is_ready, line_up
@@ -68,6 +69,7 @@ class Supervisor:
         self.poll_interval_s = poll_interval_s
         self.max_resumes = max_resumes
         self._memory = MemoryWatch()
+        self._notifications = Notifications(store)
         self._leaving = threading.Event()
         self._complaint = ""
         self._followed: dict[str, Run] = {}
@@ -95,9 +97,11 @@ class Supervisor:
             me.write(state_file(self.store))
             log.info("looking after %s", self.store.root)
             self._take_up_what_ended_with_the_machine()
+            self._make_up_notifications()
             while not self._leaving.is_set() and Background.read(state_file(self.store)) == me:
                 self._step_safely()
                 self._leaving.wait(self.poll_interval_s)
+            self._notifications.close()
             log.info("leaving; %d jobs go on", len(self._followed))
 
     def step(self) -> None:
@@ -160,6 +164,7 @@ class Supervisor:
             else:
                 self._followed[run.run_id] = runs.get_run(self.store, run.run_id)
                 log.info("started %s (%s)", run.name, run.run_id)
+                self._notifications.expect(run)
 
     def _may_pass(self, run: Run, passed: list[Run]) -> bool:
         """Whether a run may start while others that came first wait, because it delays none of them."""
@@ -219,6 +224,7 @@ class Supervisor:
             records.set_tags(self.store, run.run_id, {"job.exit_code": ended.code})
         if not run.is_active:
             log.info("%s is %s", run.name, run.status)
+            self._notifications.tell(run.run_id)
         elif run.is_stopping:
             self._end(run, "KILLED", "stopped on request")
         else:
@@ -251,6 +257,12 @@ class Supervisor:
         except StoreUnavailable as error:
             log.warning("%s", error)
 
+    def _make_up_notifications(self) -> None:
+        try:
+            self._notifications.make_up()
+        except StoreUnavailable as error:
+            log.warning("%s", error)
+
     def _check_unclaimed(self, run: Run) -> None:
         ours = "job.submitted_at" in run.tags
         if ours and time.time() - run.created_at > UNCLAIMED_GRACE_S:
@@ -263,6 +275,7 @@ class Supervisor:
             records.set_tags(self.store, run.run_id, {"job.error": reason})
         records.set_status(self.store, run.run_id, status)
         log.info("%s is %s: %s", run.name, status, reason)
+        self._notifications.tell(run.run_id)
 
 
 def state_file(store: Store) -> Path:

@@ -1,0 +1,154 @@
+"""A finished or failed run is told to a real server and a real command; nothing of it stops a supervisor."""
+
+import json
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from jobs import notifications
+from jobs.notifications import NOTIFY, Settings, notify, post, read_settings, start
+from tracking import records, runs
+
+
+@pytest.fixture
+def server():
+    """A web server that keeps what it is sent, and answers what its list `answers` says."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.server.got.append((self.path, self.headers["Content-Type"], json.loads(body)))
+            code = self.server.answers.pop(0) if self.server.answers else 200
+            time.sleep(self.server.delay_s)
+            self.send_response(code)
+            if code == 302:
+                self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *words):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.got, server.answers, server.delay_s = [], [], 0
+    server.address = f"http://127.0.0.1:{server.server_port}/hook?key=secret"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def failed(store):
+    run_id = records.create_run(store, {"model": {"architecture": "alexnet"}}, name="-x; touch y $(z)")
+    records.set_tags(store, run_id, {"job.error": "Memory ran out."})
+    records.set_status(store, run_id, "FAILED")
+    return runs.get_run(store, run_id)
+
+
+def writer(file):
+    """A command that writes down what it was given."""
+    code = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text(sys.argv[2] + '\\n' + sys.stdin.read())"
+    return (sys.executable, "-c", code, str(file))
+
+
+def test_the_supervisor_tells_how_runs_ended(store, benches, server, tmp_path):
+    (store.root / "notify.yaml").write_text(f"webhook: {server.address}\n")
+    bench = benches(store)
+    bench.supervisor.ask_grace_s = 60
+    good, bad = bench.submit("finish"), bench.submit("exit", code=3)
+    bench.until_ended(good, bad)
+    bench.until(lambda: all(bench.run(one).tags.get(NOTIFY) == "sent" for one in (good, bad)))
+    messages = {message["run_id"]: message for _, _, message in server.got}
+    assert len(server.got) == 2 and {path for path, _, _ in server.got} == {"/hook?key=secret"}
+    assert messages[good]["status"] == "FINISHED" and "has finished" in messages[good]["text"]
+    assert messages[bad]["status"] == "FAILED" and "exit code 3" in messages[bad]["error"]
+
+
+def test_what_ended_without_a_supervisor_is_made_up_for(store, server, failed):
+    (store.root / "notify.yaml").write_text(f"webhook: {server.address}\n")
+    told = notifications.Notifications(store)
+    told.make_up()
+    told.close()
+    assert server.got == [], "it was never expected: from before there were settings"
+    records.set_tags(store, failed.run_id, {NOTIFY: "due"})
+    for _ in range(2):
+        told = notifications.Notifications(store)
+        told.make_up()
+        told.close()
+    assert len(server.got) == 1
+
+
+def test_a_server_that_is_away_for_a_moment_is_asked_again(failed, server, monkeypatch, caplog):
+    monkeypatch.setattr(notifications, "PAUSES_S", (0.01, 0.01))
+    server.answers += [503, 500]
+    caplog.set_level("INFO", "jobs.notifications")
+    notify(Settings(server.address), failed)
+    assert len(server.got) == 3 and "told 127.0.0.1 that" in caplog.text and "secret" not in caplog.text
+    notify(Settings("http://127.0.0.1:9/"), failed)
+    assert caplog.text.count("was not told") == 2 + 3
+
+
+def test_a_webhook_gets_so_much_time_and_leads_nowhere_else(server):
+    server.answers.append(302)
+    with pytest.raises(OSError, match="302"):
+        post(server.address, {"text": "a"})
+    assert len(server.got) == 1
+    server.delay_s = 1
+    with pytest.raises(OSError, match="timed out"):
+        post(server.address, {"text": "a"}, timeout_s=0.2)
+    for address in ("file:///etc/passwd", "ftp://127.0.0.1/x", "http://", "javascript:x"):
+        with pytest.raises(ValueError, match="begins with http"):
+            post(address, {"text": "a"})
+
+
+def test_a_command_gets_the_sentence_as_one_word(failed, tmp_path):
+    notify(Settings(command=writer(tmp_path / "said")), failed)
+    sentence, message = (tmp_path / "said").read_text().split("\n")
+    assert sentence == "Run -x; touch y $(z) has failed: Memory ran out."
+    assert json.loads(message)["text"] == sentence
+    assert not (tmp_path / "y").exists()
+
+
+def test_a_command_that_fails_or_hangs_is_only_logged(failed, caplog):
+    notify(Settings(command=("/no/such/program",)), failed)
+    notify(Settings(command=(sys.executable, "-c", "raise SystemExit(4)")), failed)
+    assert "No such file" in caplog.text and "exit code 4" in caplog.text
+    began = time.monotonic()
+    with pytest.raises(Exception, match="timed out"):
+        start((sys.executable, "-c", "import time; time.sleep(60)"), {"text": "a"}, timeout_s=0.3)
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("webhook: ftp://host/x", "begins with http"),
+        ("webhook: 7", "begins with http"),
+        ("command: rm -rf /", "list of words"),
+        ("command: [a, 1]", "list of words"),
+        ("mail: me", "nothing else"),
+        ("[1, 2]", "nothing else"),
+        ("a: [", "cannot be read as YAML"),
+    ],
+)
+def test_settings_that_cannot_be_meant(store, failed, text, problem):
+    (store.root / "notify.yaml").write_text(text)
+    with pytest.raises(ValueError, match=problem):
+        read_settings(store, {})
+    told = notifications.Notifications(store)
+    told.make_up()
+    told.tell(failed.run_id)
+    told.close()
+
+
+def test_the_environment_wins(store):
+    assert not read_settings(store, {})
+    (store.root / "notify.yaml").write_text("webhook: http://a/b\ncommand: [say, it]\n")
+    assert read_settings(store, {}) == Settings("http://a/b", ("say", "it"))
+    given = {"ARENA_WEBHOOK": "https://c/d", "ARENA_NOTIFY_COMMAND": "tell 'two words'"}
+    assert read_settings(store, given) == Settings("https://c/d", ("tell", "two words"))
