@@ -41,13 +41,15 @@ def read_rows(reporter: pytest.TerminalReporter) -> Iterator[tuple[str, ...]]:
     """One for each test of a fault; of several with the same words, one."""
     for outcome in ("passed", "skipped", "failed", "error"):
         for report in reporter.stats.get(outcome, ()):
-            properties = dict(getattr(report, "user_properties", ()))
-            if "fault" not in properties or (outcome == "passed" and report.when != "call"):
+            if outcome == "passed" and report.when != "call":
                 continue
-            seen = properties.get("observed", "as expected") if outcome == "passed" else outcome.upper()
+            properties = list(getattr(report, "user_properties", ()))
+            seen = dict(properties).get("observed", "as expected") if outcome == "passed" else outcome.upper()
             if outcome == "skipped" and isinstance(report.longrepr, tuple):
                 seen = f"not tried: {report.longrepr[2].removeprefix('Skipped: ')}"
-            yield (*properties["fault"], seen)
+            for name, value in properties:
+                if name == "fault":
+                    yield (*value, seen)
 
 
 def draw(rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -97,10 +97,10 @@ def wait_for(condition: Callable[[], object], seconds: float = 30) -> object:
     return found
 
 
-def supervise(store: Store) -> "subprocess.Popen[bytes]":
+def supervise(store: Store, job: Path = JOB, num_slots: int = 1) -> "subprocess.Popen[bytes]":
     """A supervisor as a process of its own, whose jobs are simulated."""
     process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).parent / "supervise.py")],
+        [sys.executable, str(Path(__file__).parent / "supervise.py"), str(job), str(num_slots)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )

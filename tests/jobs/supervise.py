@@ -1,12 +1,13 @@
-"""A supervisor as a process of its own, whose jobs are `job.py`."""
+"""A supervisor as a process of its own, whose jobs are a script; called with that and the number of slots."""
 
 import sys
-from pathlib import Path
 
 from jobs.engines.local import LocalEngine
 from jobs.supervisor import Supervisor
 from tracking.store import Store
 
 store = Store.default()
-command = (sys.executable, str(Path(__file__).parent / "job.py"))
-Supervisor(store, LocalEngine(store, ("cpu:0",), command), poll_interval_s=0.1).run()
+job, num_slots = sys.argv[1:]
+slots = tuple(f"cpu:{number}" for number in range(int(num_slots)))
+engine = LocalEngine(store, slots, (sys.executable, job))
+Supervisor(store, engine, ask_grace_s=60, poll_interval_s=0.05).run()

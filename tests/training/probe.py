@@ -6,6 +6,7 @@ import os
 import random
 import resource
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -137,6 +138,29 @@ class Misfortune(Callback):
     def on_save_checkpoint(self, *rest: Any) -> None:
         if os.environ.get("MISFORTUNE") == "stop while saving":
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Stuck(Callback):
+    """Never comes back from a phase of the training, whatever signal it gets."""
+
+    def __init__(self, phase: str) -> None:
+        self.phase = phase
+
+    def stay(self, phase: str) -> None:
+        if phase == self.phase:
+            sys.stdout.write(f"stuck in {phase}\n")
+            sys.stdout.flush()
+        while phase == self.phase:
+            time.sleep(1)
+
+    def on_train_batch_start(self, *rest: Any) -> None:
+        self.stay("first batch")
+
+    def on_validation_batch_start(self, *rest: Any) -> None:
+        self.stay("validation")
+
+    def on_save_checkpoint(self, *rest: Any) -> None:
+        self.stay("saving")
 
 
 class Reluctance(Callback):

@@ -1,0 +1,60 @@
+"""A stop is obeyed in every phase, even one that never ends, and leaves no process behind."""
+
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from jobs.engines.local import LocalEngine
+from jobs.requests import request_stop
+from jobs.spec import JobSpec
+from jobs.supervisor import Supervisor
+from tests.faults.test_power_cut import family
+from tests.jobs.conftest import wait_for
+from tracking import records, runs
+from tracking.store import Store
+
+GRACE_S = 2.0
+PHASES = ("import", "first batch", "validation", "saving")
+
+
+@pytest.mark.fault(
+    "stop while import, batch, validation, saving hang", "all gone within the grace time + 10 s, workers too"
+)
+def test_no_phase_outlives_a_stop(store: Store, observed: Callable[[str], None]) -> None:
+    engine = LocalEngine(store, tuple(f"cpu:{number}" for number in range(len(PHASES))))
+    supervisor = Supervisor(store, engine, ask_grace_s=GRACE_S, term_grace_s=GRACE_S)
+    (config,) = JobSpec(("cifar_resnet20",), epochs=1, batch_size=16, image_size=32, num_workers=1).configs()
+    config["trainer"] |= {"limit_train_batches": 2, "limit_val_batches": 2}
+    ids = {}
+    for phase in PHASES:
+        stuck = [{"class_path": "tests.training.probe.Stuck", "init_args": {"phase": phase}}]
+        changed = config | {"trainer": config["trainer"] | {"callbacks": stuck}, "checkpoint_interval_s": 0}
+        ids[phase] = records.create_run(store, changed, name=phase)
+
+    def is_there(phase: str) -> bool:
+        file = store.log_file(ids[phase])
+        return file.exists() and (phase == "import" or f"stuck in {phase}" in file.read_text())
+
+    took = {}
+    waiting, began = set(PHASES), {}
+
+    def step() -> bool:
+        supervisor.step()
+        for phase in sorted(waiting - began.keys()):
+            if is_there(phase):
+                request_stop(store, ids[phase])
+                began[phase] = time.monotonic()
+        for phase in sorted(began.keys() & waiting):
+            if runs.get_run(store, ids[phase]).is_terminal:
+                took[phase] = time.monotonic() - began[phase]
+                waiting.discard(phase)
+        return not waiting
+
+    wait_for(step, seconds=240)
+    assert {run.status for run in runs.list_runs(store)} == {"KILLED"}
+    assert max(took.values()) < 2 * GRACE_S + 10, took
+    psutil.wait_procs(family(store), timeout=5)
+    assert family(store) == []
+    observed(", ".join(f"{phase} {took[phase]:.1f} s" for phase in PHASES) + f" (grace {2 * GRACE_S:g} s)")
