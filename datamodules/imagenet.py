@@ -162,8 +162,17 @@ class ImageNetDataModule(LightningDataModule):
         self._place_to_resume = place
 
     def val_dataloader(self) -> DataLoader[Any] | ThreadedLoader:
-        """Returns every validation image once, over all processes together."""
+        """Returns every validation image once, over all processes together.
+
+        Raises:
+            DataError: There are more processes than images.
+        """
         rank, world_size = self._place()
+        if self.val_images < world_size:
+            raise DataError(
+                f"There are {self.val_images} images to validate on, fewer than the {world_size} devices; "
+                f"take at most {self.val_images}."
+            )
         augmentation = augmentations.get(self.augmentation or "light")
         choose = augmentations.validation_view(augmentation, self.image_size, self.val_resize)
         mine = range(rank, self.val_images, world_size)

@@ -12,7 +12,7 @@ from torchmetrics import MetricCollection
 
 from lightning_modules import registry
 from lightning_modules.initialisation import draw_he
-from lightning_modules.metrics import TopKError
+from lightning_modules.metrics import MeanLoss, TopKError
 from lightning_modules.recipes import build_optimizer, build_scheduler
 from lightning_modules.weights import Rescale, Start, start_from
 
@@ -33,6 +33,11 @@ class ImageClassifier(LightningModule):
         weights: Where to start: ``torchvision`` for its published weights, a checkpoint of an earlier run
             (its file; with ``python -m training`` also its name or id), or None for the recipe's
             initialisation. A checkpoint of this module does not need it: it has weights of its own.
+        scale_learning_rate: Whether ``python -m training`` makes the learning rate proportional to the images
+            of a step; see `recipes.scale_learning_rate`.
+        ema_decay: Of a moving average of the weights that ``python -m training`` validates and keeps; see
+            `training.averaging`. None keeps none.
+        compile: Whether ``torch.compile`` makes kernels for the network. The names of its weights stay.
 
     Attributes:
         start: What it started from, and which layers did not; None after an initialisation.
@@ -51,6 +56,9 @@ class ImageClassifier(LightningModule):
         options: dict[str, str] | None = None,
         learning_rate: float | None = None,
         weights: str | None = None,
+        scale_learning_rate: bool = False,
+        ema_decay: float | None = None,
+        compile: bool = False,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(ignore="weights", logger=False)
@@ -64,10 +72,16 @@ class ImageClassifier(LightningModule):
             self.start = start_from(weights, self.architecture, network, options or {})
         self.rescale: nn.Module = Rescale() if self.start and self.start.rescales else nn.Identity()
         self.network: nn.Module = network.to(memory_format=torch.channels_last)
+        if compile:
+            # In place, so that no name of a weight changes. Shapes are few: full batches, and the last one of
+            # a validation.
+            self.network.compile()
         self.criterion = nn.CrossEntropyLoss(label_smoothing=self.recipe.label_smoothing)
         errors = MetricCollection({f"error_top{k}": TopKError(num_classes, k) for k in (1, 5)})
         self.train_errors = errors.clone(prefix="train/")
         self.val_errors = errors.clone(prefix="val/")
+        # `self.log` would divide by the processes' average number of images, rounded down.
+        self.val_loss = MeanLoss()
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps normalised images (N x 3 x S x S) to logits (N x classes); in training also auxiliary ones."""
@@ -102,12 +116,12 @@ class ImageClassifier(LightningModule):
             return
         logits = self(images)
         self.val_errors.update(logits, labels)
-        loss = nn.functional.cross_entropy(logits, labels)
-        self.log("val/loss", loss, batch_size=len(labels), sync_dist=True)
+        self.val_loss.update(nn.functional.cross_entropy(logits, labels), len(labels))
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the validation errors."""
-        self.log_dict(self.val_errors.compute())
+        """Logs the validation loss and errors."""
+        self.log_dict({"val/loss": self.val_loss.compute(), **self.val_errors.compute()})
+        self.val_loss.reset()
         self.val_errors.reset()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

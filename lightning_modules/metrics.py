@@ -1,6 +1,8 @@
-"""Errors in percent, as ImageNet reports them."""
+"""Errors in percent, as ImageNet reports them, and the loss, over all images of all processes."""
 
+import torch
 from torch import Tensor
+from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 
 
@@ -24,3 +26,25 @@ class TopKError(MulticlassAccuracy):
     def compute(self) -> Tensor:
         """Returns the error over everything seen since the last reset, a scalar in 0..100."""
         return 100 * (1 - super().compute())
+
+
+class MeanLoss(Metric):
+    """The mean loss of an image. torchmetrics' `MeanMetric` forgets its weights unless it checks for NaN."""
+
+    higher_is_better = False
+    total: Tensor
+    images: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("total", "images"):
+            self.add_state(name, torch.zeros((), dtype=torch.get_default_dtype()), dist_reduce_fx="sum")
+
+    def update(self, loss: Tensor, num_images: int) -> None:
+        """Adds the mean loss of a batch."""
+        self.total += loss * num_images
+        self.images += num_images
+
+    def compute(self) -> Tensor:
+        """Returns the mean over everything seen since the last reset, a scalar."""
+        return self.total / self.images

@@ -1,6 +1,6 @@
 """How a network is trained, as data, and the optimiser and schedule made from it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import nn
@@ -100,6 +100,20 @@ def quick(learning_rate: float, epochs: int) -> Recipe:
         augmentation="light",
         initialisation="he",
     )
+
+
+def scale_learning_rate(recipe: Recipe, images_per_step: int) -> Recipe:
+    """Returns the recipe with a learning rate in proportion to the images of a step.
+
+    The linear rule of Goyal et al., "Accurate, Large Minibatch SGD" (2017), section 2.1: k times the images,
+    k times the learning rate. They found it for SGD with a warm-up and up to 8,192 images; for the adaptive
+    optimisers nothing says that it holds.
+
+    Args:
+        recipe: Its learning rate is for its ``batch_size`` images a step.
+        images_per_step: On all devices together, over all batches whose gradients are added up.
+    """
+    return replace(recipe, learning_rate=recipe.learning_rate * images_per_step / recipe.batch_size)
 
 
 def build_optimizer(recipe: Recipe, module: nn.Module) -> Optimizer:

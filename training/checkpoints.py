@@ -9,6 +9,7 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
+from training.averaging import average_in_place
 from training.checkpoint_files import BEST, LAST
 from training.session import Session
 
@@ -60,7 +61,8 @@ class Checkpoints(Checkpoint):
         if trainer.sanity_checking or error is None or not float(error) < self._best_error:
             return
         self._best_error = float(error)
-        trainer.save_checkpoint(self._session.checkpoint_folder / BEST, weights_only=True)
+        with average_in_place(trainer):  # it is what was validated
+            trainer.save_checkpoint(self._session.checkpoint_folder / BEST, weights_only=True)
 
     def save_last(self, trainer: Trainer) -> None:
         """Saves the run as it is between two steps, in the middle of a validation, or at its end.

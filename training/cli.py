@@ -12,14 +12,17 @@ from pytorch_lightning.plugins.environments import SLURMEnvironment
 
 from datamodules.imagenet import ImageNetDataModule
 from lightning_modules.classifier import ImageClassifier
+from lightning_modules.recipes import scale_learning_rate
+from training.averaging import MovingAverage
 from training.checkpoint_files import CheckpointFiles, find_newest, keep_one
 from training.checkpoints import Checkpoints
-from training.hardware import choose_precision
+from training.hardware import check_trainer, choose_precision
 from training.logger import RunLogger
 from training.recorder import RunRecorder
 from training.session import Session, is_first
 from training.starting import find_weights
 from training.stopping import GracefulStop, watch_requests
+from training.validation import SharedValidation
 
 CHECKPOINT_INTERVAL_S = 60.0
 
@@ -128,12 +131,35 @@ class ArenaCLI(LightningCLI):
 
     def _callbacks(self) -> list[Callback]:
         self.checkpoints = Checkpoints(self.session, self._get(self.config_init, "checkpoint_interval_s"))
-        return [RunRecorder(self.session), GracefulStop(self.session, self.checkpoints), self.checkpoints]
+        decay = self._get(self.config, "model.ema_decay")
+        return [
+            *(
+                [] if decay is None else [MovingAverage(decay)]
+            ),  # first: who saves after a step saves its update
+            SharedValidation(),
+            RunRecorder(self.session),
+            GracefulStop(self.session, self.checkpoints),
+            self.checkpoints,
+        ]
 
     def before_fit(self) -> None:
-        """Lets the recipe say what happens to training images, unless the configuration does."""
+        """Lets the recipe say what happens to training images, and scales its learning rate if asked to.
+
+        Raises:
+            ValueError: What is asked for cannot be had on this machine.
+        """
         assert isinstance(self.datamodule, ImageNetDataModule) and isinstance(self.model, ImageClassifier)
         self.datamodule.augmentation = self.datamodule.augmentation or self.model.recipe.augmentation
+        if self.model.hparams["scale_learning_rate"]:
+            images = (
+                self.datamodule.batch_size * self.trainer.accumulate_grad_batches * self.trainer.world_size
+            )
+            self.model.recipe = scale_learning_rate(self.model.recipe, images)
+        check_trainer(
+            self.trainer,
+            sync_batchnorm=self._get(self.config, "trainer.sync_batchnorm"),
+            compile=self.model.hparams["compile"],
+        )
 
     def after_fit(self) -> None:
         """Keeps the final state for whoever wants to train on."""

@@ -1,9 +1,13 @@
 """What the machine under a training process is good at."""
 
 import ctypes
+import os
+import shutil
 import sys
+from importlib.util import find_spec
 
 import torch
+from pytorch_lightning import Trainer
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
@@ -46,3 +50,29 @@ def cpu_has_bf16() -> bool:
         return False
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
+
+
+def check_trainer(trainer: Trainer, *, sync_batchnorm: bool, compile: bool) -> None:
+    """Makes sure that this machine can do what a run asks for.
+
+    Raises:
+        ValueError: It cannot; one sentence.
+    """
+    kind = trainer.strategy.root_device.type
+    if sync_batchnorm and trainer.world_size > 1 and kind == "cpu":
+        raise ValueError("sync_batchnorm needs GPUs, and this run is on a CPU; leave it out.")
+    if compile and (missing := missing_compiler(kind)):
+        raise ValueError(
+            f"compile needs {missing}, which this machine lacks; install it or leave compile out."
+        )
+
+
+def missing_compiler(device: str) -> str:
+    """Returns what ``torch.compile`` needs for a kind of device and cannot find, empty if nothing."""
+    named = os.environ.get("CXX")
+    compilers = [named] if named else ["g++", "clang++", "c++"]
+    if not any(shutil.which(compiler) for compiler in compilers):
+        return f"a C++ compiler ({named or 'g++'})"
+    if device == "cuda" and find_spec("triton") is None:
+        return "Triton"
+    return ""

@@ -68,6 +68,7 @@ class RunRecorder(Callback):
                 "precision": trainer.precision,
                 "device": describe_device(pl_module.device),
                 "world_size": trainer.world_size,
+                "validated_weights": "trained" if hparams.ema_decay is None else "averaged",
             }
         )
         if trainer.is_global_zero:

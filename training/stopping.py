@@ -14,6 +14,7 @@ from tracking.store import StoreUnavailable
 from training.checkpoint_files import LAST
 from training.checkpoints import Checkpoints, agrees_at, can_save
 from training.session import Session, StopRequested
+from training.validation import count_common_batches
 
 POLL_INTERVAL_S = 1.0
 
@@ -55,6 +56,7 @@ class GracefulStop(Callback):
         self._checkpoints = checkpoints
         self._asked = threading.Event()
         self._may_leave = False
+        self._common_batches = 0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Starts to listen."""
@@ -101,7 +103,10 @@ class GracefulStop(Callback):
         """Does not wait for a whole validation, unless gradients are being accumulated around it."""
         if trainer.sanity_checking or not can_save(trainer, trainer.fit_loop.batch_idx):
             return
-        if self._is_asked(trainer):
+        if batch_idx == 0:
+            self._common_batches = count_common_batches(trainer)
+        # A process that has one batch more than another has nobody to ask.
+        if batch_idx < self._common_batches and self._is_asked(trainer):
             if self._checkpoints.saved_step != trainer.global_step:
                 self._checkpoints.save_last(trainer)
             raise StopRequested(f"stopped on request in validation after step {trainer.global_step}")

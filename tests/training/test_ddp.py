@@ -42,6 +42,23 @@ def test_the_same_losses(arena: Arena) -> None:
         assert shared_metrics[metric] == pytest.approx(metrics[metric], rel=1e-6), metric
 
 
+def test_each_validation_image_counts_once(arena: Arena) -> None:
+    """109 images, batches of 6: one of two processes has ten batches, the other nine."""
+    file = arena.store.root / "found.json"
+    arena.environment |= {"PROBE_FILE": str(file), "OMP_NUM_THREADS": "1"}
+    done = arena.fit(
+        *("--model.architecture", "cifar_resnet20", "--data.image_size", "32", "--data.classes", "3"),
+        *("--data.batch_size", "6", "--trainer.limit_train_batches", "3", "--trainer.log_every_n_steps", "3"),
+        *("--trainer.precision", "64-true", "--trainer.callbacks", "tests.training.probe.Recount"),
+        *("--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"),
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(file.read_text())
+    assert (found["images"], found["batches"]) == (109, 10)
+    assert found["val/error_top1"] == pytest.approx(found["alone/error"], abs=1e-4)
+    assert found["val/loss"] == pytest.approx(found["alone/loss"], rel=1e-6)
+
+
 def test_what_all_processes_together_cannot_read_counts(arena: Arena, tmp_path: Path) -> None:
     """Neither of two has met more than the limit by itself when both together have."""
     for split in ("train", "val"):
