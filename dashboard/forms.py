@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import yaml
 
 from dashboard import formatting
-from dashboard.address import Field, between, one_of
+from dashboard.address import YES, Field, between, one_of
 from datamodules.subset import write_classes
+from jobs.extras import PLACES
 from jobs.machine import Machine
 from jobs.spec import JobSpec
 
@@ -298,6 +299,7 @@ def clone_params(config_yaml: str) -> dict[str, str | list[str]]:
         "precision": trainer.get("precision"),
         "devices": trainer["devices"],
         "seed": config["seed_everything"],
+        **{name: config[place].get(name) for name, place in PLACES.items()},
     }
     if weights := model.get("weights"):
         is_published = weights == PUBLISHED
@@ -306,6 +308,8 @@ def clone_params(config_yaml: str) -> dict[str, str | list[str]]:
         option_key(model["architecture"], name): value for name, value in (model.get("options") or {}).items()
     }
     filled: dict[str, str | list[str]] = {
-        key: str(value) for key, value in values.items() if value is not None
+        key: YES if value is True else str(value)
+        for key, value in values.items()
+        if value is not None and value is not False
     }
     return {"networks": [model["architecture"]], **filled}

@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard import catalogue, formatting, forms, palette
 from dashboard.address import keep, restore
 from dashboard.errors import show_problem
+from dashboard.launch_extras import extra_fields, scaling_note, show_extras
 from dashboard.launch_images import show_finer, show_image_size, show_source
 from dashboard.launching import Found
 from datamodules.subset import parse_classes
@@ -39,7 +40,7 @@ def show_fields() -> Form:
     """Show the form and read it."""
     architectures = catalogue.architectures()
     augmentations = catalogue.augmentations()
-    fields = forms.launch_fields(architectures, catalogue.sources(), augmentations)
+    fields = forms.launch_fields(architectures, catalogue.sources(), augmentations) | extra_fields()
     restore(fields)
     st.subheader("Networks", anchor=False)
     chosen, networks_problem = _show_networks(architectures)
@@ -54,8 +55,11 @@ def show_fields() -> Form:
     augmentation = _show_augmentation(recipes, augmentations)
     options = _show_options(chosen)
     weights, weights_problem = _show_weights(chosen, options)
+    extras, extras_problem = show_extras()
     st.subheader("Hardware", anchor=False)
     precision, devices, num_workers, hardware_problem = _show_hardware()
+    if extras.scale_learning_rate:
+        st.caption(scaling_note(recipes, rates, batch_size, accumulate, devices))
     st.subheader("Chance", anchor=False)
     seed, num_seeds = _show_seeds()
     keep(fields)
@@ -81,6 +85,7 @@ def show_fields() -> Form:
         max_unreadable=finer.max_unreadable,
         options=options,
         weights=weights,
+        extras=extras,
     )
     problems = (
         networks_problem,
@@ -92,6 +97,7 @@ def show_fields() -> Form:
         finer.problem,
         batch_problem,
         weights_problem,
+        extras_problem,
         hardware_problem,
     )
     return Form(spec, not any(problems), found.classes or None, found.text)

@@ -16,6 +16,7 @@ from jobs import preflight, queue, recovery, requests
 from jobs.engines.all import AllEngines
 from jobs.engines.slurm_options import SlurmOptions, parse_extra
 from jobs.errors import LaunchError
+from jobs.extras import PLACES, Extras
 from jobs.logs import read_log
 from jobs.machine import describe_machine
 from jobs.retry import retry
@@ -201,6 +202,15 @@ def add_spec_arguments(command: argparse.ArgumentParser) -> None:
     )
     add_slurm_arguments(command)
     command.add_argument(
+        "--ema_decay", type=float, help="validate and keep a moving average of the weights, such as 0.9999"
+    )
+    for name, text in (
+        ("scale_learning_rate", "make it proportional to the images of a step (Goyal 2017)"),
+        ("compile", "make kernels for the network with torch.compile"),
+        ("sync_batchnorm", "normalise over the batches of all GPUs"),
+    ):
+        command.add_argument(f"--{name}", action="store_true", help=text)
+    command.add_argument(
         "--option", action="append", default=[], metavar="ARCHITECTURE.NAME=VALUE", help="may be repeated"
     )
 
@@ -262,6 +272,7 @@ def spec_from(options: argparse.Namespace) -> JobSpec:
         val_resize=options.val_resize,
         max_unreadable=options.max_unreadable,
         weights=absolute(options.weights),
+        extras=Extras(**{name: getattr(options, name) for name in PLACES}),
         slurm=slurm_from(options),
     )
 

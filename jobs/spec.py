@@ -9,6 +9,7 @@ from typing import Any
 
 from datamodules.subset import write_classes
 from jobs.engines.slurm_options import SlurmOptions
+from jobs.extras import Extras
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class JobSpec:
         val_resize: Short side of validation images before their center is cut out; None takes 256.
         max_unreadable: Images that may be unreadable, a share below 1 or a number; None takes 0.01.
         weights: "torchvision", a run or a checkpoint file to start from; None starts from scratch.
+        extras: What few trainings ask for.
         slurm: What to ask of a Slurm cluster; None trains on this machine.
     """
 
@@ -61,6 +63,7 @@ class JobSpec:
     val_resize: int | None = None
     max_unreadable: float | None = None
     weights: str | None = None
+    extras: Extras = field(default_factory=Extras)
     slurm: SlurmOptions | None = None
 
     @property
@@ -134,6 +137,7 @@ class JobSpec:
         for architecture, options in self.options.items():
             for name, value in options.items():
                 words += ["--option", f"{architecture}.{name}={value}"]
+        words += self.extras.words()
         return shlex.join(words)
 
     def _config(
@@ -170,7 +174,9 @@ class JobSpec:
         for name in ("mean_image", "val_resize", "max_unreadable"):
             if (value := getattr(self, name)) is not None:
                 data[name] = value
-        config = {"seed_everything": seed, "trainer": trainer, "model": model, "data": data}
+        config = self.extras.add_to(
+            {"seed_everything": seed, "trainer": trainer, "model": model, "data": data}
+        )
         return config if self.slurm is None else self.slurm.add_to(config)
 
 

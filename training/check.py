@@ -14,6 +14,7 @@ from lightning_modules.classifier import ImageClassifier
 from lightning_modules.initialisation import without_numbers
 from lightning_modules.weights import check_weights
 from tracking.store import Store
+from training.averaging import check_decay
 from training.cli import add_checkpoint_interval, add_cluster_options, link_data_to_model
 from training.starting import find_weights
 
@@ -36,6 +37,8 @@ def check_config(config: Mapping[str, Any]) -> None:
     architecture.check_size(parsed.data.image_size)
     if parsed.trainer.max_epochs is not None and parsed.trainer.max_epochs < 1:
         raise ValueError(f"max_epochs is {parsed.trainer.max_epochs}; train for 1 epoch or more.")
+    if parsed.model.ema_decay is not None:
+        check_decay(parsed.model.ema_decay)
     _check_devices(parsed.trainer.accelerator, parsed.trainer.devices)
     images = ImageNetDataModule(**parsed.data.as_dict())
     if parsed.model.weights is not None:

@@ -131,6 +131,22 @@ def test_the_batch_of_a_recipe_must_fit_too(tmp_path: Path, empty_store: Store, 
     assert problems(app) == ["The recipe's batch of 32 does not fit into 4 training images; take at most 4."]
 
 
+def test_what_few_ask_for_is_part_of_the_order(empty_store: Store, open_page: OpenPage) -> None:
+    query: Query = {"networks": "resnet18", "recipe": "modern", "ema_decay": "0.999", "devices": "1"}
+    app = open_page("launch", batch_size="32", accumulate="4", scale_learning_rate="yes", **query)
+    assert problems(app) == []
+    assert any(one.value.endswith("0.1 × 128 / 256 = 0.05.") for one in app.caption)
+    command, text = (code.value for code in app.code)
+    assert command.endswith("--ema_decay 0.999 --scale_learning_rate")
+    model = yaml.safe_load(text)["model"]
+    assert (model["ema_decay"], model["scale_learning_rate"]) == (0.999, True) and "compile" not in model
+    params = forms.clone_params(text)
+    assert (params["ema_decay"], params["scale_learning_rate"]) == ("0.999", "yes")
+    assert problems(open_page("launch", ema_decay="1")) == [
+        "The decay is 1; it must be above 0 and below 1, such as 0.9999."
+    ]
+
+
 def test_a_double_click_launches_once(empty_store: Store, open_page: OpenPage) -> None:
     app = open_page("launch", networks=["alexnet", "resnet18"], epochs="2")
     assert button(app).label == "Launch 2 jobs"

@@ -3,6 +3,7 @@ import shlex
 import pytest
 
 from jobs.__main__ import parser, spec_from
+from jobs.extras import Extras
 from jobs.spec import JobSpec
 
 
@@ -42,6 +43,7 @@ def parse(command):
             ("resnet18",), epochs=1, batch_size=1, mean_image="/a b.npy", val_resize=232, max_unreadable=0.5
         ),
         JobSpec(("resnet18",), epochs=1, batch_size=1, weights="/runs/of last year/best.ckpt"),
+        JobSpec(("resnet18",), epochs=1, batch_size=1, extras=Extras(True, 0.9999, True, True)),
     ],
 )
 def test_the_command_gives_the_same_jobs(spec):
