@@ -1,6 +1,7 @@
 """The datamodule that feeds every network, whatever the source of the images."""
 
 import os
+import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,8 @@ class ImageNetDataModule(LightningDataModule):
             persistent_workers=num_workers > 0,
             prefetch_factor=4 if num_workers else None,
             pin_memory=with_gpu,
+            # A cluster signals all processes of a job, and without its readers the training could not save.
+            worker_init_fn=_stay if "SLURM_JOB_ID" in os.environ else None,
         )
 
     def _choose_workers(self) -> int:
@@ -254,3 +257,8 @@ class ImageNetDataModule(LightningDataModule):
             return 1  # one keeps ahead of a processor that trains, and more would take its time
         processes = max(1, self.trainer.num_devices if self.trainer else 1)
         return max(1, min(MAX_WORKERS, (os.cpu_count() or 1) // processes))
+
+
+def _stay(worker: int) -> None:
+    """Leaves the answer to SIGTERM to the process that trains, which ends its workers."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -165,6 +165,7 @@ class SlurmEngine:
             return str(executor.submit(task).job_id)
         except (FailedJobError, FailedSubmissionError) as error:
             message = last_words(str(error))
+            shutil.rmtree(self._folder(run.run_id), ignore_errors=True)
             if is_passing(message):
                 raise ClusterUnavailable(message) from error
             raise LaunchError(f"Slurm refuses the job: {message}.") from error

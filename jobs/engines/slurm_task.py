@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import FrameType
 
-from tracking import runs
+from tracking import records, runs
+from tracking.runs import Run
 from tracking.store import REPOSITORY, Store, StoreUnavailable
 
 # What the training process returns when it has saved and left because somebody asked it to.
@@ -36,6 +37,7 @@ class SlurmTask:
     def __post_init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
         self._is_time_up = False
+        self._step = 0
 
     def __call__(self) -> None:
         """Train; returns when that has ended well or was stopped, otherwise leaves with its exit code."""
@@ -43,13 +45,15 @@ class SlurmTask:
         signal.signal(signal.SIGTERM, _stay)
         # Inherited: the training process must not die of what is for us alone.
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-        if self._has_ended():
-            return  # Slurm has put a job back whose run had been stopped
+        if run := self._look_up():
+            if run.is_terminal:
+                return  # Slurm has put a job back whose run had been stopped
+            self._step = run.step
         self._child = subprocess.Popen(list(self.command), stdin=subprocess.DEVNULL, cwd=REPOSITORY)
         signal.signal(signal.SIGUSR2, self._on_time)
         code = self._child.wait()
-        if self._is_time_up and os.environ.get("SLURM_PROCID", "0") == "0" and not self._has_ended():
-            self._requeue()
+        if self._is_time_up:
+            self._go_on_later()
         elif code not in (0, STOPPED):
             sys.exit(code if code > 0 else 128 - code)
 
@@ -58,13 +62,22 @@ class SlurmTask:
         if self._child is not None:
             self._child.send_signal(signal.SIGTERM)
 
-    def _has_ended(self) -> bool:
+    def _look_up(self) -> Run | None:
+        """The run, None while a tracking server is away, which keeps nobody from training."""
         try:
-            return runs.get_run(self.store, self.run_id).is_terminal
+            return runs.get_run(self.store, self.run_id)
         except StoreUnavailable:
-            return False  # a tracking server that is away keeps nobody from training
+            return None
 
-    def _requeue(self) -> None:
+    def _go_on_later(self) -> None:
+        run = self._look_up()
+        if os.environ.get("SLURM_PROCID", "0") != "0" or (run and run.is_terminal):
+            return
+        if run and run.step <= self._step:
+            reason = "The time limit came before a single step was trained; ask for more time and resume."
+            records.set_tags(self.store, self.run_id, {"job.error": reason})
+            records.set_status(self.store, self.run_id, "FAILED")
+            return
         array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
         job_id = f"{array}_{index}" if array else os.environ["SLURM_JOB_ID"]
         subprocess.run(["scontrol", "requeue", job_id], check=True, timeout=60)

@@ -42,7 +42,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
 ReturnToService=2
-SlurmdTimeout=6
+SlurmdTimeout=4
 MessageTimeout=2
 TCPTimeout=1
 KillWait=20
@@ -93,7 +93,7 @@ class Cluster:
         self.start_controller()
         for node in NODES:
             self.start_node(node)
-        wait_until(lambda: self.ask("sinfo", "--noheader", "--format=%t %D").strip() == "idle 2")
+        wait_until(lambda: self.count_idle() == len(NODES))
 
     def stop(self) -> None:
         """End everything and remove the folder."""
@@ -101,7 +101,7 @@ class Cluster:
             self.kill_node(node)
         for name in ("slurmctld", "munged"):
             self._end(name)
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def start_controller(self) -> None:
         """Start slurmctld; it takes up the jobs that it knew."""
@@ -120,7 +120,8 @@ class Cluster:
         daemon = self._daemons.pop(node, None)
         if daemon is None:
             return
-        doomed = [psutil.Process(daemon.pid), *self._find_processes(node)]
+        doomed = self._find_processes(node)
+        daemon.kill()
         for process in doomed:
             with suppress(psutil.Error):
                 process.kill()
@@ -141,8 +142,18 @@ class Cluster:
         }
         return [*steps, *found]
 
+    def count_idle(self) -> int:
+        """How many nodes wait for work."""
+        return int(self.ask("sinfo", "--noheader", "--states=idle", "--format=%D").strip() or 0)
+
     def hurry(self, job_id: str) -> None:
-        """Let a job that was put back start at once; Slurm waits for two minutes."""
+        """Let a job that was put back start at once.
+
+        Slurm waits for two minutes, lest a late word of the first time be taken for the end of the second.
+        """
+        completing = ("sinfo", "--noheader", "--states=completing", "--format=%D")
+        wait_until(lambda: not self.ask(*completing).strip().strip("0"))
+        time.sleep(1)
         self.ask("scontrol", "update", f"JobId={job_id}", "StartTime=now")
 
     def ask(self, *command: str) -> str:

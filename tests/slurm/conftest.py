@@ -53,13 +53,13 @@ class Bench:
 
     def submit(self, behaviour: str, num_nodes: int = 1, **config: object) -> str:
         trainer = {"devices": 1, "num_nodes": num_nodes}
-        config = {"behaviour": behaviour, "trainer": trainer, "slurm": {}, **config}
-        return records.create_run(self.store, config, tags={"job.engine": "slurm"})
+        settings = {"behaviour": behaviour, "trainer": trainer, "slurm": {}, **config}
+        return records.create_run(self.store, settings, tags={"job.engine": "slurm"})
 
     def run(self, run_id: str) -> runs.Run:
         return runs.get_run(self.store, run_id)
 
-    def until(self, condition: Callable[[], object], seconds: float = 60) -> None:
+    def until(self, condition: Callable[[], object], seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             told = [(run.name, run.status, run.tags) for run in runs.list_runs(self.store)]
@@ -99,3 +99,9 @@ def trainings(store: Store, cluster: Cluster) -> Iterator[Bench]:
     """With the real training process."""
     yield Bench(store, cluster, (sys.executable, "-m", "training", "fit"))
     cluster.ask("scancel", "--me")
+
+
+@pytest.fixture
+def benches(cluster: Cluster) -> Callable[[Store], Bench]:
+    """For a successor."""
+    return lambda store: Bench(store, cluster, (sys.executable, str(JOB)))

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ parser.add_argument("--run_id")
 arguments = parser.parse_args()
 config = yaml.safe_load(arguments.config.read_text())
 store, run_id = Store.default(), arguments.run_id
+restarts = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
 
 
 def say(*words: object) -> None:
@@ -25,7 +25,7 @@ def say(*words: object) -> None:
     sys.stdout.flush()
 
 
-records.set_tags(store, run_id, {"job.cluster_restarts": os.environ.get("SLURM_RESTART_COUNT", "0")})
+records.set_tags(store, run_id, {"job.cluster_restarts": str(restarts)})
 records.set_status(store, run_id, "RUNNING")
 match config["behaviour"]:
     case "finish":
@@ -33,15 +33,16 @@ match config["behaviour"]:
         records.set_status(store, run_id, "FINISHED")
     case "exit":
         sys.exit(config["code"])
-    case "second time":  # works until it is killed, and ends when it was put back
-        if os.environ.get("SLURM_RESTART_COUNT", "0") != "0":
-            say("again on", os.environ["SLURMD_NODENAME"])
+    case "second time":  # works until it is ended, and finishes when it was put back
+        say("time", restarts + 1, "on", os.environ["SLURMD_NODENAME"])
+        if restarts:
             records.set_status(store, run_id, "FINISHED")
             sys.exit(0)
-        say("sleeping on", os.environ["SLURMD_NODENAME"])
+        for step in range(1, config.get("steps", 0) + 1):
+            records.log_metrics(store, run_id, {"train/loss": 1.0}, step)
+        say("sleeping")
         time.sleep(600)
     case "ask":
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         say("listening")
         while runs.get_run(store, run_id).tags.get("job.request") != "stop":
             time.sleep(0.1)
