@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from jobs.forecast import Span, forecast
 from jobs.machine import Machine
 from jobs.queue import line_up, obstacle
-from tracking.runs import Run, list_runs
+from tracking.runs import ACTIVE_STATUSES, TERMINAL_STATUSES, Run, list_runs
 from tracking.store import Store
 
 # A file's time has the grain of the kernel's clock: what was written this lately may be written again unseen.
 SETTLED_S = 0.1
+# How long what a server says about runs that have ended may be shown.
+HELD_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def read_runs(store: Store) -> Sequence[Run]:
         StoreUnavailable: the store cannot be read.
     """
     if store.server:
-        return list_runs(store)  # nothing here tells when others have written
+        return _read_server(store)
     before = _stamps(store)
     known = _READ.get(store)
     if known is not None and known[0] == before:
@@ -101,6 +103,23 @@ def read_runs(store: Store) -> Sequence[Run]:
     return runs
 
 
+def _read_server(store: Store) -> Sequence[Run]:
+    """Read what is active each time; what has ended, which may be much, when that has changed or is old."""
+    active = list_runs(store, ACTIVE_STATUSES)
+    running = {run.run_id for run in active}
+    known = _HELD.get(store)
+    if known is None or known[0] != running or time.monotonic() - known[1] > HELD_S:
+        known = _HELD[store] = (running, time.monotonic(), list_runs(store, TERMINAL_STATUSES))
+    done = [run for run in known[2] if run.run_id not in running]
+    return sorted([*active, *done], key=lambda run: (run.created_at, run.run_id), reverse=True)
+
+
+def forget_runs(store: Store) -> None:
+    """Read everything again the next time: somebody here has just renamed or deleted a run."""
+    _HELD.pop(store, None)
+
+
+_HELD: dict[Store, tuple[set[str], float, Sequence[Run]]] = {}
 _READ: dict[Store, tuple[tuple[tuple[int, int], ...], Sequence[Run]]] = {}
 
 

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard.board import forget_runs
 from dashboard.formatting import plain, size
 from dashboard.forms import clone_params
 from dashboard.workplace import open_store
@@ -76,6 +77,7 @@ def _show_delete(run: Run) -> None:
         )
         if st.button("Delete this run", type="primary", icon=":material/delete_forever:"):
             delete_run(open_store(), run.run_id)
+            forget_runs(open_store())
             st.query_params.clear()
             st.rerun()
 

@@ -249,6 +249,7 @@ class Supervisor:
 
     def _take_up_what_ended_with_the_machine(self) -> None:
         try:
+            deliver_left(self.store)
             for run in runs.list_runs(self.store, ["KILLED"]):
                 if runs.is_ours(self.store, run) and recovery.ended_with_the_machine(run):
                     reason = "The machine was shut down while it trained."

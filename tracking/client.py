@@ -46,23 +46,26 @@ def client(store: Store) -> "MlflowClient":
 
 def read_runs(store: Store, statuses: Sequence[str] | None = None, run_id: str | None = None) -> list[Record]:
     """The same as `tracking.database.read_runs`, through MLflow."""
-    # MLflow's filters know no list of statuses.
-    query = "" if run_id is None else f"attributes.run_id = '{run_id}'"
+    query = "" if run_id is None else f"attributes.run_id = '{run_id}' AND "
+    # MLflow's filters know no list of statuses, and a server may hold many runs.
+    queries = [f"{query}attributes.status = '{status}'" for status in statuses or ()]
+    if statuses is None:
+        queries = [query.removesuffix(" AND ")]
     mlflow = client(store)
     with reported(store):
         experiment = mlflow.get_experiment_by_name(EXPERIMENT)
         if experiment is None:
             return []
-        records: list[Record] = []
-        token = None
-        while True:
-            page = mlflow.search_runs(
-                [experiment.experiment_id], query, max_results=PAGE_SIZE, page_token=token
-            )
-            records.extend(_record(run) for run in page if statuses is None or run.info.status in statuses)
-            token = page.token
-            if not token:
-                return records
+        found: dict[str, Record] = {}  # one that changes between two questions is in both answers
+        for query in queries:
+            token = None
+            while token != "":
+                page = mlflow.search_runs(
+                    [experiment.experiment_id], query, max_results=PAGE_SIZE, page_token=token
+                )
+                found |= {run.info.run_id: _record(run) for run in page}
+                token = page.token or ""
+        return list(found.values())
 
 
 def read_points(store: Store, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], list[Point]]:

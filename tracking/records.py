@@ -148,4 +148,6 @@ def delete_run(store: Store, run_id: str) -> None:
     with reported(store):
         client(store).delete_run(run_id)
         store.log_file(run_id).unlink(missing_ok=True)
+        for file in store.spool.glob(f"{run_id}.*"):
+            file.unlink(missing_ok=True)
         shutil.rmtree(store.checkpoint_folder(run_id), ignore_errors=True)

@@ -84,6 +84,7 @@ class SpoolFile:
         """Give the file free, without it if nothing waits."""
         if self.is_empty:
             self.path.unlink(missing_ok=True)
+        fcntl.flock(self._stream, fcntl.LOCK_UN)  # processes that were forked have it open too
         self._stream.close()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
 from filelock import FileLock
 
@@ -53,8 +54,12 @@ class Store:
 
     @property
     def home(self) -> str:
-        """Tells this machine's folder from those of the others that use the same server."""
-        return f"{platform.node()}:{self.root}"
+        """Tells this folder from those of the others that use the same server, empty before it was opened.
+
+        Made once: machines are renamed, folders are moved, and two may have the same name.
+        """
+        file = self.root / "home"
+        return file.read_text(encoding="utf-8") if file.exists() else ""
 
     @property
     def database(self) -> Path:
@@ -119,6 +124,10 @@ class Store:
 
     def _open_server(self) -> None:
         self._make_folders()
+        with FileLock(self.root / "store.lock"):
+            if not self.home:
+                name = f"{platform.node()}:{self.root} ({token_hex(4)})"
+                (self.root / "home").write_text(name, encoding="utf-8")
         from tracking.client import client
 
         mlflow = client(self)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from streamlit.testing.v1 import AppTest
 
+from dashboard.board import forget_runs, read_runs
 from jobs import requests
 from jobs.mlflow_ui import ensure_mlflow_ui
 from jobs.submit import submit
@@ -17,7 +18,7 @@ from jobs.supervisor import ensure_supervisor, stop_supervisor
 from tests.dashboard.conftest import APP
 from tests.team.conftest import Team
 from tests.team.gate import TIMEOUT_S, wait_for_file
-from tracking import client, runs
+from tracking import client, records, runs
 from tracking.store import REPOSITORY, Store, StoreUnavailable
 
 BATCHES, EPOCHS = 3, 5
@@ -95,6 +96,19 @@ def test_a_training_outlives_its_server(team: Team, store: Store) -> None:
     until(lambda: has_ended(store, run_id))
     check_complete(store, run_id)
     until(lambda: not list(store.spool.iterdir()))
+
+
+def test_the_board_of_a_server_follows_what_changes(store: Store) -> None:
+    names = [run.name for run in read_runs(store)]
+    assert "outlived" in names
+    run_id = records.create_run(store, configuration([]), name="brief", status="RUNNING")
+    assert [run.name for run in read_runs(store)] == ["brief", *names]
+    records.set_status(store, run_id, "FAILED")
+    assert [run.status for run in read_runs(store)][:1] == ["FAILED"]
+    assert [run.name for run in runs.list_runs(store, ["FAILED", "KILLED"])] == ["brief"]
+    requests.delete_run(store, run_id)
+    forget_runs(store)
+    assert [run.name for run in read_runs(store)] == names
 
 
 @pytest.mark.parametrize("page", ["home", "runs", "compare"])
