@@ -22,8 +22,9 @@ PAID = (mlflow.store.tracking.sqlalchemy_store, mlflow.tracking)
 NUM_WRITERS = 6
 
 
-def write(store: Store, deadline: float) -> int:
+def write(store: Store, seconds: float) -> int:
     run_id, step = records.create_run(store, {"model": {}}, name=f"writer-{os.getpid()}"), 0
+    deadline = time.monotonic() + seconds  # the first words of each process take longest
     while time.monotonic() < deadline:
         step += 1
         records.log_metrics(store, run_id, {"train/loss": 1 / step, "train/images_per_s": 9.0}, step)
@@ -32,8 +33,8 @@ def write(store: Store, deadline: float) -> int:
     return step
 
 
-def read(store: Store, deadline: float) -> int:
-    looks = 0
+def read(store: Store, seconds: float) -> int:
+    looks, deadline = 0, time.monotonic() + seconds
     while time.monotonic() < deadline:
         ids = [run.run_id for run in runs.list_runs(store)]
         read_series(store, ids, ["train/loss"])
@@ -55,8 +56,8 @@ def fork(work, *arguments) -> int:
 
 
 if __name__ == "__main__":
-    store, deadline = Store.default(), time.monotonic() + float(sys.argv[1])
-    pipes = [fork(work, store, deadline) for work in [*[write] * NUM_WRITERS, read]]
+    store, seconds = Store.default(), float(sys.argv[1])
+    pipes = [fork(work, store, seconds) for work in [*[write] * NUM_WRITERS, read]]
     answers = []
     for pipe in pipes:
         answers.append(os.read(pipe, 100).decode())
