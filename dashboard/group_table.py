@@ -23,7 +23,7 @@ def show_groups(groups: Sequence[Group]) -> None:
         return
     st.subheader("Groups", anchor=False)
     st.caption(
-        "Runs that were launched together. Errors are the last of each finished run; "
+        "Runs that were launched together. Errors are the last of each run that is done; "
         "of several seeds, mean ± standard deviation."
     )
     for group in groups[:SHOWN]:
@@ -37,9 +37,9 @@ def show_groups(groups: Sequence[Group]) -> None:
 
 
 def summary(group: Group) -> str:
-    """Say how far a group is: `digits-5f2c01 · 12 runs: 8 finished, 1 running, 3 queued`."""
+    """Say how far a group is: `digits-5f2c01 · 12 runs: 8 done, 1 running, 3 queued`."""
     counts = {
-        "finished": group.count("FINISHED"),
+        "done": group.count("FINISHED"),
         "failed": group.count("FAILED"),
         "stopped": group.count("KILLED"),
         "running": group.count("RUNNING"),
@@ -57,7 +57,7 @@ def rows(group: Group) -> list[dict[str, str]]:
             "Network": one.runs[0].architecture,
             **{name: _value(one, *params) for name, params in varied.items()},
             **{name: spread_text(one, key) for key, name in ERRORS.items()},
-            "Finished": f"{sum(run.status == 'FINISHED' for run in one.runs)} of {len(one.runs)}",
+            "Done": f"{sum(run.status == 'FINISHED' for run in one.runs)} of {len(one.runs)}",
         }
         for one in group.configurations
     ]

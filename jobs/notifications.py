@@ -133,7 +133,10 @@ def read_settings(store: Store, environment: Mapping[str, str] = os.environ) -> 
     if not isinstance(given, dict) or not set(given) <= {"webhook", "command"}:
         raise ValueError(f"{file} must name webhook, command or both, and nothing else.")
     webhook = environment.get(WEBHOOK) or given.get("webhook") or ""
-    command = shlex.split(environment.get(COMMAND, "")) or given.get("command") or []
+    try:
+        command = shlex.split(environment.get(COMMAND, "")) or given.get("command") or []
+    except ValueError as error:
+        raise ValueError(f"{COMMAND} cannot be read as words: {error}.") from None
     if not isinstance(webhook, str) or (webhook and not _is_address(webhook)):
         raise ValueError("The webhook must be an address that begins with http:// or https://.")
     if not isinstance(command, list) or not all(isinstance(word, str) and word for word in command):

@@ -265,7 +265,7 @@ def test_a_grid_is_launched_with_one_click_as_a_group(empty_store: Store, open_p
     (group,) = app.expander
     assert "16 runs: 16 queued" in group.label
     (table,) = group.dataframe
-    assert list(table.value["Finished"]) == ["0 of 2"] * 8
+    assert list(table.value["Done"]) == ["0 of 2"] * 8
     assert sorted(set(table.value["Learning rate"])) == ["0.001", "0.01"]
 
 

@@ -150,5 +150,7 @@ def test_the_environment_wins(store):
     assert not read_settings(store, {})
     (store.root / "notify.yaml").write_text("webhook: http://a/b\ncommand: [say, it]\n")
     assert read_settings(store, {}) == Settings("http://a/b", ("say", "it"))
+    with pytest.raises(ValueError, match="cannot be read as words: No closing quotation"):
+        read_settings(store, {"ARENA_NOTIFY_COMMAND": "say 'it"})
     given = {"ARENA_WEBHOOK": "https://c/d", "ARENA_NOTIFY_COMMAND": "tell 'two words'"}
     assert read_settings(store, given) == Settings("https://c/d", ("tell", "two words"))
