@@ -4,10 +4,11 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import architectures, arena, index, loading, memory, startup, throughput
+from benchmarks import architectures, arena, index, loading, memory, overhead, startup, throughput
 
 REPORTS: dict[str, Callable[[], None]] = {
     "startup": startup.report,
+    "overhead": overhead.report,
     "architectures": architectures.report,
     "arena": arena.report,
     "throughput": throughput.report,

@@ -2,8 +2,6 @@
 
 import os
 
-from tracking.imports import hidden
-
 # OpenMP's threads spin for a while at every barrier. Where something else wants the cores too (the page one
 # watches the run on), long spinning makes a step ten times slower; this is short.
 OPENMP_SETTINGS = {"GOMP_SPINCOUNT": "10000"}
@@ -11,7 +9,3 @@ OPENMP_SETTINGS = {"GOMP_SPINCOUNT": "10000"}
 # Here, since OpenMP reads them when torch is loaded.
 for name, value in OPENMP_SETTINGS.items():
     os.environ.setdefault(name, value)
-
-# torchmetrics, which Lightning loads, loads these for metrics of sounds, plots and pretrained networks.
-with hidden("matplotlib", "scipy", "torchvision"):
-    import pytorch_lightning  # noqa: F401

@@ -1,5 +1,9 @@
 """Trains one run: ``python -m training fit --config run.yaml``; ``export`` hands its weights on."""
 
+import training.lightning  # noqa: F401
+
+# isort: split
+
 import argparse
 import logging
 import sys

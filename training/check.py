@@ -1,6 +1,11 @@
 """Whether a configuration can work, found out before anything starts."""
 
+import training.lightning  # noqa: F401
+
+# isort: split
+
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -88,7 +93,7 @@ def _parse(config: Mapping[str, Any]) -> Any:
     add_checkpoint_interval(parser)
     add_cluster_options(parser)
     try:
-        return parser.parse_object(dict(config))
+        return parser.parse_object(deepcopy(dict(config)))
     except ArgumentError as error:
         raise ValueError(_first_sentence(str(error))) from error
 

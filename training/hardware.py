@@ -5,9 +5,12 @@ import os
 import shutil
 import sys
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import torch
-from pytorch_lightning import Trainer
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Trainer
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
@@ -52,7 +55,7 @@ def cpu_has_bf16() -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
 
 
-def check_trainer(trainer: Trainer, *, sync_batchnorm: bool, compile: bool) -> None:
+def check_trainer(trainer: "Trainer", *, sync_batchnorm: bool, compile: bool) -> None:
     """Makes sure that this machine can do what a run asks for.
 
     Raises:

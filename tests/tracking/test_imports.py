@@ -45,3 +45,13 @@ def test_a_training_loads_nothing_that_it_does_not_use() -> None:
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=REPOSITORY
     )
     assert printed.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_supervisor_loads_neither_torch_nor_mlflow() -> None:
+    program = (
+        "import sys, jobs.__main__\nprint([name for name in ('torch', 'mlflow') if name in sys.modules])"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=REPOSITORY
+    )
+    assert printed.stdout == "[]\n"
