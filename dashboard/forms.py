@@ -9,6 +9,7 @@ import yaml
 
 from dashboard import formatting
 from dashboard.address import YES, Field, between, one_of
+from dashboard.launch_cluster import clone_cluster
 from datamodules.subset import write_classes
 from jobs.extras import PLACES
 from jobs.machine import Machine
@@ -300,6 +301,7 @@ def clone_params(config_yaml: str) -> dict[str, str | list[str]]:
         "devices": trainer["devices"],
         "seed": config["seed_everything"],
         **{name: config[place].get(name) for name, place in PLACES.items()},
+        **clone_cluster(config),
     }
     if weights := model.get("weights"):
         is_published = weights == PUBLISHED

@@ -9,10 +9,12 @@ import streamlit as st
 from dashboard import catalogue, formatting, forms, palette
 from dashboard.address import keep, restore
 from dashboard.errors import show_problem
+from dashboard.launch_cluster import cluster_fields, show_place
 from dashboard.launch_extras import extra_fields, scaling_note, show_extras
 from dashboard.launch_images import show_finer, show_image_size, show_source
 from dashboard.launching import Found
 from datamodules.subset import parse_classes
+from jobs.engines.slurm_options import SlurmOptions
 from jobs.machine import describe_machine
 from jobs.spec import JobSpec
 
@@ -40,7 +42,8 @@ def show_fields() -> Form:
     """Show the form and read it."""
     architectures = catalogue.architectures()
     augmentations = catalogue.augmentations()
-    fields = forms.launch_fields(architectures, catalogue.sources(), augmentations) | extra_fields()
+    fields = forms.launch_fields(architectures, catalogue.sources(), augmentations)
+    fields |= extra_fields() | cluster_fields()
     restore(fields)
     st.subheader("Networks", anchor=False)
     chosen, networks_problem = _show_networks(architectures)
@@ -57,7 +60,8 @@ def show_fields() -> Form:
     weights, weights_problem = _show_weights(chosen, options)
     extras, extras_problem = show_extras()
     st.subheader("Hardware", anchor=False)
-    precision, devices, num_workers, hardware_problem = _show_hardware()
+    slurm = show_place()
+    precision, devices, num_workers, hardware_problem = _show_hardware(slurm)
     if extras.scale_learning_rate:
         st.caption(scaling_note(recipes, rates, batch_size, accumulate, devices))
     st.subheader("Chance", anchor=False)
@@ -86,6 +90,7 @@ def show_fields() -> Form:
         options=options,
         weights=weights,
         extras=extras,
+        slurm=None if isinstance(slurm, str) else slurm,
     )
     problems = (
         networks_problem,
@@ -99,6 +104,7 @@ def show_fields() -> Form:
         weights_problem,
         extras_problem,
         hardware_problem,
+        isinstance(slurm, str),
     )
     return Form(spec, not any(problems), found.classes or None, found.text)
 
@@ -267,7 +273,7 @@ def _show_weights(chosen: Chosen, options: Mapping[str, Mapping[str, str]]) -> t
     return weights, problem
 
 
-def _show_hardware() -> tuple[str | None, int | str, int | None, str]:
+def _show_hardware(slurm: SlurmOptions | str | None) -> tuple[str | None, int | str, int | None, str]:
     machine = describe_machine()
     precision = st.selectbox(
         "Precision",
@@ -296,7 +302,9 @@ def _show_hardware() -> tuple[str | None, int | str, int | None, str]:
             key="num_workers",
             help="Processes that read images for each device",
         )
-    problem = forms.devices_problem(devices, machine)
+    problem = forms.devices_problem(devices, machine) if slurm is None else ""
+    if isinstance(slurm, SlurmOptions) and not slurm.gpus_per_node and devices == forms.AUTO:
+        problem = "Say how many devices each node has, or how many GPUs: a cluster has no 'all'."
     show_problem(problem)
     return None if precision == forms.AUTO else precision, devices, num_workers, problem
 

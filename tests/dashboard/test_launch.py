@@ -243,6 +243,21 @@ def test_what_few_change_of_the_images_is_part_of_the_order(
     assert "holds 3 x 64 x 64; a mean image of floats, 3 x 32 x 32, is needed" in problems(app)[0]
 
 
+def test_what_is_asked_of_a_cluster_is_part_of_the_order(empty_store: Store, open_page: OpenPage) -> None:
+    query = {"where": "slurm", "nodes": "2", "gpus_per_node": "4", "partition": "gpu", "time": "1-12:00:00"}
+    app = open_page("launch", networks="resnet18", **query, sbatch="constraint=a100")
+    assert problems(app) == [] and not button(app).disabled
+    command, text = (code.value for code in app.code)
+    options = "--nodes 2 --gpus_per_node 4 --partition gpu --time 1-12:00:00 --sbatch constraint=a100"
+    assert "--slurm" in command and options in command
+    config = yaml.safe_load(text)
+    assert config["trainer"]["num_nodes"] == 2 and config["slurm"]["extra"] == {"constraint": "a100"}
+    filled = forms.clone_params(text)
+    assert {name: filled[name] for name in query} == query and filled["sbatch"] == "constraint=a100"
+    app = open_page("launch", networks="resnet18", **(query | {"partition": "two words"}))
+    assert "one word without blanks" in problems(app)[0] and button(app).disabled
+
+
 def test_several_seeds_are_several_jobs(empty_store: Store, open_page: OpenPage) -> None:
     app = open_page("launch", networks=["alexnet", "vgg16"], seed="7", num_seeds="3")
     assert app.button(key="launch").label == "Launch 6 jobs"

@@ -3,6 +3,7 @@ import shlex
 import pytest
 
 from jobs.__main__ import parser, spec_from
+from jobs.engines.slurm_options import SlurmOptions, parse_extra, read_options
 from jobs.extras import Extras
 from jobs.spec import JobSpec
 
@@ -44,6 +45,15 @@ def parse(command):
         ),
         JobSpec(("resnet18",), epochs=1, batch_size=1, weights="/runs/of last year/best.ckpt"),
         JobSpec(("resnet18",), epochs=1, batch_size=1, extras=Extras(True, 0.9999, True, True)),
+        JobSpec(("resnet18",), epochs=1, batch_size=1, slurm=SlurmOptions()),
+        JobSpec(
+            ("resnet18",),
+            epochs=1,
+            batch_size=1,
+            slurm=SlurmOptions(
+                2, 8, "gpu,long", "1-12:00:00", "phys", {"constraint": "a100|h100", "mem": "64G"}
+            ),
+        ),
     ],
 )
 def test_the_command_gives_the_same_jobs(spec):
@@ -122,3 +132,38 @@ def test_what_cannot_be_meant():
     for option in ("x", "a=b", "a.b", ".b=c"):
         with pytest.raises(ValueError, match=r"ARCHITECTURE\.NAME=VALUE"):
             spec_from(parser().parse_args(["submit", "alexnet", "--option", option]))
+
+
+def test_what_is_asked_of_a_cluster_is_in_the_yaml():
+    options = SlurmOptions(2, 4, "gpu", "30", extra={"constraint": "a100"})
+    (config,) = JobSpec(("alexnet",), epochs=1, batch_size=1, slurm=options).configs()
+    assert config["trainer"]["num_nodes"] == 2 and config["trainer"]["devices"] == 4
+    assert read_options(config) == options
+    assert read_options({"trainer": {}}) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (SlurmOptions(partition="gpu\ntouch x"), "one word without blanks"),
+        (SlurmOptions(account="$(touch x)"), "one word without blanks"),
+        (SlurmOptions(partition="a'b"), "one word without blanks"),
+        (SlurmOptions(time="; touch x"), "write minutes"),
+        (SlurmOptions(nodes=0), "whole number from 1"),
+        (SlurmOptions(extra={"wrap": "id"}), "'wrap' cannot be among"),
+        (SlurmOptions(extra={"mem=1 --wrap": "id"}), "cannot be among"),
+        (SlurmOptions(extra={"constraint": "a b"}), "one word without blanks"),
+    ],
+)
+def test_nothing_but_options_gets_into_the_batch_script(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        JobSpec(("alexnet",), epochs=1, batch_size=1, slurm=options).configs()
+
+
+def test_what_cannot_be_asked_of_a_cluster():
+    with pytest.raises(ValueError, match="how many GPUs each node has"):
+        JobSpec(("alexnet",), epochs=1, batch_size=1, devices="auto", slurm=SlurmOptions()).configs()
+    with pytest.raises(ValueError, match="'mem' must read NAME=VALUE"):
+        parse_extra("mem")
+    with pytest.raises(ValueError, match="colour is unknown; there are account"):
+        read_options({"slurm": {"colour": "red"}, "trainer": {}})
