@@ -30,7 +30,7 @@ def describe(error: BaseException, batch_size: int) -> tuple[str, dict[str, str]
         file = next((one.filename for one in chain if isinstance(one, OSError) and one.filename), "a file")
         return f"The disk is full: {file} cannot be written. Make room and resume the run.", {}
     if _PEER.search(texts):
-        return "Another process of this run died; its last words are in the log. Resume the run.", {}
+        return "Another process of this run died; the log may say why. Resume the run.", {}
     return next(iter(f"{type(error).__name__}: {error}".splitlines())), {}
 
 
