@@ -12,7 +12,7 @@ from pathlib import Path
 from jobs.data_jobs import list_jobs
 from jobs.errors import LaunchError
 from jobs.supervisor import ensure_supervisor
-from tracking.runs import list_runs
+from tracking.runs import list_ours
 from tracking.store import Store, StoreUnavailable
 
 HOST = "127.0.0.1"
@@ -75,7 +75,7 @@ def serve(port: int, store: Store) -> None:
 
 def farewell(store: Store) -> str:
     """Say what goes on without the dashboard."""
-    active = len(list_runs(store, ["RUNNING", "SCHEDULED"]))
+    active = len(list_ours(store, ["RUNNING", "SCHEDULED"]))
     active += sum(one.is_active for one in list_jobs(store))
     if not active:
         return "The dashboard has ended; no job is running. `make stop` ends the supervisor too."

@@ -325,7 +325,7 @@ def submit_jobs(store: Store, options: argparse.Namespace) -> None:
 def look_ahead(store: Store, options: argparse.Namespace) -> list[preflight.Answer]:
     """Ask what can be asked before a job is queued."""
     configs = spec_from(options).configs()
-    return preflight.check_all(store, configs, describe_machine(), runs.list_runs(store))
+    return preflight.check_all(store, configs, describe_machine(), runs.list_ours(store))
 
 
 def check_jobs(store: Store, options: argparse.Namespace) -> None:

@@ -112,7 +112,8 @@ def move(store: Store, run_id: str, direction: Direction) -> None:
     if direction not in get_args(Direction):
         raise ValueError(f"A run moves {', '.join(get_args(Direction))}; not {direction!r}.")
     run = _waiting(store, run_id)
-    line = line_up(runs.list_runs(store, ["SCHEDULED"]))
+    waiting = runs.list_runs(store, ["SCHEDULED"])
+    line = line_up(one for one in waiting if one.tags.get(runs.HOME) == run.tags.get(runs.HOME))
     now = [one.run_id for one in line].index(run.run_id)
     place = {"up": max(0, now - 1), "down": now + 1, "first": 0, "last": len(line)}[direction]
     others = line[:now] + line[now + 1 :]

@@ -9,7 +9,6 @@ from jobs.errors import LaunchError
 from jobs.mlflow_ui import stop_mlflow_ui
 from jobs.supervisor import ASK_GRACE_S, TERM_GRACE_S, ensure_supervisor, stop_supervisor
 from tracking import runs
-from tracking.runs import Run
 from tracking.store import Store
 
 # What a job takes to be killed and recorded once its grace is over.
@@ -23,7 +22,7 @@ def shutdown(store: Store) -> Iterator[str]:
         LaunchError: A job or the supervisor does not end.
         StoreUnavailable: The store cannot be used.
     """
-    active = _active(store) if store.server or store.database.exists() else []
+    active = runs.list_ours(store, runs.ACTIVE_STATUSES) if store.server or store.database.exists() else []
     if active:
         ensure_supervisor(store)
         yield f"Asking {len(active)} {'job' if len(active) == 1 else 'jobs'} to stop ..."
@@ -32,7 +31,7 @@ def shutdown(store: Store) -> Iterator[str]:
     deadline = time.monotonic() + ASK_GRACE_S + TERM_GRACE_S + MARGIN_S
     while active and time.monotonic() < deadline:
         time.sleep(0.5)
-        active = _active(store)
+        active = runs.list_ours(store, runs.ACTIVE_STATUSES)
     if active:
         raise LaunchError(f"{len(active)} jobs did not stop: {', '.join(run.name for run in active)}.")
     if count := stop_all(store):
@@ -40,7 +39,3 @@ def shutdown(store: Store) -> Iterator[str]:
     yield "Stopped the supervisor." if stop_supervisor(store) else "No supervisor was running."
     if stop_mlflow_ui(store):
         yield "Stopped MLflow's page."
-
-
-def _active(store: Store) -> list[Run]:
-    return [run for run in runs.list_runs(store, runs.ACTIVE_STATUSES) if runs.is_ours(store, run)]

@@ -109,8 +109,7 @@ class Supervisor:
         deliver_left(self.store)
         self._memory.look()
         active = sorted(
-            (run for run in runs.list_runs(self.store, ACTIVE_STATUSES) if runs.is_ours(self.store, run)),
-            key=lambda run: (run.created_at, run.run_id),
+            runs.list_ours(self.store, ACTIVE_STATUSES), key=lambda run: (run.created_at, run.run_id)
         )
         waiting = []
         for run in active:

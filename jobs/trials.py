@@ -100,7 +100,7 @@ def try_out(store: Store, config: Mapping[str, Any], timeout_s: float = TIMEOUT_
 
 
 def _free_slot(store: Store) -> str:
-    busy = {slot: run for run in runs.list_runs(store, ["RUNNING"]) for slot in slots_of(run)}
+    busy = {slot: run for run in runs.list_ours(store, ["RUNNING"]) for slot in slots_of(run)}
     slots = describe_machine().slots
     free = [slot for slot in slots if slot not in busy]
     if not free:

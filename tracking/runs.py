@@ -215,6 +215,11 @@ def is_ours(store: Store, run: Run) -> bool:
     return not store.server or run.tags.get(HOME) == store.home
 
 
+def list_ours(store: Store, statuses: Sequence[str] | None = None) -> list[Run]:
+    """Those of `list_runs` that this machine looks after. Raises StoreUnavailable."""
+    return [run for run in list_runs(store, statuses) if is_ours(store, run)]
+
+
 def infinite(value: float) -> float:
     """MLflow stores infinity as the largest float; this undoes it."""
     return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else value
