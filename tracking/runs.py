@@ -119,8 +119,14 @@ class Run:
         """Seconds until it will have finished at the pace so far, None when that cannot be told."""
         if self.status != "RUNNING" or not self.progress or not self.started_at or not self.updated_at:
             return None
-        pace_s = (self.updated_at - self.started_at) / self.progress
-        return max(0.0, self.started_at + pace_s - time.time())
+        began_at, began = _seconds(self.tags.get(TRAINED_AT)), int(self.tags.get(TRAINED_FROM, 0))
+        total = self.number("steps_total")
+        if began_at is None or not total or not self.step > began or self.updated_at < began_at:
+            pace_s = (self.updated_at - self.started_at) / self.progress
+            return max(0.0, self.started_at + pace_s - time.time())
+        # Imports, and the time in which a resumed run stood still, are no part of the pace.
+        left_s = (self.updated_at - began_at) * (total - self.step) / (self.step - began)
+        return max(0.0, self.updated_at + left_s - time.time())
 
     @property
     def epoch(self) -> float | None:
@@ -146,6 +152,8 @@ class Run:
             return None
 
 
+# When the process that trains it was ready for its first step, in milliseconds, and which step that was.
+TRAINED_AT, TRAINED_FROM = "job.trained_at", "job.trained_from"
 CHOSEN = ("model.", "data.", "trainer.", "seed_everything")
 
 

@@ -107,6 +107,10 @@ def test_eta_follows_the_pace(store, config):
     records.set_status(store, run_id, "RUNNING")
     records.log_metrics(store, run_id, {"train/loss": 1.0}, 25)
     assert runs.get_run(store, run_id).eta_s == pytest.approx(30, abs=2)
+    # Of the ten seconds, eight were imports.
+    tags = {runs.TRAINED_AT: int((started + 8) * 1000), runs.TRAINED_FROM: 0}
+    records.set_tags(store, run_id, tags)
+    assert runs.get_run(store, run_id).eta_s == pytest.approx(30 * (time.time() - started - 8) / 10, abs=2)
 
 
 def test_terminal_status_sets_the_end(store, config):
