@@ -66,6 +66,8 @@ def need_bytes(config: Config, num_classes: int, machine: Machine) -> int:
         model["recipe"],
         model.get("options"),
     ).total
+    if model.get("ema_decay") is not None:
+        need += checkpoint_bytes(config, num_classes)[1]
     if machine.gpus:
         return need + CONTEXT_BYTES
     devices = str(trainer.get("devices", 1))
@@ -85,4 +87,5 @@ def checkpoint_bytes(config: Config, num_classes: int) -> tuple[int, int]:
     parameters = FLOAT32_BYTES * sizes.parameters_with_auxiliary
     weights = parameters + FLOAT32_BYTES * sizes.running_statistics_with_auxiliary
     states = count_states(registry.get(model["architecture"]).get_recipe(model["recipe"]))
-    return weights + states * parameters, weights
+    averaged = 0 if model.get("ema_decay") is None else weights
+    return weights + averaged + states * parameters, weights

@@ -15,6 +15,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from tracking.store import Store
+from training.averaging import MovingAverage
 from training.cli import ArenaCLI
 from training.hardware import keep_freed_memory
 from training.session import Session
@@ -84,7 +85,8 @@ class TrialCLI(ArenaCLI):
         return super().instantiate_trainer(limit_val_batches=0, **silent, **kwargs)
 
     def _callbacks(self) -> list[Callback]:
-        return [self.stopwatch]
+        # Of what a run has beside its record, what takes time and memory in each step.
+        return [*(one for one in super()._callbacks() if isinstance(one, MovingAverage)), self.stopwatch]
 
     def after_fit(self) -> None:
         """Keeps nothing."""
