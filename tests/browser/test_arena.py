@@ -41,6 +41,7 @@ def launch(page: Page, address: str, keep: set[str], epochs: int, image_size: in
         page.get_by_test_id("stButtonGroup").get_by_role("button", name=re.compile(rf"^{name}\b")).click()
     fill(page, "Epochs", str(epochs))
     fill(page, "Image size, px", str(image_size))
+    fill(page, "Classes", "6")
     count = "1 job" if len(keep) == 1 else f"{len(keep)} jobs"
     page.get_by_role("button", name=f"Launch {count}").click()
     expect(page.get_by_text(f"{count} in the queue")).to_be_visible()

@@ -56,7 +56,7 @@ class Team:
         self.process.communicate()
 
     def stop(self) -> int:
-        self.process.send_signal(signal.SIGINT)
+        self.process.send_signal(signal.SIGTERM)  # Ctrl-C is ignored where tests run in the background
         self.process.communicate(timeout=60)
         return self.process.returncode
 
