@@ -1,6 +1,7 @@
 """The part of the launch form for what few trainings ask for."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -63,12 +64,14 @@ def scaling_note(
     machine: Machine | None = None,
 ) -> str:
     """Say what the linear rule makes of the learning rates."""
+    from lightning_modules.recipes import scale_learning_rate
+
     number = devices if isinstance(devices, int) else len((machine or describe_machine()).slots)
     changes = []
     for recipe in recipes:
         images = (batch_size or recipe.batch_size) * accumulate * number
         for rate in rates or (recipe.learning_rate,):
-            scaled = rate * images / recipe.batch_size
+            scaled = scale_learning_rate(replace(recipe, learning_rate=rate), images).learning_rate
             changes.append(f"{rate:g} × {images} / {recipe.batch_size} = {scaled:g}")
     rule = "Linear rule (Goyal 2017, for SGD): learning rate × images of a step / the recipe's batch."
     return f"{rule} {forms.join(dict.fromkeys(changes))}." if changes else rule

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.machine import Machine, room_of
+from training.batches import count_parts
 
 Config = Mapping[str, Any]
 
@@ -30,7 +31,7 @@ def step_of(config: Config) -> int:
 
 def split(step: int, largest: int) -> Remedy:
     """Divide a step into equal batches of at most so many images, as few as that allows."""
-    accumulate = next(count for count in range(-(-step // largest), step + 1) if step % count == 0)
+    accumulate = count_parts(step, largest)
     return Remedy(step // accumulate, accumulate)
 
 

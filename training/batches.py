@@ -9,7 +9,9 @@ def smaller_batch(batch_size: int) -> int | None:
 
     None where there is none: one image cannot be halved.
     """
-    for parts in range(2, batch_size + 1):
-        if batch_size % parts == 0:
-            return batch_size // parts
-    return None
+    return batch_size // count_parts(batch_size, batch_size // 2) if batch_size > 1 else None
+
+
+def count_parts(images: int, largest: int) -> int:
+    """Returns the fewest equal batches of at most ``largest`` images that make so many images."""
+    return next(count for count in range(-(-images // largest), images + 1) if images % count == 0)
