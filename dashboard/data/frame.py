@@ -153,11 +153,14 @@ def show_section(section: str, data_set: DataSet) -> None:
     """Show a section, or one sentence why the data set cannot be opened."""
     from datamodules.errors import DataError
 
+    fields = data_fields(known_sets(open_store()))
+    # Before the section too: it may take seconds, and a reload meanwhile must find what was chosen.
+    keep(fields)
     try:
         SECTIONS[section](data_set)
     except DataError as problem:
         show_problem(str(problem))
-    keep(data_fields(known_sets(open_store())))
+    keep(fields)
 
 
 def _show_classes(data_set: DataSet) -> None:
