@@ -2,16 +2,17 @@ import shlex
 
 import pytest
 
-from jobs.__main__ import parser, spec_from
+from jobs.__main__ import build_parser
 from jobs.engines.slurm_options import SlurmOptions, parse_extra, read_options
 from jobs.extras import Extras
 from jobs.spec import JobSpec
+from jobs.spec_arguments import spec_from
 
 
 def parse(command):
     words = shlex.split(command)
     assert words[:4] == ["python", "-m", "jobs", "submit"]
-    return spec_from(parser().parse_args(words[3:]))
+    return spec_from(build_parser().parse_args(words[3:]))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_starting_weights_are_part_of_the_model():
 def test_a_checkpoint_is_found_from_wherever_the_job_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "best.ckpt").touch()
-    spec = spec_from(parser().parse_args(["submit", "resnet18", "--weights", "best.ckpt"]))
+    spec = spec_from(build_parser().parse_args(["submit", "resnet18", "--weights", "best.ckpt"]))
     assert spec.weights == str(tmp_path / "best.ckpt")
 
 
@@ -131,7 +132,7 @@ def test_what_cannot_be_meant():
         JobSpec(("alexnet",), recipes=("quick", "quick")).configs()
     for option in ("x", "a=b", "a.b", ".b=c"):
         with pytest.raises(ValueError, match=r"ARCHITECTURE\.NAME=VALUE"):
-            spec_from(parser().parse_args(["submit", "alexnet", "--option", option]))
+            spec_from(build_parser().parse_args(["submit", "alexnet", "--option", option]))
 
 
 def test_what_is_asked_of_a_cluster_is_in_the_yaml():

@@ -1,0 +1,45 @@
+"""Say whether jobs can work here, and when they would be done."""
+
+import argparse
+from dataclasses import replace
+
+from jobs import preflight
+from jobs.errors import LaunchError
+from jobs.machine import describe_machine
+from jobs.spec_arguments import add_spec_arguments, spec_from
+from tracking import runs
+from tracking.store import Store
+
+HELP = "say whether jobs can work here, and when they would be done"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What describes the jobs."""
+    add_spec_arguments(parser)
+    parser.add_argument("--try", action="store_true", dest="trial", help="train 20 steps of each and measure")
+
+
+def run(store: Store, options: argparse.Namespace) -> None:
+    """Print the answers and what a trial has shown. Raises LaunchError where something will not work."""
+    if options.config:
+        raise ValueError("check takes no --config; name the architectures and their settings.")
+    store.open()
+    spec = spec_from(options)
+    configs = spec.configs()
+    answers = preflight.check_all(store, configs, describe_machine(), runs.list_ours(store))
+    for answer in answers:
+        print_answer(answer)
+    _, images = preflight.look_at_data(configs[0])
+    if options.trial and images is not None:
+        for config in replace(spec, learning_rates=()).configurations():
+            answer, _ = preflight.check_trial(store, config, images.classes, describe_machine())
+            print_answer(answer)
+            answers.append(answer)
+    if any(answer.verdict is False for answer in answers):
+        raise LaunchError("Not everything will work; what to change is said above.")
+
+
+def print_answer(answer: preflight.Answer) -> None:
+    """Print one line: `yes  Memory  ...`."""
+    words = {True: "yes", False: "NO", None: "?"}
+    print(f"{words[answer.verdict]:<4} {answer.question:<7} {answer.text}", flush=True)

@@ -1,0 +1,17 @@
+"""Keep waiting runs from starting."""
+
+import argparse
+
+from jobs import queue
+from jobs.run_arguments import add_runs_argument, find_runs
+from tracking.store import Store
+
+HELP = "keep waiting runs from starting"
+add_arguments = add_runs_argument
+
+
+def run(store: Store, options: argparse.Namespace) -> None:
+    """Hold the runs."""
+    for job in find_runs(store, options):
+        queue.hold(store, job.run_id)
+        print(f"{job.name} waits until it is released.")

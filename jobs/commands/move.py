@@ -1,0 +1,36 @@
+"""Move a waiting run in the queue, and show the queue."""
+
+import argparse
+from typing import get_args
+
+from jobs import queue
+from jobs.run_arguments import add_run_argument
+from tracking import runs
+from tracking.store import Store
+
+HELP = "move a waiting run in the queue"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which run, and where to."""
+    add_run_argument(parser)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("direction", nargs="?", choices=get_args(queue.Direction), help="where to")
+    where.add_argument("--priority", type=int, help="before all of a lower one; 0 unless set")
+    where.add_argument("--after", metavar="RUN", help="start when that one has ended, however it did")
+
+
+def run(store: Store, options: argparse.Namespace) -> None:
+    """Change the place of the run, and print the queue."""
+    job = runs.find_run(store, options.run)
+    if options.after is not None:
+        queue.start_after(store, job.run_id, runs.find_run(store, options.after).run_id)
+    elif options.priority is not None:
+        queue.prioritise(store, job.run_id, options.priority)
+    else:
+        queue.move(store, job.run_id, options.direction)
+    active = {one.run_id: one for one in runs.list_runs(store, runs.ACTIVE_STATUSES)}
+    for place, one in enumerate(
+        queue.line_up(one for one in active.values() if one.status == "SCHEDULED"), 1
+    ):
+        print(f"{place}  {one.run_id[:8]}  {one.name}  {queue.obstacle(one, active)}")

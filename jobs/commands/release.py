@@ -1,0 +1,17 @@
+"""Let held runs start in their turn."""
+
+import argparse
+
+from jobs import queue
+from jobs.run_arguments import add_runs_argument, find_runs
+from tracking.store import Store
+
+HELP = "let held runs start in their turn"
+add_arguments = add_runs_argument
+
+
+def run(store: Store, options: argparse.Namespace) -> None:
+    """Release the runs."""
+    for job in find_runs(store, options):
+        queue.release(store, job.run_id)
+        print(f"{job.name} starts in its turn.")
