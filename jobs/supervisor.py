@@ -12,6 +12,7 @@ from types import FrameType
 from filelock import FileLock, Timeout
 
 from jobs import recovery
+from jobs.deliveries import Deliveries
 from jobs.endings import MemoryWatch, explain, is_lost, last_words, ran_out_of_memory, was_restarted
 from jobs.engines import LOCAL, Engine, Exit, engine_of, is_started
 from jobs.engines.local import slots_of
@@ -70,6 +71,7 @@ class Supervisor:
         self.max_resumes = max_resumes
         self._memory = MemoryWatch()
         self._notifications = Notifications(store)
+        self._deliveries = Deliveries(store)
         self._leaving = threading.Event()
         self._complaint = ""
         self._followed: dict[str, Run] = {}
@@ -102,6 +104,7 @@ class Supervisor:
                 self._step_safely()
                 self._leaving.wait(self.poll_interval_s)
             self._notifications.close()
+            self._deliveries.close()
             log.info("leaving; %d jobs go on", len(self._followed))
 
     def step(self) -> None:
@@ -129,6 +132,7 @@ class Supervisor:
         self._start(
             [run for run in line_up(waiting) if run.tags.get("job.slots") or is_ready(run, still_active)]
         )
+        self._deliveries.look(still_active)
 
     def _leave(self, signum: int, frame: FrameType | None) -> None:
         self._leaving.set()

@@ -161,10 +161,15 @@ def deliver_entries(store: Store, run_id: str, entries: Sequence[Entry]) -> None
             for entry in entries:
                 deliver_entries(store, run_id, [entry])
             return
-        aside = store.spool / f"{run_id}{REFUSED}"
-        log.warning("MLflow refuses what %s has recorded; see %s: %s", run_id, aside, error)
-        with reported(store), aside.open("a", encoding="utf-8") as lines:
-            lines.write(f"{dict(entries[0])!r} {str(error).splitlines()[0]}\n")
+        put_aside(store, run_id, entries[0], error)
+
+
+def put_aside(store: Store, run_id: str, entry: Entry, error: BaseException) -> None:
+    """Keep what the store refuses for good, and why. Raises StoreUnavailable."""
+    aside = store.spool / f"{run_id}{REFUSED}"
+    log.warning("MLflow refuses what %s has recorded; see %s: %s", run_id, aside, error)
+    with reported(store), aside.open("a", encoding="utf-8") as lines:
+        lines.write(f"{dict(entry)!r} {str(error).splitlines()[0]}\n")
 
 
 def send(store: Store, run_id: str, entries: Sequence[Entry]) -> None:

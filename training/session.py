@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from tracking import records, runs
+from tracking import records, runs, uploads
 from tracking.spool import Spool, deliver_left
 from tracking.store import Store, StoreUnavailable
 
@@ -149,7 +149,10 @@ class Session:
         return self._ended
 
     def finish(self) -> None:
-        """Records success: the only way a run becomes FINISHED."""
+        """Records success, the only way a run becomes FINISHED, and that its checkpoint is to be uploaded."""
+        if is_first() and self.store.server and not self._ended:
+            with suppress(StoreUnavailable):  # it has its checkpoint here all the same
+                uploads.expect(self.store, self.run_id)
         self._end("FINISHED")
 
     def stop(self) -> None:

@@ -63,6 +63,12 @@ def steps(store: Store, run_id: str, key: str) -> list[int]:
     return [step for step, _, _ in sorted(points, key=lambda point: (point[2], point[0]))]
 
 
+def check_uploaded(store: Store, run_id: str, folder: Path) -> None:
+    """The checkpoint has arrived as it is here."""
+    arrived = Path(client.client(store).download_artifacts(run_id, "checkpoints/best.ckpt", str(folder)))
+    assert arrived.read_bytes() == (store.checkpoint_folder(run_id) / "best.ckpt").read_bytes()
+
+
 def check_complete(store: Store, run_id: str) -> None:
     run = runs.get_run(store, run_id)
     assert (run.status, run.error, run.progress) == ("FINISHED", "", 1.0)
@@ -76,7 +82,7 @@ def check_complete(store: Store, run_id: str) -> None:
 
 
 @pytest.mark.fault("tracking server killed in a training, started later", "all metrics there, once, in order")
-def test_a_training_outlives_its_server(team: Team, store: Store) -> None:
+def test_a_training_outlives_its_server(team: Team, store: Store, tmp_path: Path) -> None:
     run_id = submit(store, configuration([LOST, BACK]), check=False, name="outlived")
     ensure_supervisor(store)
     wait_for_file(gate(store, run_id, LOST, "here"))
@@ -96,6 +102,7 @@ def test_a_training_outlives_its_server(team: Team, store: Store) -> None:
     until(lambda: has_ended(store, run_id))
     check_complete(store, run_id)
     until(lambda: not list(store.spool.iterdir()))
+    check_uploaded(store, run_id, tmp_path)
 
 
 def test_the_board_of_a_server_follows_what_changes(store: Store) -> None:
@@ -121,7 +128,7 @@ def test_pages_show_what_the_server_holds(page: str, store: Store) -> None:
 
 
 @pytest.mark.fault("tracking server gone for good", "exit code 0; all delivered at the next contact")
-def test_a_training_ends_well_without_its_server(team: Team, store: Store) -> None:
+def test_a_training_ends_well_without_its_server(team: Team, store: Store, tmp_path: Path) -> None:
     stop_supervisor(store)
     file = store.root / "run.yaml"
     file.write_text(yaml.safe_dump(configuration([LOST])), encoding="utf-8")
@@ -139,11 +146,14 @@ def test_a_training_ends_well_without_its_server(team: Team, store: Store) -> No
     gate(store, run.run_id, LOST, "go").touch()
     printed, _ = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 0, printed
-    (spool,) = store.spool.iterdir()
+    (spool,) = store.spool.glob("*.jsonl")
     # Of what was recorded just before, some may have been on its way.
     assert spool.stem == run.run_id and spool.read_text().count("val/loss") >= EPOCHS - LOST
     team.start()
     with pytest.raises(ValueError, match="is FINISHED; only a run that failed or was stopped"):
         requests.resume(store, run.run_id)  # whoever asks first delivers
     check_complete(store, run.run_id)
+    assert [file.name for file in store.spool.iterdir()] == [f"{run.run_id}.upload"]
+    subprocess.run([sys.executable, "-m", "jobs", "deliver"], check=True, cwd=REPOSITORY)
+    check_uploaded(store, run.run_id, tmp_path)
     assert list(store.spool.iterdir()) == []

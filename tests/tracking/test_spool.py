@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -22,20 +21,6 @@ from tracking.store import REPOSITORY, Store, StoreUnavailable
 
 NOBODY = "http://127.0.0.1:9"  # where no server listens
 CONFIG = {"model": {"architecture": "alexnet"}, "data": {"source": "digits"}}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("server"))
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def remote(server: Server, tmp_path: Path) -> Store:
-    if not server.answers():
-        server.start()
-    return Store(tmp_path / "mlruns", server.url).open()
 
 
 def points(store: Store, run_id: str, key: str = "loss") -> list[tuple[int, float]]:
