@@ -61,7 +61,7 @@ def ran_out_of_memory(ended: Exit, memory_was_full: bool) -> bool:
 
 
 def explain(
-    ended: Exit, *, memory_was_full: bool = False, was_restarted: bool = False, said: str = ""
+    ended: Exit, *, memory_was_full: bool = False, was_restarted: bool = False, told: str = "", said: str = ""
 ) -> str:
     """One sentence why a process that left no terminal record is gone.
 
@@ -69,20 +69,23 @@ def explain(
         ended: How.
         memory_was_full: Whether the kernel has lately ended processes for lack of memory.
         was_restarted: Whether the machine was restarted since it began.
+        told: What one of its processes has recorded about the end of another.
         said: The last line of its log.
     """
     if ended.reason:
         return ended.reason
     if was_restarted:
         return "The machine was restarted while it trained; see the log."
-    if ended.code is None:
-        return (
-            "The training process is gone, and nobody saw it go (killed, or lost its machine); see the log."
-        )
     if ran_out_of_memory(ended, memory_was_full):
         return (
             "The kernel killed the training process because the main memory was full; "
             "try a smaller batch or fewer workers."
+        )
+    if told:
+        return told
+    if ended.code is None:
+        return (
+            "The training process is gone, and nobody saw it go (killed, or lost its machine); see the log."
         )
     if ended.code < 0:
         return f"The training process was killed by {signal_name(-ended.code)}; see the log."

@@ -239,6 +239,7 @@ class Supervisor:
             ended,
             memory_was_full=memory_was_full,
             was_restarted=was_restarted(run),
+            told=run.error or run.tags.get(runs.RANK_ERROR, ""),
             said=last_words(self.store, run.run_id),
         )
         if ran_out_of_memory(ended, memory_was_full):

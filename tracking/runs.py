@@ -154,6 +154,8 @@ class Run:
 
 # When the process that trains it was ready for its first step, in milliseconds, and which step that was.
 TRAINED_AT, TRAINED_FROM = "job.trained_at", "job.trained_from"
+# Why a process of it other than the first has failed.
+RANK_ERROR = "job.rank_error"
 CHOSEN = ("model.", "data.", "trainer.", "seed_everything")
 
 

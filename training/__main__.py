@@ -19,13 +19,11 @@ from datamodules.errors import DataError
 from tracking.store import Store, StoreUnavailable
 from training.cli import ArenaCLI
 from training.export import export
-from training.failures import describe
+from training.failures import describe, misses_a_peer
 from training.hardware import keep_freed_memory
-from training.session import Session, StopRequested
+from training.ranks import Ranks
+from training.session import FAILED, STOPPED, WRONG, Session, StopRequested, is_first
 from training.stopping import leave_on_sigterm
-
-# The exit codes a shell knows: 130 is what an interrupted command returns, 2 a wrong one.
-_STOPPED, _WRONG, _FAILED = 130, 2, 1
 
 # For people who write training loops; here they would greet everyone who starts a run.
 _HINTS = (
@@ -50,25 +48,36 @@ def main() -> int:
         handler.addFilter(_is_for_users)
     leave_on_sigterm()
     session = Session(Store.default())
+    ranks = Ranks(session)
+    ranks.take_over()
     try:
         ArenaCLI(session)
     except (StopRequested, SIGTERMException, KeyboardInterrupt) as stop:
         session.stop()
-        return _report(str(stop) or "stopped", _STOPPED)
+        return _report(str(stop) or "stopped", STOPPED)
     except (ValueError, DataError, StoreUnavailable, MisconfigurationException) as error:
         session.fail(str(error))
-        return _report(str(error), _WRONG)
+        return _report(str(error), WRONG)
     except SystemExit as leaving:
         # Lightning leaves this way after Ctrl-C; a wrong command line leaves before there is a run.
         session.stop()
-        return leaving.code if isinstance(leaving.code, int) else _FAILED
+        return leaving.code if isinstance(leaving.code, int) else FAILED
     except BaseException as error:
         traceback.print_exc()
-        sentence, tags = describe(error, session.batch_size)
-        session.fail(sentence, tags)
-        return _report(sentence, _FAILED)
+        return _report(_fail(error, session, ranks), FAILED)
     session.finish()
     return 0
+
+
+def _fail(error: BaseException, session: Session, ranks: Ranks) -> str:
+    sentence, tags = describe(error, session.batch_size)
+    if misses_a_peer(error):
+        ranks.end_with_the_lost()
+        if not is_first():
+            return sentence
+        sentence = session.rank_error() or sentence
+    session.fail(sentence, tags)
+    return sentence
 
 
 def _export(arguments: Sequence[str]) -> int:
@@ -82,7 +91,7 @@ def _export(arguments: Sequence[str]) -> int:
     try:
         print(export(Store.default(), options.weights, options.output))
     except (ValueError, StoreUnavailable) as error:
-        return _report(str(error), _WRONG)
+        return _report(str(error), WRONG)
     return 0
 
 

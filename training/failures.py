@@ -29,9 +29,14 @@ def describe(error: BaseException, batch_size: int) -> tuple[str, dict[str, str]
     if any(isinstance(one, OSError) and one.errno == errno.ENOSPC for one in chain):
         file = next((one.filename for one in chain if isinstance(one, OSError) and one.filename), "a file")
         return f"The disk is full: {file} cannot be written. Make room and resume the run.", {}
-    if _PEER.search(texts):
+    if misses_a_peer(error):
         return "Another process of this run died; the log may say why. Resume the run.", {}
     return next(iter(f"{type(error).__name__}: {error}".splitlines())), {}
+
+
+def misses_a_peer(error: BaseException) -> bool:
+    """Returns whether another process of the run has gone, so that it is there that something is wrong."""
+    return bool(_PEER.search(" ".join(str(one) for one in causes(error))))
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -15,6 +15,10 @@ from tracking.spool import Spool, deliver_left
 from tracking.store import Store, StoreUnavailable
 
 
+# What an interrupted command returns to a shell, and a wrong one, and one that failed for another reason.
+STOPPED, WRONG, FAILED = 130, 2, 1
+
+
 class StopRequested(Exception):
     """Someone asked this run to stop; what it learned so far is in its last checkpoint."""
 
@@ -101,6 +105,8 @@ class Session:
             "job.cluster_restarts": os.environ.get("SLURM_RESTART_COUNT", "0"),
             "job.started_at": self._tags.get("job.started_at", now),  # by the first process of the run
         }
+        if self._tags.get(runs.RANK_ERROR):
+            tags[runs.RANK_ERROR] = ""
         self.spool.set_tags(tags)
         self.spool.set_status("RUNNING")
 
@@ -168,8 +174,33 @@ class Session:
         return True
 
     def fail(self, reason: str, tags: Mapping[str, str] | None = None) -> None:
-        """Records failure and its reason, one sentence, and what somebody who tries again should know."""
-        self._end("FAILED", {"job.error": reason, **(tags or {})})
+        """Records failure and its reason, one sentence, and what somebody who tries again should know.
+
+        Of a process that is not the first only the reason, for the first, which will miss it.
+        """
+        if is_first():
+            self._end("FAILED", {"job.error": reason, **(tags or {})})
+        elif self.run_id:
+            with suppress(StoreUnavailable):
+                told = {runs.RANK_ERROR: f"Rank {rank()}: {reason}", **(tags or {})}
+                records.set_tags(self.store, self.run_id, told)
+
+    def rank_error(self) -> str:
+        """Returns why a process other than the first has failed, empty if none has said so."""
+        with suppress(StoreUnavailable):
+            return runs.get_run(self.store, self.run_id).tags.get(runs.RANK_ERROR, "")
+        return ""
+
+    @property
+    def is_supervised(self) -> bool:
+        """Whether somebody looks after the run who lets it go on if its process is lost."""
+        return bool(self._tags.get("job.slots"))
+
+    def note_loss(self, reason: str) -> None:
+        """Adds why this process is about to be lost; the run's end is for the supervisor to record."""
+        with suppress(StoreUnavailable):
+            self.spool.set_tags({"job.error": reason})
+            self.spool.close()
 
     def _end(self, status: str, tags: dict[str, str] | None = None) -> None:
         if not is_first() or not self.run_id or self._ended:
@@ -184,6 +215,11 @@ class Session:
         self._ended = True
 
 
+def rank() -> int:
+    """Returns the number of this process among those of the run."""
+    return int(getattr(rank_zero_only, "rank", 0))
+
+
 def is_first() -> bool:
     """Returns whether this process is the one that writes the record."""
-    return int(getattr(rank_zero_only, "rank", 0)) == 0
+    return rank() == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.faults.test_power_cut import family
 from tests.training.conftest import Arena
 from tests.training.test_resume import SETTINGS, attempts, callbacks, new_run
 from tracking import runs
@@ -83,3 +84,15 @@ def test_a_stop_while_saving(shared: Misfortunes) -> None:
     arena, run = shared["stop while saving"]
     assert run.status == "KILLED" and run.error == ""
     assert 1 <= saved_step(arena, run) <= 2
+
+
+@pytest.mark.fault("out of memory in one DDP rank", "FAILED: says which and the batch to try; all ranks end")
+def test_one_rank_fails(arena: Arena, observed: Observed) -> None:
+    arena.environment |= {"OMP_NUM_THREADS": "1", "MISFORTUNE": "memory of a rank"}
+    settings = [*SETTINGS, *callbacks("Misfortune"), "--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    done = arena.fit(*settings)
+    assert (done.returncode, arena.run.status) == (1, "FAILED"), done.stderr
+    assert arena.run.error.startswith("Rank 1: Out of memory: batches of 16 do not fit on")
+    assert arena.run.tags["job.retry_batch"] == "8"
+    assert family(arena.store) == []
+    observed(arena.run.error)

@@ -1,0 +1,57 @@
+"""A run of several processes ends, and goes on, as one."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from jobs.engines.local import LocalEngine
+from jobs.spec import JobSpec
+from jobs.submit import submit
+from jobs.supervisor import Supervisor
+from tests.faults.test_power_cut import family
+from tests.jobs.conftest import wait_for
+from tracking import runs
+from tracking.runs import Run
+from tracking.store import Store
+
+PATIENCE_S = 120
+
+
+def second(store: Store) -> psutil.Process | None:
+    """The process of rank 1, as soon as it is there."""
+    ranks = [one for one in family(store) if one.environ().get("LOCAL_RANK") == "1"]
+    return min(ranks, key=psutil.Process.create_time, default=None)
+
+
+@pytest.mark.fault("kill -9 of DDP rank 1, twice in vain", "goes on by itself, then FAILED: which; nothing left")
+def test_a_lost_rank_is_a_lost_process(store: Store, observed: Callable[[str], None]) -> None:
+    (config,) = JobSpec(
+        ("cifar_resnet20",), epochs=1000, batch_size=16, image_size=32, num_workers=1, devices=2
+    ).configs()
+    config["trainer"]["accelerator"] = "cpu"
+    run_id = submit(store, config | {"checkpoint_interval_s": 0})
+    supervisor = Supervisor(store, LocalEngine(store, ("cpu:0",)), max_resumes=1)
+
+    def run() -> Run:
+        supervisor.step()
+        return runs.get_run(store, run_id)
+
+    def lose(rank: psutil.Process) -> None:
+        before = run().tags["job.pid"]
+        rank.send_signal(signal.SIGKILL)
+        wait_for(lambda: run().is_terminal or run().tags["job.pid"] not in ("", before), PATIENCE_S)
+
+    last = Path(store.checkpoint_folder(run_id) / "last.ckpt")
+    wait_for(lambda: run() and last.exists(), PATIENCE_S)
+    for _ in range(2):  # the second time before there is anything new
+        lose(wait_for(lambda: run() and second(store), PATIENCE_S))
+    sentence = "Worker died: the process of rank 1 died (Killed); see the log, and resume the run."
+    assert run().tags["job.lost_reason"] == sentence
+    assert run().status == "FAILED" and run().error.startswith(sentence), run().error
+    assert "It went on by itself once without getting to a new checkpoint" in run().error
+    psutil.wait_procs(family(store), timeout=5)
+    assert family(store) == []
+    observed(run().error)

@@ -1,0 +1,79 @@
+"""Ends a run of several processes as one, when one of them has died."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+
+import psutil
+from pytorch_lightning.strategies.launchers import subprocess_script
+
+from training.session import FAILED, STOPPED, Session
+
+# For the first process to find out what is wrong with all of them, before it is the other one's error.
+PATIENCE_S = 10.0
+
+
+class Ranks:
+    """Watches the processes that Lightning starts beside this one, in the place of Lightning's observer.
+
+    That one kills whatever is left, also while the first process writes down how the run has ended, and
+    does not say which was lost. Processes that somebody else starts, such as a cluster, are his to watch.
+
+    Args:
+        session: The record of the run.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._threads: list[threading.Thread] = []
+        self._is_missed = threading.Event()
+        self._ending = threading.Lock()
+
+    def take_over(self) -> None:
+        """Lets Lightning hand the processes over as soon as it has started them."""
+        subprocess_script._launch_process_observer = self._watch  # type: ignore[assignment]
+
+    def end_with_the_lost(self) -> None:
+        """Ends this process in the way of the one that it misses; comes back if that was not started here."""
+        self._is_missed.set()
+        if self._threads:
+            threading.Event().wait(PATIENCE_S)
+
+    def _watch(self, children: Sequence["subprocess.Popen[bytes]"]) -> None:
+        first = int(os.environ.get("NODE_RANK", "0")) * (len(children) + 1)
+        for rank, child in enumerate(children, first + 1):
+            thread = threading.Thread(target=self._follow, args=(rank, child), name=f"rank-{rank}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def _follow(self, rank: int, child: "subprocess.Popen[bytes]") -> None:
+        code = child.wait()
+        if code in (0, STOPPED):
+            return
+        if code > 0:
+            # Most of what goes wrong does so in all of them, and each says so itself.
+            self._is_missed.wait(PATIENCE_S)
+        with self._ending:
+            self._end(rank, code)
+
+    def _end(self, rank: int, code: int) -> None:
+        how = f"died ({signal.strsignal(-code)})" if code < 0 else f"ended with exit code {code}"
+        sentence = f"Worker died: the process of rank {rank} {how}; see the log, and resume the run."
+        is_lost = code == -signal.SIGKILL and self._session.is_supervised
+        if is_lost:
+            self._session.note_loss(sentence)
+        else:
+            sentence = self._session.rank_error() or sentence
+            self._session.fail(sentence)
+        sys.stderr.write(f"{sentence}\n")
+        sys.stderr.flush()
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                process.kill()
+        if is_lost:
+            os.kill(os.getpid(), signal.SIGKILL)  # the run is as lost as if it had been this process
+        os._exit(FAILED)
