@@ -2,11 +2,11 @@
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Protocol
 
 import psutil
 from pytorch_lightning.strategies.launchers import subprocess_script
@@ -15,6 +15,13 @@ from training.session import FAILED, STOPPED, Session
 
 # For the first process to find out what is wrong with all of them, before it is the other one's error.
 PATIENCE_S = 10.0
+
+
+class Child(Protocol):
+    """What is needed of a `subprocess.Popen`."""
+
+    def wait(self) -> int:
+        """Wait until it has ended, and return as what."""
 
 
 class Ranks:
@@ -43,16 +50,18 @@ class Ranks:
         if self._threads:
             threading.Event().wait(PATIENCE_S)
 
-    def _watch(self, children: Sequence["subprocess.Popen[bytes]"]) -> None:
+    def _watch(self, children: Sequence[Child]) -> None:
         first = int(os.environ.get("NODE_RANK", "0")) * (len(children) + 1)
         for rank, child in enumerate(children, first + 1):
-            thread = threading.Thread(target=self._follow, args=(rank, child), name=f"rank-{rank}", daemon=True)
+            thread = threading.Thread(
+                target=self._follow, args=(rank, child), name=f"rank-{rank}", daemon=True
+            )
             thread.start()
             self._threads.append(thread)
 
-    def _follow(self, rank: int, child: "subprocess.Popen[bytes]") -> None:
+    def _follow(self, rank: int, child: Child) -> None:
         code = child.wait()
-        if code in (0, STOPPED):
+        if code in (0, STOPPED) or self._session.has_ended:
             return
         if code > 0:
             # Most of what goes wrong does so in all of them, and each says so itself.
@@ -62,7 +71,7 @@ class Ranks:
 
     def _end(self, rank: int, code: int) -> None:
         how = f"died ({signal.strsignal(-code)})" if code < 0 else f"ended with exit code {code}"
-        sentence = f"Worker died: the process of rank {rank} {how}; see the log, and resume the run."
+        sentence = f"Worker died: the process of rank {rank} {how}; see the log."
         is_lost = code == -signal.SIGKILL and self._session.is_supervised
         if is_lost:
             self._session.note_loss(sentence)

@@ -14,7 +14,6 @@ from tracking import records, runs, uploads
 from tracking.spool import Spool, deliver_left
 from tracking.store import Store, StoreUnavailable
 
-
 # What an interrupted command returns to a shell, and a wrong one, and one that failed for another reason.
 STOPPED, WRONG, FAILED = 130, 2, 1
 

@@ -26,7 +26,9 @@ def second(store: Store) -> psutil.Process | None:
     return min(ranks, key=psutil.Process.create_time, default=None)
 
 
-@pytest.mark.fault("kill -9 of DDP rank 1, twice in vain", "goes on by itself, then FAILED: which; nothing left")
+@pytest.mark.fault(
+    "kill -9 of DDP rank 1, twice in vain", "goes on by itself, then FAILED: which; nothing left"
+)
 def test_a_lost_rank_is_a_lost_process(store: Store, observed: Callable[[str], None]) -> None:
     (config,) = JobSpec(
         ("cifar_resnet20",), epochs=1000, batch_size=16, image_size=32, num_workers=1, devices=2
@@ -48,7 +50,7 @@ def test_a_lost_rank_is_a_lost_process(store: Store, observed: Callable[[str], N
     wait_for(lambda: run() and last.exists(), PATIENCE_S)
     for _ in range(2):  # the second time before there is anything new
         lose(wait_for(lambda: run() and second(store), PATIENCE_S))
-    sentence = "Worker died: the process of rank 1 died (Killed); see the log, and resume the run."
+    sentence = "Worker died: the process of rank 1 died (Killed); see the log."
     assert run().tags["job.lost_reason"] == sentence
     assert run().status == "FAILED" and run().error.startswith(sentence), run().error
     assert "It went on by itself once without getting to a new checkpoint" in run().error
