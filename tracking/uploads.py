@@ -5,7 +5,7 @@ Which are due is noted in the spool, one empty file a run: the training process 
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from tracking.client import client
 from tracking.spool import put_aside
 from tracking.store import RETRIED, Store, StoreUnavailable, checked, reported
 
+# The first that is there: the weights of the lowest top-1 error, or where the run was last.
+CHECKPOINTS = ("best.ckpt", "last.ckpt")
 DUE = ".upload"
 # Of a run's artifacts.
 FOLDER = "checkpoints"
@@ -39,8 +41,8 @@ def list_due(store: Store) -> list[str]:
     return sorted(path.stem for path in store.spool.glob(f"*{DUE}"))
 
 
-def upload(store: Store, run_id: str, names: Sequence[str]) -> Path | None:
-    """Upload the first of the checkpoints that is there, and forget that it was due.
+def upload(store: Store, run_id: str) -> Path | None:
+    """Upload the first of the run's `CHECKPOINTS`, and forget that it was due.
 
     An upload that was interrupted begins anew, and one that is done twice has the same result. What the
     server refuses for good is put aside. Meanwhile requests of this process may take minutes, so that it
@@ -49,7 +51,6 @@ def upload(store: Store, run_id: str, names: Sequence[str]) -> Path | None:
     Args:
         store: Has the run, on a server, and its checkpoints.
         run_id: One of `list_due`.
-        names: Of the files.
 
     Returns:
         The file that has arrived. None where none has: the server does not know yet that the run has
@@ -65,10 +66,8 @@ def upload(store: Store, run_id: str, names: Sequence[str]) -> Path | None:
         return None
     if run.is_active:
         return None
-    files = [store.checkpoint_folder(run_id) / name for name in names]
-    file = next((file for file in files if file.is_file()), None)
-    if run.status != "FINISHED":
-        file = None
+    files = [store.checkpoint_folder(run_id) / name for name in CHECKPOINTS]
+    file = next((file for file in files if file.is_file()), None) if run.status == "FINISHED" else None
     if file is not None and not _send(store, run_id, file):
         file = None
     _note(store, run_id).unlink(missing_ok=True)

@@ -5,9 +5,7 @@ from pathlib import Path
 from lightning_modules.weights import is_published
 from tracking import runs
 from tracking.store import Store
-
-# The first that is there: the weights of the lowest top-1 error, or where the run was last.
-CHECKPOINTS = ("best.ckpt", "last.ckpt")
+from tracking.uploads import CHECKPOINTS
 
 
 def find_weights(store: Store, weights: str) -> tuple[str, str]:

@@ -22,15 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(store: Store, options: argparse.Namespace) -> None:
     """Deliver all of it. Raises LaunchError where another process does so."""
-    from training.starting import CHECKPOINTS
-
     os.nice(10)  # trainings come first
     store.open()
     try:
         with FileLock(store.root / "deliver.lock", timeout=0):
             deliver_left(store)
             for run_id in uploads.list_due(store):
-                file = uploads.upload(store, run_id, CHECKPOINTS)
+                file = uploads.upload(store, run_id)
                 if file is not None:
                     print(f"{run_id}: {file.name} has arrived, {file.stat().st_size:,} bytes.", flush=True)
     except Timeout as error:

@@ -10,11 +10,10 @@ import pytest
 
 from tracking import client, records
 from tracking.store import Store, StoreUnavailable
-from tracking.uploads import expect, list_due, upload
+from tracking.uploads import CHECKPOINTS, expect, list_due, upload
 
 CONFIG = {"model": {"architecture": "alexnet"}, "data": {"source": "digits"}}
 MOST_BYTES = 5000
-NAMES = ("best.ckpt", "last.ckpt")
 
 
 def create(store: Store, status: str, *names: str) -> str:
@@ -30,15 +29,15 @@ def arrived(store: Store, run_id: str) -> list[str]:
     return [file.path for file in client.client(store).list_artifacts(run_id, "checkpoints")]
 
 
-@pytest.mark.parametrize("names", [NAMES, ("last.ckpt",)])
+@pytest.mark.parametrize("names", [CHECKPOINTS, ("last.ckpt",)])
 def test_the_best_checkpoint_or_else_the_last_arrives(
     names: tuple[str, ...], remote: Store, tmp_path: Path
 ) -> None:
     run_id = create(remote, "RUNNING", *names)
-    assert upload(remote, run_id, NAMES) is None  # the server does not know yet that it has finished
+    assert upload(remote, run_id) is None  # the server does not know yet that it has finished
     assert list_due(remote) == [run_id]
     records.set_status(remote, run_id, "FINISHED")
-    file = upload(remote, run_id, NAMES)
+    file = upload(remote, run_id)
     assert file is not None and file.name == names[0] and list_due(remote) == []
     assert arrived(remote, run_id) == [f"checkpoints/{names[0]}"]
     copy = client.client(remote).download_artifacts(run_id, f"checkpoints/{names[0]}", str(tmp_path))
@@ -48,9 +47,9 @@ def test_the_best_checkpoint_or_else_the_last_arrives(
 def test_while_the_server_is_away_it_stays_due(remote: Store) -> None:
     run_id = create(remote, "FINISHED", "best.ckpt")
     with pytest.raises(StoreUnavailable):
-        upload(Store(remote.root, "http://127.0.0.1:9"), run_id, NAMES)
+        upload(Store(remote.root, "http://127.0.0.1:9"), run_id)
     assert list_due(remote) == [run_id]
-    assert upload(remote, run_id, NAMES) is not None
+    assert upload(remote, run_id) is not None
     assert arrived(remote, run_id) == ["checkpoints/best.ckpt"]
 
 
@@ -60,7 +59,7 @@ def test_of_other_runs_nothing_is_due(status: str, remote: Store) -> None:
     run_id = create(remote, "FAILED" if status == "deleted" else status, *names)
     if status == "deleted":
         client.client(remote).delete_run(run_id)  # by somebody else: this machine's files are there
-    assert upload(remote, run_id, NAMES) is None
+    assert upload(remote, run_id) is None
     assert list_due(remote) == []
 
 
@@ -70,7 +69,7 @@ def test_what_is_refused_for_good_is_put_aside(remote: Store) -> None:
         threading.Thread(target=proxy.serve_forever, daemon=True).start()
         behind = Store(remote.root, f"http://127.0.0.1:{proxy.server_port}")
         run_id = create(behind, "FINISHED", "best.ckpt")
-        assert upload(behind, run_id, NAMES) is None
+        assert upload(behind, run_id) is None
         proxy.shutdown()
     assert list_due(remote) == [] and arrived(remote, run_id) == []
     assert "413" in (remote.spool / f"{run_id}.refused").read_text()
