@@ -45,6 +45,8 @@ def show_fields() -> Form:
     fields = forms.launch_fields(architectures, catalogue.sources(), augmentations)
     fields |= extra_fields() | cluster_fields()
     restore(fields)
+    # Before the fields too: to look through a folder takes time, and a reload meanwhile must find it typed.
+    keep(fields)
     st.subheader("Networks", anchor=False)
     chosen, networks_problem = _show_networks(architectures)
     st.subheader("Images", anchor=False)

@@ -1,5 +1,9 @@
 """Every page in a real browser: light and dark, wide and narrow, full and empty."""
 
+import os
+import re
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -43,4 +47,24 @@ def test_what_is_typed_survives_a_reload(browser: Browser, address: str) -> None
     expect(page).to_have_url(f"{address}/launch?epochs=7", timeout=30_000)
     page.reload()
     expect(page.get_by_label("Epochs", exact=True)).to_have_value("7", timeout=30_000)
+    page.close()
+
+
+def test_a_reload_loses_nothing_while_a_page_works(browser: Browser, address: str, tmp_path: Path) -> None:
+    pipe = tmp_path / "mean.npy"
+    os.mkfifo(pipe)  # whoever reads it waits until somebody writes
+    page = browser.new_page()
+    page.goto(f"{address}/launch?epochs=7")
+    page.get_by_text("Mean image, validation, damaged files").click()
+    field = page.get_by_label("Mean image", exact=True)
+    field.fill(str(pipe))
+    field.press("Tab")
+    expect(page).to_have_url(re.compile(r"epochs=7&mean_image=.*mean\.npy"), timeout=30_000)
+    page.reload()
+    # From here on there is no such file, and whoever has opened it finds it empty.
+    held = os.open(pipe, os.O_RDWR)
+    pipe.unlink()
+    os.close(held)
+    expect(page.get_by_label("Mean image", exact=True)).to_have_value(str(pipe))
+    expect(page.get_by_label("Epochs", exact=True)).to_have_value("7")
     page.close()
