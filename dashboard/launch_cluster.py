@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard import widths
 from dashboard.address import Field, between, one_of
 from dashboard.errors import show_problem
 from jobs.engines.slurm_options import SlurmOptions, parse_extra, write_extra
@@ -44,22 +45,29 @@ def show_place() -> SlurmOptions | str | None:
 
 def _show_options() -> SlurmOptions | str:
     with st.container(horizontal=True, gap="medium"):
-        nodes = st.number_input("Nodes", *LIMITS["nodes"], width=120, key="nodes")
+        nodes = st.number_input("Nodes", *LIMITS["nodes"], width=widths.NUMBER, key="nodes")
         gpus = st.number_input(
-            "GPUs per node",
+            "GPUs a node",
             *LIMITS["gpus_per_node"],
-            width=150,
+            width=widths.NUMBER,
             key="gpus_per_node",
-            help="One process for each; with 0, as many processes on each node as the job has devices",
+            help="One process for each; with 0, as many processes on each node as are chosen below",
         )
-        hint = "the cluster's own"
-        partition = st.text_input("Partition", placeholder=hint, width=180, key="partition")
-        time = st.text_input("Time", placeholder="1-12:00:00", width=150, key="time")
-        account = st.text_input("Account", placeholder=hint, width=180, key="account")
+    hint = "the cluster's own"
+    with st.container(horizontal=True, gap="medium"):
+        partition = st.text_input("Partition", placeholder=hint, width=widths.NUMBER, key="partition")
+        account = st.text_input("Account", placeholder=hint, width=widths.NUMBER, key="account")
+    time = st.text_input(
+        "Time limit",
+        placeholder=hint,
+        width=widths.NUMBER,
+        key="time",
+        help="Minutes, HH:MM:SS or DAYS-HH:MM:SS, such as 1-12:00:00",
+    )
     extra = st.text_input(
         "Further options of sbatch",
         placeholder="constraint=a100 mem=64G",
-        width=415,
+        width=widths.WORDS,
         key="sbatch",
         help="Long names, as NAME=VALUE",
     )
@@ -71,6 +79,12 @@ def _show_options() -> SlurmOptions | str:
     except ValueError as problem:
         return str(problem)
     return options
+
+
+def count_processes(options: SlurmOptions, devices: int | str) -> int | str:
+    """Count the processes of a job over all nodes; without GPUs, each node has one for each device."""
+    of_node = options.gpus_per_node or devices
+    return of_node * options.nodes if isinstance(of_node, int) else of_node
 
 
 def clone_cluster(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import forms
+from dashboard import forms, widths
 from dashboard.address import Field, is_yes
 from dashboard.errors import show_problem
 from jobs.extras import PLACES, Extras
@@ -34,7 +34,7 @@ def show_extras() -> tuple[Extras, str]:
         text = st.text_input(
             "Decay of a moving average of the weights",
             placeholder="none; 0.9999 is usual",
-            width=415,
+            width=widths.WORDS,
             key="ema_decay",
             help="The average is validated and kept as the best checkpoint, not the weights as they are.",
         ).strip()

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue, formatting, forms, palette
+from dashboard import catalogue, formatting, forms, palette, widths
 from dashboard.address import keep, restore
 from dashboard.errors import show_problem
-from dashboard.launch_cluster import cluster_fields, show_place
+from dashboard.launch_cluster import cluster_fields, count_processes, show_place
 from dashboard.launch_extras import extra_fields, scaling_note, show_extras
 from dashboard.launch_images import show_finer, show_image_size, show_source
 from dashboard.launching import Found
@@ -65,8 +65,9 @@ def show_fields() -> Form:
     slurm = show_place()
     precision, devices, num_workers, hardware_problem = _show_hardware(slurm)
     if extras.scale_learning_rate:
-        st.caption(scaling_note(recipes, rates, batch_size, accumulate, devices))
-    st.subheader("Chance", anchor=False)
+        processes = count_processes(slurm, devices) if isinstance(slurm, SlurmOptions) else devices
+        st.caption(scaling_note(recipes, rates, batch_size, accumulate, processes))
+    st.subheader("Seeds", anchor=False)
     seed, num_seeds = _show_seeds()
     keep(fields)
     spec = JobSpec(
@@ -176,7 +177,7 @@ def _show_rates(recipes: "list[Recipe]") -> tuple[tuple[float, ...], str]:
     text = st.text_input(
         "Learning rate",
         placeholder=forms.recipe_hint(one.learning_rate for one in recipes),
-        width=415,
+        width=widths.WORDS,
         key="learning_rate",
         help="The highest, before the schedule. Of several, separated by commas, each is a job of its own.",
     )
@@ -188,28 +189,28 @@ def _show_rates(recipes: "list[Recipe]") -> tuple[tuple[float, ...], str]:
 
 
 def _show_amounts(recipes: "list[Recipe]", found: Found) -> tuple[int | None, int | None, int, str]:
+    epochs = st.number_input(
+        "Epochs",
+        *forms.LIMITS["epochs"],
+        None,
+        placeholder=forms.recipe_hint(one.epochs for one in recipes),
+        width=widths.NUMBER,
+        key="epochs",
+    )
     with st.container(horizontal=True, gap="medium"):
-        epochs = st.number_input(
-            "Epochs",
-            *forms.LIMITS["epochs"],
-            None,
-            placeholder=forms.recipe_hint(one.epochs for one in recipes),
-            width=200,
-            key="epochs",
-        )
         batch_size = st.number_input(
             "Batch size",
             *forms.LIMITS["batch_size"],
             None,
             placeholder=forms.recipe_hint(one.batch_size for one in recipes),
-            width=200,
+            width=widths.NUMBER,
             key="batch_size",
             help="Images at once on each device",
         )
         accumulate = st.number_input(
             "Batches a step",
             *forms.LIMITS["accumulate"],
-            width=200,
+            width=widths.NUMBER,
             key="accumulate",
             help="Gradients of so many batches are added up before each step: as if the batch were larger, "
             "in the memory of one",
@@ -226,7 +227,7 @@ def _show_augmentation(recipes: "list[Recipe]", augmentations: Mapping[str, str]
         augmentations,
         index=None,
         placeholder=f"{forms.join(taken)}, the recipe's" if taken else "the recipe's",
-        width=415,
+        width=widths.WORDS,
         key="augmentation",
         help="What happens to training images: crops and colour in the manner of a paper",
     )
@@ -281,31 +282,33 @@ def _show_hardware(slurm: SlurmOptions | str | None) -> tuple[str | None, int | 
         "Precision",
         list(forms.PRECISIONS),
         format_func=lambda key: forms.PRECISIONS[key],
-        width=415,
+        width=widths.WORDS,
         key="precision",
     )
     if note := forms.precision_note(precision, machine):
         st.caption(note)
     with st.container(horizontal=True, gap="medium"):
-        lowest, highest = forms.LIMITS["devices"]
-        devices = st.selectbox(
-            "Devices a job",
-            [forms.AUTO, *range(lowest, highest + 1)],
-            format_func=lambda number: "all" if number == forms.AUTO else str(number),
-            width=150,
-            key="devices",
-        )
+        devices: int | str = 1
+        if not (isinstance(slurm, SlurmOptions) and slurm.gpus_per_node):
+            lowest, highest = forms.LIMITS["devices"]
+            devices = st.selectbox(
+                "Devices a job" if slurm is None else "Devices a node",
+                [forms.AUTO, *range(lowest, highest + 1)],
+                format_func=lambda number: "all" if number == forms.AUTO else str(number),
+                width=widths.NUMBER,
+                key="devices",
+            )
         num_workers = st.number_input(
             "Workers",
             *forms.LIMITS["num_workers"],
             None,
             placeholder="automatic",
-            width=150,
+            width=widths.NUMBER,
             key="num_workers",
             help="Processes that read images for each device",
         )
     problem = forms.devices_problem(devices, machine) if slurm is None else ""
-    if isinstance(slurm, SlurmOptions) and not slurm.gpus_per_node and devices == forms.AUTO:
+    if isinstance(slurm, SlurmOptions) and devices == forms.AUTO:
         problem = "Say how many devices each node has, or how many GPUs: a cluster has no 'all'."
     show_problem(problem)
     return None if precision == forms.AUTO else precision, devices, num_workers, problem
@@ -313,11 +316,11 @@ def _show_hardware(slurm: SlurmOptions | str | None) -> tuple[str | None, int | 
 
 def _show_seeds() -> tuple[int, int]:
     with st.container(horizontal=True, gap="medium"):
-        seed = st.number_input("Seed", *forms.LIMITS["seed"], width=200, key="seed")
+        seed = st.number_input("First seed", *forms.LIMITS["seed"], width=widths.NUMBER, key="seed")
         num_seeds = st.number_input(
-            "Seeds",
+            "How many seeds",
             *forms.LIMITS["num_seeds"],
-            width=200,
+            width=widths.NUMBER,
             key="num_seeds",
             help="Runs of each network, each with the next seed; the Runs page shows their mean and spread",
         )

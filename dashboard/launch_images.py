@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue, formatting, forms
+from dashboard import catalogue, formatting, forms, widths
 from dashboard.data.folders import read_folders
 from dashboard.errors import show_problem
 from dashboard.launching import Found, look_at_images
@@ -110,7 +110,7 @@ def _take_root(root: str) -> None:
 def show_image_size(chosen: "Iterable[Architecture]") -> tuple[int, str]:
     """Ask for the size. Returns it with what is wrong with it."""
     lowest, highest = forms.LIMITS["image_size"]
-    size = st.number_input("Image size, px", lowest, highest, step=8, width=200, key="image_size")
+    size = st.number_input("Image size, px", lowest, highest, step=8, width=widths.NUMBER, key="image_size")
     problem = forms.size_problem(size, chosen)
     show_problem(problem)
     return int(size), problem

@@ -48,13 +48,16 @@ def show_order(form: Form) -> None:
     preflight_view.show_answers(form, answers)
     configs = form.spec.configs()
     st.markdown("\n".join(f"- {line}" for line in forms.plan(form.spec)))
-    command, yaml = st.tabs(["Command", "YAML"])
-    with command:
+    # How much memory a cluster's machines have is not known here.
+    tabs = st.tabs(["Command", "YAML", *(["Memory"] if form.spec.slurm is None else [])])
+    with tabs[0]:
         st.code(form.spec.command(), language="bash", wrap_lines=True)
         st.caption("Does the same from a shell in this repository.")
-    with yaml:
+    with tabs[1]:
         st.code(launching.to_yaml(configs), language="yaml", height=380)
-    show_memory(replace(form.spec, num_seeds=1, learning_rates=()), form.num_classes)
+    for memory in tabs[2:]:
+        with memory:
+            show_memory(replace(form.spec, num_seeds=1, learning_rates=()), form.num_classes)
 
 
 def _show_launched(runs: list[Run]) -> None:

@@ -45,8 +45,8 @@ PARTS: Mapping[str, str] = {
     "weight_copies": "16-bit copies of weights",
     "activations": "activations",
     "images": "the batch itself",
-    "workspace": "gradients of maps (estimated)",
-    "overhead": "holes and code (estimated)",
+    "workspace": "gradients of activations (estimated)",
+    "overhead": "fragmentation and code (estimated)",
 }
 
 

@@ -258,6 +258,17 @@ def test_what_is_asked_of_a_cluster_is_part_of_the_order(empty_store: Store, ope
     assert "one word without blanks" in problems(app)[0] and button(app).disabled
 
 
+def test_what_a_cluster_decides_is_not_asked_of_this_machine(empty_store: Store, open_page: OpenPage) -> None:
+    query = {"where": "slurm", "nodes": "2", "batch_size": "16", "recipe": "modern"}
+    app = open_page("launch", networks="resnet18", gpus_per_node="4", scale_learning_rate="yes", **query)
+    assert problems(app) == [] and [tab.label for tab in app.tabs] == ["Command", "YAML"]
+    assert "devices" not in [one.key for one in app.selectbox], "the GPUs of a node say it"
+    assert any("0.1 × 128 / 256 = 0.05." in one.value for one in app.caption), "16 images on 8 GPUs"
+    app = open_page("launch", networks="resnet18", devices="auto", **query)
+    assert "a cluster has no 'all'" in problems(app)[0].replace("\\", "") and button(app).disabled
+    assert "Memory" in [tab.label for tab in open_page("launch", networks="resnet18").tabs]
+
+
 def test_several_seeds_are_several_jobs(empty_store: Store, open_page: OpenPage) -> None:
     app = open_page("launch", networks=["alexnet", "vgg16"], seed="7", num_seeds="3")
     assert app.button(key="launch").label == "Launch 6 jobs"
