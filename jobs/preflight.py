@@ -214,8 +214,8 @@ def check_time(
         return Answer(
             "Time",
             None,
-            f"When {', '.join(unknown)} will be done cannot be told: it, or what comes before it in the "
-            f"queue, was never measured here. Twenty steps will show it.",
+            f"Not known yet: {', '.join(unknown)}, or what comes before in the queue, was never measured "
+            f"here. Twenty steps will show it.",
         )
     done_at = time.localtime(time.time() + max(known))
     return Answer(
@@ -243,7 +243,7 @@ def as_run(config: Config, number: int, expected_s: float | None) -> Run:
 
 def _steps(remedy: Remedy) -> str:
     images = remedy.batch_size * remedy.accumulate
-    return f"batches of {remedy.batch_size}, {remedy.accumulate} for each step, still of {images} images"
+    return f"batches of {remedy.batch_size}, {remedy.accumulate} of them a step: still {images} images"
 
 
 def _size(num_bytes: float) -> str:
