@@ -20,7 +20,7 @@ def test_curves_have_contrast(colour: str, theme: str) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_and_links_have_contrast(theme: str) -> None:
     colours = THEME[theme]
-    for text in ("textColor", "linkColor", "primaryColor"):
+    for text in ("textColor", "grayTextColor", "linkColor", "primaryColor"):
         for background in ("backgroundColor", "secondaryBackgroundColor"):
             assert palette.contrast(colours[text], colours[background]) >= 4.5, (text, background)
 
