@@ -101,7 +101,8 @@ def _show_status(run: Run) -> None:
     elif run.status == "SCHEDULED":
         goes_on = run.tags.get("job.request") == "resume"
         what = f"It {'goes on' if goes_on else 'starts'} in its turn, as soon as a device is free"
-        st.markdown(f"{status_text(run)} {'It is held' if is_held(run) else what}.")
+        held = "It is held until somebody releases it on the Runs page"
+        st.markdown(f"{status_text(run)} {held if is_held(run) else what}.")
         if goes_on and (reason := run.tags.get("job.lost_reason")):
             st.info(formatting.plain(reason), icon=":material/restart_alt:")
     else:

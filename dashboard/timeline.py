@@ -8,6 +8,7 @@ from dashboard.architectures.stacked_bars import ticks
 from jobs.forecast import Span
 from tracking.runs import Run
 
+DEVICES: Mapping[str, str] = {"cpu": "Processor", "mps": "Apple's GPU"}
 # Seconds of each unit of the axis, and from how many of the smaller one on it is used.
 UNITS: Sequence[tuple[float, str]] = ((1, "s"), (60, "min"), (3600, "h"), (86400, "days"))
 READABLE = 120
@@ -38,7 +39,7 @@ def timeline(runs: Sequence[Run], spans: Mapping[str, Span], slots: Sequence[str
             for run in runs
             if slot in spans[run.run_id].slots
         )
-        rows.append(f"<dt>{escape(slot)}</dt><dd>{bars}</dd>")
+        rows.append(f"<dt>{escape(slot_name(slot))}</dt><dd>{bars}</dd>")
     seconds, unit = _unit(end_s)
     marks = "".join(
         f'<span style="left:{100 * tick * seconds / end_s:.2f}%">{tick:g}</span>'
@@ -50,15 +51,19 @@ def timeline(runs: Sequence[Run], spans: Mapping[str, Span], slots: Sequence[str
     )
 
 
+def slot_name(slot: str) -> str:
+    """Say in words where a job runs: `cuda:0` becomes `GPU 0`."""
+    device, _, key = slot.partition(":")
+    return f"GPU {key}" if device == "cuda" else DEVICES.get(device, slot)
+
+
 def left_out(runs: Sequence[Run], spans: Mapping[str, Span]) -> str:
     """Say how many jobs have no place on the timeline, and why."""
     count = sum(spans[run.run_id].start_s is None for run in runs)
     if not count:
         return ""
-    return (
-        f"Of {formatting.plural(count, 'more job')} it cannot be told yet: held, "
-        f"or behind one that was never measured here."
-    )
+    jobs = formatting.plural(count, "more job")
+    return f"Not shown: {jobs}, held or behind one that was never measured here."
 
 
 def _bar(run: Run, span: Span, end_s: float, colour: str) -> str:

@@ -23,6 +23,7 @@ st.subheader("Best top-1 error per architecture", anchor=False)
 show_best()
 st.subheader("Done lately", anchor=False)
 show_latest(board.done)
-st.caption(board.totals)
+if not board.is_empty:
+    st.caption(board.totals)
 st.subheader("This machine", anchor=False)
 show_machine()

@@ -138,6 +138,7 @@ def test_the_queue_is_moved_and_held_on_the_page(filled_store: Store, open_page:
     check_sound(app)
     assert app.button(key=f"queue-hold-{first}").label == "Release"
     assert any("held" in text.value for text in app.markdown)
+    assert "held until somebody releases it" in texts(open_page("runs", run=first))
 
 
 def test_a_failed_run_with_a_checkpoint_can_go_on(filled_store: Store, open_page: OpenPage) -> None:

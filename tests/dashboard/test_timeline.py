@@ -27,7 +27,7 @@ def test_each_slot_has_a_line_with_its_jobs() -> None:
         "d1": Span(None, None),
     }
     html = timeline(runs, spans, ["cuda:0", "cuda:1"])
-    assert html.count("<dt>cuda:") == 2 and "a<b" not in html and "a&lt;b" in html
+    assert html.count("<dt>GPU ") == 2 and "a<b" not in html and "a&lt;b" in html
     bars = re.findall(r'class="(now|later)".*?left:([\d.]+)%;width:([\d.]+)%', html, re.DOTALL)
     assert bars == [("now", "0.00", "25.00"), ("later", "25.00", "75.00"), ("later", "0.00", "50.00")]
     assert "min from now" in html
