@@ -14,7 +14,7 @@ from dashboard.palette import COLOURS
 from dashboard.workplace import open_store
 
 TABLE = "classes"
-ROW_HEIGHT, MAX_HEIGHT = 35, 560
+LONG_TABLE, MAX_HEIGHT = 15, 560
 MOST_BARS = 60
 
 
@@ -62,7 +62,7 @@ def _show_figures(numbers: Numbers) -> None:
         "Classes": f"{len(numbers.class_names):,}",
         "To train on": f"{numbers.train.sum():,}",
         "To validate on": f"{numbers.val.sum():,}",
-        "Of a class": _range(numbers.train),
+        "In each class": _range(numbers.train),
     }
     with st.container(horizontal=True, gap="medium", key="figures"):
         for label, value in figures.items():
@@ -88,7 +88,7 @@ def _show_table(numbers: Numbers, words: Sequence[Meaning], found: Sequence[int]
     chosen = st.dataframe(
         columns,
         hide_index=True,
-        height=min(ROW_HEIGHT * (len(found) + 1) + 3, MAX_HEIGHT),
+        height="content" if len(found) <= LONG_TABLE else MAX_HEIGHT,
         column_config={
             "Label": st.column_config.NumberColumn(width=60, format="%d"),
             "Class": st.column_config.TextColumn(width=110),

@@ -86,7 +86,9 @@ def _show_card(sample: Sample, index: int, label: str) -> None:
             st.markdown(
                 '<div class="sample"><p class="broken">cannot be read</p></div>', unsafe_allow_html=True
             )
-            st.caption(formatting.plain(sample.problem))
+            # Without the folders, which all images have in common.
+            begins = max(0, sample.problem.find(PurePath(sample.name).name))
+            st.caption(formatting.plain(sample.problem[begins:]))
             return
         st.markdown(
             f'<div class="sample">{picture(sample.address, f"{label}, {sample.name}")}</div>',

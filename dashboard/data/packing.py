@@ -41,7 +41,7 @@ FORMS: Mapping[str, Form] = {
     ),
     "raw": Form(
         "Pixels, center 256 x 256",
-        "Nothing left to decode, for light and alexnet; ImageNet takes about 252 GB",
+        "Nothing left to decode, for the augmentations light and alexnet; ImageNet takes about 252 GB",
         *("packed", "pack", ("--form", "raw")),
     ),
     "litdata": Form(

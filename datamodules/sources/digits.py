@@ -64,8 +64,8 @@ def find_file() -> Path:
 SOURCE = Source(
     key="digits",
     title="Digits",
-    description="1,797 real handwritten digits, 8 x 8 pixels, 10 classes; part of the installation, "
-    "nothing to download.",
+    description="1,797 real handwritten digits, 8 x 8 pixels in a black frame of one, 10 classes; part of "
+    "the installation, nothing to download.",
     open=open_digits,
     order=1,
     in_memory=True,

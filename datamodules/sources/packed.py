@@ -19,7 +19,7 @@ def open_packed(root: Path | None) -> "Images":
 SOURCE = Source(
     key="packed",
     title="Pack",
-    description="Any source after `python -m datamodules pack`, which shrinks all images once: as JPEGs "
+    description="Any source after python -m datamodules pack, which shrinks all images once: as JPEGs "
     "(ImageNet: 36 GB) or as plain pixels (252 GB), read about 2.5 and 7 times as fast.",
     open=open_packed,
     needs_root=True,
