@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+UNIT = re.compile(r"(?<=\d) (?=%|(?:px|[kMG]B)\b)")
 MARKUP = re.compile(r"[\\`*_{}\[\]<>#|$~:]")
 
 NOTHING = "–"  # noqa: RUF001 - an en dash stands for "no value yet"
@@ -129,6 +130,11 @@ def metric_name(name: str) -> str:
 def plain(text: str) -> str:
     """Write what a person or a program named so that none of its characters is taken for markup."""
     return MARKUP.sub(r"\\\g<0>", text).replace("\n", " ")
+
+
+def unbroken(text: str) -> str:
+    """Keep numbers and their units on one line."""
+    return UNIT.sub("\u00a0", text)
 
 
 def _decimals(value: float) -> int:

@@ -258,6 +258,7 @@ def _show_weights(chosen: Chosen, options: Mapping[str, Mapping[str, str]]) -> t
         list(forms.WEIGHTS),
         required=True,
         format_func=lambda key: forms.WEIGHTS[key],
+        wrap=True,
         key="weights",
     )
     checkpoint = ""

@@ -65,7 +65,8 @@ def show_answers(form: Form, answers: Sequence[Answer]) -> None:
     """
     with st.container(key="preflight", gap="xsmall"):
         for one in answers:
-            st.markdown(f"{MARKS[one.verdict]} **{one.question}** {formatting.plain(one.text)}")
+            text = formatting.unbroken(formatting.plain(one.text))
+            st.markdown(f"{MARKS[one.verdict]} **{one.question}** {text}")
             if one.remedy is not None:
                 _show_remedy(one)
         if form.spec.slurm is None and st.button(

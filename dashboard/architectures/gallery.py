@@ -163,6 +163,7 @@ def _show_table(found: "Sequence[Architecture]") -> int:
         hide_index=True,
         column_config={
             "Network": st.column_config.TextColumn(pinned=True),
+            "Family": st.column_config.TextColumn(width=105),
             "Year": st.column_config.NumberColumn(format="%d"),
             "Paper": st.column_config.LinkColumn(display_text=r"#(.*)$"),
             "Parameters": st.column_config.NumberColumn(format="localized"),

@@ -140,6 +140,7 @@ def show_layers(ledger: "Ledger") -> None:
 
 LAYER_COLUMNS = {
     "Layer": st.column_config.TextColumn(pinned=True),
+    "Kernel": st.column_config.TextColumn(width=95),
     "Parameters": st.column_config.NumberColumn(format="localized"),
     "MACs": st.column_config.NumberColumn(format="localized"),
     "Share of parameters": st.column_config.ProgressColumn(format="%.1f %%", min_value=0, max_value=100),

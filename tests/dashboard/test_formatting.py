@@ -90,6 +90,11 @@ def test_names_are_not_taken_for_markup(name: str) -> None:
     assert not re.search(r"(?<!\\)[`*\[\]<>|$]", re.sub(r"\\\\", "", formatting.plain(name)))
 
 
+def test_a_number_keeps_its_unit() -> None:
+    text = formatting.unbroken("Batches of 32 take 1.7 GB, 7 % of 24 GB, at 64 px, of 10 classes")
+    assert text.replace("\u00a0", "_") == "Batches of 32 take 1.7_GB, 7_% of 24_GB, at 64_px, of 10 classes"
+
+
 def test_sizes_and_nouns() -> None:
     assert formatting.size(25 * 2**30) == "25 GB" and formatting.size(5 * 2**20) == "5 MB"
     assert formatting.size(9 * 2**10) == "9 kB" and formatting.size(9) == "9 bytes"
