@@ -10,6 +10,7 @@ from torch.utils.data import Dataset, get_worker_info
 from datamodules.damage import Unreadable
 from datamodules.images import Split, UnreadableImage, as_streamed
 from datamodules.pixels.augmentation import Augmentation, training_views
+from datamodules.pixels.resampling import Pixels
 from datamodules.pixels.views import Chooser
 from datamodules.sampling import Draw
 
@@ -60,23 +61,24 @@ class TrainingImages(Dataset[Batch]):
                 if draw.ahead >= 0:
                     self.streamed.expect(draw.ahead)
         images = empty_images(len(draws), self.image_size)
+        views = images.numpy()
         labels: list[int] = []
         seeds: list[int] = []
         unreadable: list[Unreadable] = []
         for draw in draws:
-            label = self._fill(draw, images[len(labels)], unreadable)
+            label = self._fill(draw, views[len(labels)], unreadable)
             if label is not None:
                 labels.append(label)
                 seeds.append(draw.seed)
         return make_batch(images, labels, seeds, unreadable)
 
-    def draw(self, draw: Draw, out: Tensor) -> None:
+    def draw(self, draw: Draw, out: Pixels) -> None:
         """Writes the image of a draw, but for what is done on the device; raises UnreadableImage."""
         self.split.view(draw.image, self.views.seeded(draw.seed), out)
         if self.policy is not None:
-            out.copy_(self.policy.apply(out, draw.seed))
+            out[:] = self.policy.apply(out, draw.seed)
 
-    def _fill(self, draw: Draw, out: Tensor, unreadable: list[Unreadable]) -> int | None:
+    def _fill(self, draw: Draw, out: Pixels, unreadable: list[Unreadable]) -> int | None:
         """Writes the image of a draw or what takes its place; returns the label, None if all fail."""
         for index in range(draw.image, draw.image + MAX_UNREADABLE_RUN):
             index %= len(self.split)
@@ -110,11 +112,12 @@ class ValidationImages(Dataset[Batch]):
         if self.streamed and self.streamed.parts and self.streamed.parts.lookahead:
             self.streamed.expect(min(indices[-1] + self.streamed.parts.lookahead, len(self) - 1))
         images = empty_images(len(indices), self.image_size)
+        views = images.numpy()
         labels: list[int] = []
         unreadable: list[Unreadable] = []
         for index in indices:
             try:
-                self.split.view(index, self.choose, images[len(labels)])
+                self.split.view(index, self.choose, views[len(labels)])
             except UnreadableImage as error:
                 unreadable.append(Unreadable("val", str(error)))
             else:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.pixels.resampling import Pixels
 from datamodules.pixels.views import Chooser
 from datamodules.sampling import Parts
 
@@ -44,7 +45,7 @@ class Split(Protocol):
             UnreadableImage: It cannot be decoded.
         """
 
-    def view(self, index: int, choose: Chooser, out: Tensor) -> None:
+    def view(self, index: int, choose: Chooser, out: Pixels) -> None:
         """Writes what is to be seen of an image once its size is known, uint8, size x size x 3.
 
         Raises:

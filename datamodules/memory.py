@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from datamodules.manifest import digest_tensors
-from datamodules.pixels.resampling import cut_whole
+from datamodules.pixels.resampling import Pixels, cut_whole
 from datamodules.pixels.views import Chooser
 
 
@@ -32,7 +32,7 @@ class MemorySplit:
         """Returns one image, 3 x height x width."""
         return self.pixels[index].expand(3, -1, -1)
 
-    def view(self, index: int, choose: Chooser, out: Tensor) -> None:
+    def view(self, index: int, choose: Chooser, out: Pixels) -> None:
         """Writes a part of one; see `datamodules.pixels.resampling.cut_whole`."""
         cut_whole(self.read(index), choose, out)
 

@@ -21,7 +21,6 @@ from typing import BinaryIO
 
 import numpy as np
 import simplejpeg
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -227,9 +226,9 @@ def _encode(split: Split, plan: Plan, index: int) -> bytes | UnreadableImage:
     """Returns what a pack holds of an image, or why it cannot."""
     try:
         if plan.form == "raw":
-            square = torch.empty(plan.side, plan.side, 3, dtype=torch.uint8)
+            square = np.empty((plan.side, plan.side, 3), np.uint8)
             split.view(index, partial(center, plan.side, plan.side), square)
-            return square.numpy().tobytes()
+            return square.tobytes()
         pixels = split.read(index).permute(1, 2, 0).contiguous().numpy()
     except UnreadableImage as error:
         return error

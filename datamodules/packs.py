@@ -23,7 +23,7 @@ from torch import Tensor
 from datamodules.errors import DataError, printable
 from datamodules.images import Channels, Images, NamedBytes, UnreadableImage
 from datamodules.pixels.decoding import read_image, read_view
-from datamodules.pixels.resampling import cut
+from datamodules.pixels.resampling import Pixels, cut
 from datamodules.pixels.views import Chooser
 
 Form = Literal["jpeg", "raw"]
@@ -83,7 +83,7 @@ class PackedSplit:
 
     folder: Path
     form: Form
-    images: Tensor
+    images: Pixels
     records: NDArray[Any]
 
     def __len__(self) -> int:
@@ -91,7 +91,7 @@ class PackedSplit:
 
     def label(self, index: int) -> int:
         """Returns the class of an image."""
-        return int(self.records[index]["label"])
+        return int(self._labels[index])
 
     def read(self, index: int) -> Tensor:
         """Returns a whole image.
@@ -99,13 +99,13 @@ class PackedSplit:
         Raises:
             UnreadableImage: Its bytes have changed since it was packed.
         """
-        if zlib.crc32(self._stored(index).numpy().data) != self.records[index]["crc"]:
+        if zlib.crc32(self._stored(index).data) != self.records[index]["crc"]:
             raise UnreadableImage(f"{self._name(index)} (its bytes have changed since it was packed)")
         if self.form == "raw":
-            return self.images[index].permute(2, 0, 1)
+            return torch.from_numpy(self.images[index]).permute(2, 0, 1)
         return read_image(self._file(index))
 
-    def view(self, index: int, choose: Chooser, out: Tensor) -> None:
+    def view(self, index: int, choose: Chooser, out: Pixels) -> None:
         """Writes a part of an image, without a look at its checksum."""
         if self.form == "raw":
             image = self.images[index]
@@ -121,14 +121,21 @@ class PackedSplit:
         """Covers every image by its checksum, and the labels."""
         return hashlib.sha256(np.ascontiguousarray(self.records).data).hexdigest()
 
-    def _stored(self, index: int) -> Tensor:
-        if self.form == "raw":
-            return self.images[index]
-        start = int(self.records[index - 1]["end"]) if index else 0
-        return self.images[start : int(self.records[index]["end"])]
+    def _stored(self, index: int) -> Pixels:
+        start = self._ends[index - 1] if index else 0
+        stored: Pixels = self.images[index] if self.form == "raw" else self.images[start : self._ends[index]]
+        return stored
+
+    @cached_property
+    def _labels(self) -> NDArray[np.int32]:
+        return self.records["label"]
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        return self.records["end"]
 
     def _file(self, index: int) -> NamedBytes:
-        return NamedBytes(self._stored(index).numpy().tobytes(), self._name(index))
+        return NamedBytes(self._stored(index).tobytes(), self._name(index))
 
     def _name(self, index: int) -> str:
         return f"{self.where}, image {index}"
@@ -205,7 +212,7 @@ def open_split(folder: Path, form: Form, num_images: int) -> PackedSplit:
         or (np.diff(ends) < 0).any()
     ):
         raise DataError(f"{printable(folder)} does not hold what its pack says; pack the images again.")
-    return PackedSplit(folder, form, torch.from_numpy(images), records)
+    return PackedSplit(folder, form, images, records)
 
 
 def _map(file: Path) -> NDArray[Any]:

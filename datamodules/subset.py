@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from datamodules.images import Images, NamedBytes, Split, StreamedSplit
+    from datamodules.pixels.resampling import Pixels
     from datamodules.pixels.views import Chooser
     from datamodules.sampling import Parts
 
@@ -45,7 +46,7 @@ class ChosenSplit:
         """Returns what the split gives."""
         return self.split.read(int(self.numbers[index]))
 
-    def view(self, index: int, choose: "Chooser", out: "Tensor") -> None:
+    def view(self, index: int, choose: "Chooser", out: "Pixels") -> None:
         """Writes what the split does."""
         self.split.view(int(self.numbers[index]), choose, out)
 

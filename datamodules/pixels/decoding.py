@@ -16,7 +16,7 @@ from datamodules.errors import printable
 from datamodules.images import NamedBytes, UnreadableImage
 from datamodules.pixels import jpeg
 from datamodules.pixels.large import admitted
-from datamodules.pixels.resampling import cut
+from datamodules.pixels.resampling import Pixels, cut
 from datamodules.pixels.views import Chooser
 
 # Read at once; with the pixels, it has to stay below 1 GB of memory.
@@ -66,10 +66,10 @@ def read_image(file: Path | NamedBytes) -> Tensor:
         if pixels is None:
             with admitted(*_measure(data)):
                 pixels = _decode(data)
-        return pixels.permute(2, 0, 1)
+        return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
-def read_view(file: Path | NamedBytes, choose: Chooser, out: Tensor) -> None:
+def read_view(file: Path | NamedBytes, choose: Chooser, out: Pixels) -> None:
     """Decodes a part of a file.
 
     Args:
@@ -137,7 +137,7 @@ def _reason(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _decode(data: bytes) -> Tensor:
+def _decode(data: bytes) -> Pixels:
     """Returns uint8, height x width x 3."""
     with _opened(data) as image:
         image.load()
@@ -145,7 +145,7 @@ def _decode(data: bytes) -> Tensor:
         pixels = np.empty((height, width, 3), np.uint8)
         for top, strip in strips(image):
             pixels[top : top + strip.height] = np.asarray(strip)
-    return torch.from_numpy(pixels)
+    return pixels
 
 
 def strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 import simplejpeg
-import torch
-from torch import Tensor
+
+from datamodules.pixels.resampling import Pixels
 
 # What the decoder says, and raises, where data go on after the rows it was told to read: all is well.
 _LEFT_OVER = re.compile(r"Corrupt JPEG data: \d+ extraneous bytes before marker 0xd[0-79]")
@@ -34,7 +34,7 @@ def read_size(data: bytes) -> tuple[int, int] | None:
     return (height, width) if colours in ("YCbCr", "RGB", "Gray") else None
 
 
-def decode(data: bytes, size: tuple[int, int], last_row: float) -> Tensor | None:
+def decode(data: bytes, size: tuple[int, int], last_row: float) -> Pixels | None:
     """Decodes a JPEG's upper part.
 
     Args:
@@ -54,16 +54,12 @@ def decode(data: bytes, size: tuple[int, int], last_row: float) -> Tensor | None
             shortened[place : place + 2] = rows.to_bytes(2)
             pixels = np.empty((rows, width, 3), np.uint8)
             if _fill(pixels, shortened, lambda error: _LEFT_OVER.fullmatch(error) is not None):
-                return torch.from_numpy(pixels)
+                return pixels
     pixels = np.empty((height, width, 3), np.uint8)
-    return torch.from_numpy(pixels) if _fill(pixels, data, lambda error: False) else None
+    return pixels if _fill(pixels, data, lambda error: False) else None
 
 
-def _fill(
-    pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
-    data: bytes | bytearray,
-    is_harmless: Callable[[str], bool],
-) -> bool:
+def _fill(pixels: Pixels, data: bytes | bytearray, is_harmless: Callable[[str], bool]) -> bool:
     try:
         simplejpeg.decode_jpeg(data, buffer=pixels)
     except ValueError as error:

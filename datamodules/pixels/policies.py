@@ -14,9 +14,9 @@ from random import Random
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
+
+from datamodules.pixels.resampling import Pixels
 
 NUM_LEVELS = 31
 # Image seeds are smaller: these are the seeds of nobody's view.
@@ -101,16 +101,16 @@ class Policy:
     level: int | None
     reach: Reach
 
-    def apply(self, pixels: Tensor, seed: int) -> Tensor:
+    def apply(self, pixels: Pixels, seed: int) -> Pixels:
         """Maps the view of an image, uint8, S x S x 3, to the same; draws depend on its seed alone."""
         random = Random(OTHER_SEEDS + seed)
-        image = Image.fromarray(pixels.numpy())
+        image = Image.fromarray(pixels)
         for _ in range(self.num_operations):
             operation = random.choice(OPERATIONS)
             level = random.randrange(NUM_LEVELS) if self.level is None else self.level
             sign = random.choice((-1, 1)) if operation in SIGNED else 1
             image = operation(image, sign * level / (NUM_LEVELS - 1), self.reach)
-        return torch.from_numpy(np.array(image))
+        return np.asarray(image)
 
 
 # Cubuk 2020, with the two operations and the level of 9 that torchvision has found good for ImageNet.

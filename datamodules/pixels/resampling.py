@@ -8,18 +8,23 @@ resizes whole pictures, as those transforms do.
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from datamodules.pixels.views import Chooser, View
 
+Pixels = NDArray[np.uint8]
 # Unlike torch.nn.functional.interpolate, these write where they are told to: no memory is taken and cleared.
 _resample = torch.ops.aten._upsample_bilinear2d_aa.out
 _flip = torch.ops.aten.flip.out
 
 
-def cut(pixels: Tensor, view: View, out: Tensor) -> None:
+def cut(pixels: Pixels, view: View, out: Pixels) -> None:
     """Writes a view of a picture.
+
+    Parts are taken in NumPy: every operation of torch's, if only a view, lets other threads have Python's
+    lock and waits to get it back.
 
     Args:
         pixels: The picture, uint8, height x width x 3; rows and columns that the view does not need may be
@@ -39,40 +44,53 @@ def cut(pixels: Tensor, view: View, out: Tensor) -> None:
     if bottom - top == right - left == view.size:
         _resize(pixels, box, out, view.mirrored)
         return
-    part = pixels.new_empty(bottom - top, right - left, 3)
+    part = np.empty((bottom - top, right - left, 3), np.uint8)
     _resize(pixels, box, part, view.mirrored)
     if view.mirrored:
         left, right = view.size - right, view.size - left
-    out.zero_()
+    out[:] = 0
     out[top:bottom, left:right] = part
 
 
-def cut_whole(pixels: Tensor, choose: Chooser, out: Tensor) -> None:
+def cut_whole(pixels: Tensor, choose: Chooser, out: Pixels) -> None:
     """The same for a whole picture in memory, uint8, 3 x height x width."""
-    cut(pixels.permute(1, 2, 0), choose(*pixels.shape[1:]), out)
+    cut(pixels.permute(1, 2, 0).numpy(), choose(*pixels.shape[1:]), out)
 
 
-def _cut_after(pixels: Tensor, view: View, whole: tuple[int, int], out: Tensor) -> None:
+def _cut_after(pixels: Pixels, view: View, whole: tuple[int, int], out: Pixels) -> None:
     """Resizes the whole picture to so many rows and columns, and cuts the view out of that."""
     rows, columns = whole
-    image = Image.fromarray(pixels.contiguous().numpy()).resize((columns, rows), Image.Resampling.BILINEAR)
+    image = Image.fromarray(np.ascontiguousarray(pixels)).resize((columns, rows), Image.Resampling.BILINEAR)
     top, left = round(view.top * rows / pixels.shape[0]), round(view.left * columns / pixels.shape[1])
-    out.copy_(torch.from_numpy(np.array(image))[top : top + view.size, left : left + view.size])
+    out[:] = np.asarray(image)[top : top + view.size, left : left + view.size]
 
 
-def _resize(pixels: Tensor, box: tuple[float, float, float, float], out: Tensor, mirrored: bool) -> None:
+def _resize(pixels: Pixels, box: tuple[float, float, float, float], out: Pixels, mirrored: bool) -> None:
     rows, columns = out.shape[:2]
     left, top, right, bottom = map(int, box)
     if (left, top, right, bottom) != box:
-        image = Image.fromarray(pixels.contiguous().numpy())
-        resized = torch.from_numpy(np.array(image.resize((columns, rows), Image.Resampling.BILINEAR, box)))
-        out.copy_(resized.flip(1) if mirrored else resized)
+        image = Image.fromarray(np.ascontiguousarray(pixels))
+        resized = np.asarray(image.resize((columns, rows), Image.Resampling.BILINEAR, box))
+        out[:] = resized[:, ::-1] if mirrored else resized
         return
     part = pixels[top:bottom, left:right]
     if part.shape == out.shape:
-        _flip(part, [1], out=out) if mirrored else out.copy_(part)
+        _copy(part, out, mirrored)
         return
     # The operator copies what is not in one piece in any case, and takes no other order than `out` has; that
     # copy is where mirroring costs least.
-    part = _flip(part, [1], out=part.new_empty(part.shape)) if mirrored else part.contiguous()
-    _resample(part.permute(2, 0, 1)[None], (rows, columns), False, out=out.permute(2, 0, 1)[None])
+    whole = np.empty(part.shape, np.uint8)
+    _copy(part, whole, mirrored)
+    _resample(_planes(whole), (rows, columns), False, out=_planes(out))
+
+
+def _copy(part: Pixels, out: Pixels, mirrored: bool) -> None:
+    if mirrored:
+        _flip(torch.from_numpy(part), [1], out=torch.from_numpy(out))
+    else:
+        out[:] = part
+
+
+def _planes(pixels: Pixels) -> Tensor:
+    """Returns the same memory as a batch of one image, 1 x 3 x height x width."""
+    return torch.from_numpy(pixels.transpose(2, 0, 1)[None])

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from datamodules.images import Images, NamedBytes
     from datamodules.index import FileIndex
+    from datamodules.pixels.resampling import Pixels
     from datamodules.pixels.views import Chooser
 
 
@@ -43,7 +44,7 @@ class FolderSplit:
 
         return read_image(self.folder / self.index.file(index))
 
-    def view(self, index: int, choose: "Chooser", out: "Tensor") -> None:
+    def view(self, index: int, choose: "Chooser", out: "Pixels") -> None:
         """Decodes a part of one image; see `datamodules.pixels.decoding.read_view`."""
         from datamodules.pixels.decoding import read_view
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from datamodules.images import Images
+    from datamodules.pixels.resampling import Pixels
     from datamodules.pixels.views import Chooser
 
 NUM_CLASSES = 1000
@@ -35,7 +36,7 @@ class NoiseSplit:
         """Returns one image."""
         return self.pixels[index % len(self.pixels)]
 
-    def view(self, index: int, choose: "Chooser", out: "Tensor") -> None:
+    def view(self, index: int, choose: "Chooser", out: "Pixels") -> None:
         """Writes a part of it; see `datamodules.pixels.resampling.cut_whole`."""
         from datamodules.pixels.resampling import cut_whole
 

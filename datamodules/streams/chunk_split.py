@@ -16,6 +16,7 @@ from torch import Tensor
 from datamodules.errors import DataError, printable
 from datamodules.images import NamedBytes, UnreadableImage
 from datamodules.pixels.decoding import read_image, read_view
+from datamodules.pixels.resampling import Pixels
 from datamodules.pixels.views import Chooser
 from datamodules.sampling import Parts
 from datamodules.streams.chunks import Chunks, DamagedChunk, read_label, read_leaves, to_file
@@ -96,7 +97,7 @@ class ChunkSplit:
         """Decodes one image; see `datamodules.pixels.decoding.read_image`."""
         return read_image(self.encoded(index))
 
-    def view(self, index: int, choose: Chooser, out: Tensor) -> None:
+    def view(self, index: int, choose: Chooser, out: Pixels) -> None:
         """Decodes a part of one image; see `datamodules.pixels.decoding.read_view`."""
         read_view(self.encoded(index), choose, out)
 
