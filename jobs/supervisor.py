@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from jobs import recovery
 from jobs.deliveries import Deliveries
 from jobs.endings import MemoryWatch, explain, is_lost, last_words, ran_out_of_memory, was_restarted
-from jobs.engines import LOCAL, Engine, Exit, engine_of, is_started
+from jobs.engines import LOCAL, Engine, Exit, engine_of, is_asked_for, is_started
 from jobs.engines.local import slots_of
 from jobs.errors import LaunchError
 from jobs.forecast import busy_until, wish_of
@@ -119,9 +119,9 @@ class Supervisor:
             # One that is to go on waits for its earlier process to be seen off.
             if is_started(run) or run.run_id in self._followed:
                 self._followed[run.run_id] = run
-            elif run.status == "RUNNING":
+            elif run.status == "RUNNING" and not is_asked_for(run):
                 self._check_unclaimed(run)
-            elif run.is_stopping:
+            elif run.is_stopping and run.status == "SCHEDULED":
                 self._end(run, "KILLED", "stopped before it began")
             else:
                 waiting.append(run)
@@ -129,9 +129,10 @@ class Supervisor:
         for run in list(self._followed.values()):
             self._follow(run, run.run_id in still_active)
         # One that was started and not recorded yet is no longer in the queue, whatever its tags say.
-        self._start(
-            [run for run in line_up(waiting) if run.tags.get("job.slots") or is_ready(run, still_active)]
-        )
+        try:
+            self._start([run for run in line_up(waiting) if is_asked_for(run) or is_ready(run, still_active)])
+        finally:
+            self.engine.dispatch()
         self._deliveries.look(still_active)
 
     def _leave(self, signum: int, frame: FrameType | None) -> None:

@@ -47,6 +47,9 @@ class Engine(Protocol):
             LaunchError: It can never be started.
         """
 
+    def dispatch(self) -> None:
+        """Begin with what `submit` has put off: all runs that may start now were submitted."""
+
     def poll(self, run: Run) -> Exit | None:
         """How it ended, None while it lives."""
 
@@ -64,4 +67,9 @@ def engine_of(run: Run) -> str:
 
 def is_started(run: Run) -> bool:
     """Whether an engine has the run; it may wait once more in a line of the engine's own."""
-    return bool(run.tags.get("job.pid") or run.tags.get(CLUSTER_ID))
+    return bool(run.tags.get(CLUSTER_ID if engine_of(run) == SLURM else "job.pid"))
+
+
+def is_asked_for(run: Run) -> bool:
+    """Whether an engine was about to start the run, which it may have done though that is not recorded."""
+    return bool(run.tags.get(ASKED if engine_of(run) == SLURM else "job.slots"))

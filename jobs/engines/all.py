@@ -28,6 +28,11 @@ class AllEngines:
         """Start the run unless it must wait. Raises LaunchError when it can never be started."""
         return self._engine(run).submit(run, [other for other in busy if engine_of(other) == engine_of(run)])
 
+    def dispatch(self) -> None:
+        """Begin with what was put off. Raises StoreUnavailable."""
+        for engine in self._engines.values():
+            engine.dispatch()
+
     def poll(self, run: Run) -> Exit | None:
         """How it ended, None while it lives."""
         return self._engine(run).poll(run)

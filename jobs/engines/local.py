@@ -59,6 +59,9 @@ class LocalEngine:
         self._start(run, free[:wanted])
         return True
 
+    def dispatch(self) -> None:
+        """Nothing is put off."""
+
     def poll(self, run: Run) -> Exit | None:
         """How its process ended, None while it lives."""
         child = self._children.get(run.run_id)

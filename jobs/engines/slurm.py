@@ -1,42 +1,44 @@
 """Jobs on an existing Slurm cluster: submitit hands them over, squeue tells how they are."""
 
 import logging
+import math
 import queue
-import re
 import shutil
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import yaml
 
 from jobs.engines import ASKED, CLUSTER_ID, NODES, RESTARTS, Exit
-from jobs.engines.slurm_cluster import (
-    ClusterJob,
-    ClusterUnavailable,
-    ask,
-    is_passing,
-    last_words,
-    list_jobs,
-)
+from jobs.engines.slurm_cluster import ClusterJob, ClusterUnavailable, ask, list_jobs
 from jobs.engines.slurm_options import SlurmOptions, read_options
-from jobs.engines.slurm_task import SlurmTask
+from jobs.engines.slurm_submission import (
+    Outcome,
+    Request,
+    folder_of,
+    hand_over,
+    is_under_way,
+    key_of,
+    ticket_of,
+)
 from jobs.errors import LaunchError
 from jobs.queue import REASON
 from tracking import records, runs
 from tracking.runs import Run
-from tracking.store import REPOSITORY, Store
+from tracking.store import Store
 
 TRAIN = (sys.executable, "-m", "training", "fit")
 POLL_INTERVAL_S = 5.0
 RETRY_INTERVAL_S = 30.0
-# Before the time limit, for saving the work.
-WARNING_S = 120
 
 log = logging.getLogger("jobs.engines.slurm")
 
@@ -72,7 +74,10 @@ class SlurmEngine:
         self.poll_interval_s = poll_interval_s
         self.retry_interval_s = retry_interval_s
         self._talk = _Talk()
-        self._submissions: dict[str, Future[str]] = {}
+        self._gathered: list[Request] = []
+        self._orders: dict[str, _Order] = {}
+        self._in_doubt = False
+        self._settled_at: dict[str, float] = {}
         self._retry_at = 0.0
         self._look: Future[dict[str, ClusterJob]] | None = None
         self._looked_at = 0.0
@@ -83,30 +88,33 @@ class SlurmEngine:
         self._cancelled_at: dict[tuple[str, ...], float] = {}
 
     def submit(self, run: Run, busy: Iterable[Run]) -> bool:
-        """Hand the run to the cluster; True once it has taken it.
+        """Hand the run to the cluster with the next `dispatch`; True once it has taken it.
 
         Raises:
             LaunchError: This machine has no Slurm, or the cluster refuses the job.
             StoreUnavailable: The store cannot be written; asking again later is safe.
         """
-        submission = self._submissions.get(run.run_id)
-        if submission is None:
-            if time.monotonic() >= self._retry_at:
-                self._begin(run)
-            return False
-        if not submission.done():
-            return False
-        del self._submissions[run.run_id]
-        try:
-            job_id = submission.result()
-        except ClusterUnavailable as problem:
-            self._retry_at = time.monotonic() + self.retry_interval_s
-            self._note(run, {REASON: f"the cluster does not take it yet: {problem}"})
-            return False
-        self._submitted_at[job_id] = time.monotonic()
-        taken = {CLUSTER_ID: job_id, REASON: "waits in the cluster's queue", "job.request": ""}
-        records.set_tags(self.store, run.run_id, taken)
-        return True
+        if order := self._orders.get(run.run_id):
+            return order.is_done and self._take(run, self._orders.pop(run.run_id))
+        if run.tags.get(ASKED):
+            return self._find_again(run)
+        # Nobody passes those of whom it is not known whether the cluster has them.
+        if not self._in_doubt and time.monotonic() >= self._retry_at:
+            self._gather(run)
+        return False
+
+    def dispatch(self) -> None:
+        """Hand over what has been gathered: neighbours of one group that ask for the same, as one array.
+
+        Raises:
+            StoreUnavailable: The store cannot be written; those concerned are gathered again.
+        """
+        gathered, self._gathered = self._gathered, []
+        self._in_doubt = False
+        for _, requests in groupby(gathered, key=lambda request: request.shared):
+            self._begin(list(requests))
+        for run_id in [run_id for run_id, order in self._orders.items() if order.is_done]:
+            self._take_back_unless_active(run_id)
 
     def poll(self, run: Run) -> Exit | None:
         """How its job ended, None while the cluster has it or does not answer."""
@@ -116,9 +124,12 @@ class SlurmEngine:
             return None
         job = self._known.get(job_id)
         if job is None:
-            return Exit(None, f"The cluster no longer knows job {job_id}, which left no result; see the log.")
+            self._tidy(run)
+            return Exit(
+                None, f"The cluster no longer knows job {job_id}: it was cancelled there, or ended long ago."
+            )
         if job.has_ended:
-            shutil.rmtree(self._folder(run.run_id), ignore_errors=True)
+            self._tidy(run)
             return explain(job)
         self._reconcile(run, job)
         return None
@@ -132,43 +143,74 @@ class SlurmEngine:
         """The file with what it printed."""
         return self.store.log_file(run_id)
 
-    def _begin(self, run: Run) -> None:
+    def _gather(self, run: Run) -> None:
         if shutil.which("sbatch") is None:
             raise LaunchError(
                 "There is no Slurm (sbatch) on this machine; choose to train on the machine itself."
             )
         config = yaml.safe_load(runs.read_config(self.store, run.run_id))
-        options = read_options(config) or SlurmOptions()
-        # Before there is a job, so that a successor knows to look for it.
-        records.set_tags(self.store, run.run_id, {ASKED: "yes"})
         num_tasks = config.get("trainer", {}).get("devices", 1)
-        self._submissions[run.run_id] = self._talk.do(partial(self._hand_over, run, options, num_tasks))
+        self._gathered.append(Request(run, read_options(config) or SlurmOptions(), num_tasks))
 
-    def _hand_over(self, run: Run, options: SlurmOptions, num_tasks: int) -> str:
-        """In the thread: submit what has not been submitted yet."""
-        if run.tags.get(ASKED):
-            for job in list_jobs():
-                if job.run_id == run.run_id and not job.has_ended:
-                    return job.job_id
-        return self._sbatch(run, options, num_tasks)
+    def _begin(self, requests: list[Request]) -> None:
+        key = token_hex(8)
+        for index, request in enumerate(requests):
+            # Before there is a job, so that a successor knows to look for it.
+            records.set_tags(self.store, request.run.run_id, {ASKED: ticket_of(key, index)})
+        answer = self._talk.do(partial(hand_over, self.store, self.command, key, requests))
+        for index, request in enumerate(requests):
+            self._orders[request.run.run_id] = _Order(answer, index)
 
-    def _sbatch(self, run: Run, options: SlurmOptions, num_tasks: int) -> str:
-        from submitit import SlurmExecutor
-        from submitit.core.utils import FailedJobError, FailedSubmissionError
+    def _take(self, run: Run, order: "_Order") -> bool:
+        """What came of handing over the run."""
+        outcome = order.outcome
+        if isinstance(outcome, LaunchError):
+            raise outcome
+        if isinstance(outcome, ClusterUnavailable):
+            # It may have the job nevertheless.
+            self._in_doubt = True
+            now = self._settled_at[key_of(run.tags[ASKED])] = time.monotonic()
+            self._retry_at = now + self.retry_interval_s
+            self._note(run, {REASON: f"the cluster does not take it yet: {outcome}"})
+            return False
+        self._submitted_at[outcome] = time.monotonic()
+        self._note_taken(run, outcome)
+        return True
 
-        log_file = self.logs(run.run_id)
-        config = str(self.store.config_file(run.run_id))
-        task = SlurmTask((*self.command, "--config", config, "--run_id", run.run_id), self.store, run.run_id)
-        executor = SlurmExecutor(self._folder(run.run_id))
-        executor.update_parameters(**parameters(run, options, num_tasks, log_file))
+    def _take_back_unless_active(self, run_id: str) -> None:
+        """A run that was stopped while it was handed over: nobody asks for it again."""
         try:
-            return str(executor.submit(task).job_id)
-        except (FailedJobError, FailedSubmissionError) as error:
-            message = last_words(str(error))
-            shutil.rmtree(self._folder(run.run_id), ignore_errors=True)
-            if is_passing(message):
-                raise ClusterUnavailable(message) from error
-            raise LaunchError(f"Slurm refuses the job: {message}.") from error
+            if runs.get_run(self.store, run_id).is_active:
+                return
+        except ValueError:
+            pass  # deleted even
+        outcome = self._orders.pop(run_id).outcome
+        if isinstance(outcome, str):
+            self._cancel(outcome)
+
+    def _find_again(self, run: Run) -> bool:
+        """Whether the cluster has a run that it was asked to take without an answer that was written down."""
+        ticket = run.tags[ASKED]
+        key = key_of(ticket)
+        if key not in self._settled_at and not is_under_way(self.store, key):
+            self._settled_at[key] = time.monotonic()
+        self._refresh()
+        if self._known_at <= self._settled_at.get(key, math.inf):
+            self._in_doubt = True
+            return False
+        job_id = next((job.job_id for job in self._known.values() if job.ticket == ticket), None)
+        if job_id is None and run.status == "SCHEDULED":
+            self._in_doubt = True  # until it was asked for again, in its turn
+            records.set_tags(self.store, run.run_id, {ASKED: ""})
+            return False
+        self._note_taken(run, job_id or ticket)
+        return True
+
+    def _note_taken(self, run: Run, job_id: str) -> None:
+        taken = {CLUSTER_ID: job_id, REASON: "waits in the cluster's queue"}
+        if run.tags.get("job.request") == "resume":
+            taken["job.request"] = ""
+        records.set_tags(self.store, run.run_id, taken)
 
     def _refresh(self) -> None:
         """Take what the last look has found and, now and then, have another one taken."""
@@ -187,7 +229,8 @@ class SlurmEngine:
     def _reconcile(self, run: Run, job: ClusterJob) -> None:
         """Write down what only the cluster knows; the training process writes all the rest."""
         if job.is_waiting and run.is_stopping:
-            self._cancel(job.job_id, "--state=PENDING")  # there is nothing to save
+            # There is nothing to save. (With `--state=PENDING` Slurm 22 takes a whole array for its member.)
+            self._cancel(job.job_id)
         restarts = run.tags.get(RESTARTS, "0")
         if job.is_waiting and run.status == "RUNNING" and job.restarts > int(restarts):
             # Its process had no time to write that its place was taken away. Unless it is back already:
@@ -210,8 +253,28 @@ class SlurmEngine:
             self._cancelled_at[job_id, *options] = now
             self._talk.do(lambda: ask("scancel", *options, job_id))
 
-    def _folder(self, run_id: str) -> Path:
-        return self.store.root / "slurm" / run_id
+    def _tidy(self, run: Run) -> None:
+        """Remove what was written for its submission, unless others of its array still need that."""
+        ticket = run.tags.get(ASKED, "")
+        needed = {job.comment for job in self._known.values() if not job.has_ended}
+        for comment in {ticket, key_of(ticket)} - needed - {""}:
+            shutil.rmtree(folder_of(self.store, comment), ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """One run among those that were handed over together."""
+
+    answer: Future[list[Outcome]]
+    index: int
+
+    @property
+    def is_done(self) -> bool:
+        return self.answer.done()
+
+    @property
+    def outcome(self) -> Outcome:
+        return self.answer.result()[self.index]
 
 
 class _Talk:
@@ -237,48 +300,6 @@ class _Talk:
                 result.set_result(work())
             except Exception as error:
                 result.set_exception(error)
-
-
-def parameters(run: Run, options: SlurmOptions, num_tasks: int, log_file: Path) -> dict[str, Any]:
-    """The settings of submitit for a run.
-
-    Args:
-        run: Gives its name, and its id as the comment by which it is found again.
-        options: Of the cluster.
-        num_tasks: Processes on each node.
-        log_file: Gets what all of them print.
-    """
-    further = {
-        **options.extra,
-        "requeue": True,
-        "chdir": str(REPOSITORY),
-        "output": str(log_file),
-        "error": str(log_file),
-    }
-    if options.time is not None:
-        further["time"] = options.time
-    if options.partition is not None:
-        further["partition"] = options.partition
-    if options.account is not None:
-        further["account"] = options.account
-    if options.gpus_per_node:
-        further["gpus-per-node"] = options.gpus_per_node
-    return {
-        "job_name": re.sub(r"[^\w.-]", "-", run.name)[:64] or "convnet-arena",
-        "comment": run.run_id,
-        "time": None,
-        "nodes": options.nodes,
-        "ntasks_per_node": num_tasks,
-        "signal_delay_s": WARNING_S,
-        "additional_parameters": further,
-        # A task that fails ends the others, which would wait for it.
-        "srun_args": [
-            f"--output={log_file}",
-            f"--error={log_file}",
-            "--open-mode=append",
-            "--kill-on-bad-exit=1",
-        ],
-    }
 
 
 def explain(job: ClusterJob) -> Exit:

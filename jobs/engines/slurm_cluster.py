@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import dataclass
 
 TIMEOUT_S = 60.0
-# squeue's own names. The comment is the run's id.
+# squeue's own names.
 _FIELDS = ("JobArrayID", "State", "Comment", "Reason", "exit_code", "RestartCnt", "NodeList")
 _WAITING = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT")
 _ENDED = (
@@ -35,6 +35,8 @@ _PASSING = (
     "slurm backup controller",
     "service unavailable",
 )
+# And those that fewer jobs may be an answer to.
+_NUMBER = ("limit", "array")
 
 
 class ClusterUnavailable(Exception):
@@ -46,8 +48,9 @@ class ClusterJob:
     """One job as the cluster knows it.
 
     Attributes:
+        job_id: Of a member of an array with its index, as in `7_0`.
         state: Slurm's word for it.
-        run_id: Its comment.
+        comment: What it was submitted with; all members of an array have the same.
         reason: Why it waits.
         exit_code: Of `srun`, which takes it from the first task that failed; negative: the signal.
         restarts: How often it was put back into the queue.
@@ -56,11 +59,17 @@ class ClusterJob:
 
     job_id: str
     state: str
-    run_id: str
+    comment: str
     reason: str
     exit_code: int
     restarts: int
     nodes: str
+
+    @property
+    def ticket(self) -> str:
+        """What tells it from all other jobs, see `jobs.engines.slurm_submission.ticket_of`."""
+        _, _, index = self.job_id.partition("_")
+        return f"{self.comment}_{index}" if index else self.comment
 
     @property
     def is_waiting(self) -> bool:
@@ -80,7 +89,7 @@ def list_jobs() -> list[ClusterJob]:
         ClusterUnavailable: The cluster does not answer.
     """
     wanted = ",".join(f"{field}:|" for field in _FIELDS)
-    return parse_jobs(ask("squeue", "--me", "--noheader", "--states=all", f"--Format={wanted}"))
+    return parse_jobs(ask("squeue", "--me", "--array", "--noheader", "--states=all", f"--Format={wanted}"))
 
 
 def parse_jobs(table: str) -> list[ClusterJob]:
@@ -117,6 +126,11 @@ def ask(*command: str) -> str:
 def is_passing(message: str) -> bool:
     """Whether what sbatch said is no verdict on the job."""
     return any(word in message.lower() for word in _PASSING)
+
+
+def is_about_number(message: str) -> bool:
+    """Whether the cluster might take some of several jobs that it did not take together."""
+    return any(word in message.lower() for word in _NUMBER)
 
 
 def last_words(printed: str) -> str:

@@ -25,22 +25,25 @@ class SlurmTask:
     asks for its next turn.
 
     Attributes:
-        command: The training program with its arguments.
-        store: Where the run is.
-        run_id: The run.
+        command: The training program; `--config FILE --run_id ID` is added.
+        store: Where the runs are.
+        run_ids: The run or, in an array, that of each member.
     """
 
     command: Sequence[str]
     store: Store
-    run_id: str
+    run_ids: Sequence[str]
 
     def __post_init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
+        self._run_id = self.run_ids[0]
         self._is_time_up = False
         self._step = 0
 
     def __call__(self) -> None:
         """Train; returns when that has ended well or was stopped, otherwise leaves with its exit code."""
+        if len(self.run_ids) > 1:
+            self._run_id = self.run_ids[int(os.environ["SLURM_ARRAY_TASK_ID"])]
         os.environ.update(self.store.environment)
         signal.signal(signal.SIGTERM, _stay)
         # Inherited: the training process must not die of what is for us alone.
@@ -49,7 +52,9 @@ class SlurmTask:
             if run.is_terminal:
                 return  # Slurm has put a job back whose run had been stopped
             self._step = run.step
-        self._child = subprocess.Popen(list(self.command), stdin=subprocess.DEVNULL, cwd=REPOSITORY)
+        config = str(self.store.config_file(self._run_id))
+        command = [*self.command, "--config", config, "--run_id", self._run_id]
+        self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=REPOSITORY)
         signal.signal(signal.SIGUSR2, self._on_time)
         code = self._child.wait()
         if self._is_time_up:
@@ -65,7 +70,7 @@ class SlurmTask:
     def _look_up(self) -> Run | None:
         """The run, None while a tracking server is away, which keeps nobody from training."""
         try:
-            return runs.get_run(self.store, self.run_id)
+            return runs.get_run(self.store, self._run_id)
         except StoreUnavailable:
             return None
 
@@ -75,8 +80,8 @@ class SlurmTask:
             return
         if run and run.step <= self._step:
             reason = "The time limit came before a single step was trained; ask for more time and resume."
-            records.set_tags(self.store, self.run_id, {"job.error": reason})
-            records.set_status(self.store, self.run_id, "FAILED")
+            records.set_tags(self.store, self._run_id, {"job.error": reason})
+            records.set_status(self.store, self._run_id, "FAILED")
             return
         array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
         job_id = f"{array}_{index}" if array else os.environ["SLURM_JOB_ID"]

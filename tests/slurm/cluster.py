@@ -46,6 +46,7 @@ SlurmdTimeout=4
 MessageTimeout=2
 TCPTimeout=1
 KillWait=20
+MaxArraySize=5
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2 State=UNKNOWN
 NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2 State=UNKNOWN
 PartitionName=arena Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
@@ -136,11 +137,11 @@ class Cluster:
                 environment = process.environ()
                 is_ours = environment.get("SLURM_CONF") == self.environment["SLURM_CONF"]
                 if is_ours and environment.get("SLURMD_NODENAME") == node:
+                    parent = process.parent()
+                    if parent and parent.name() == "slurmstepd":
+                        found.insert(0, parent)
                     found.append(process)
-        steps = {
-            parent for process in found if (parent := process.parent()) and parent.name() == "slurmstepd"
-        }
-        return [*steps, *found]
+        return found
 
     def count_idle(self) -> int:
         """How many nodes wait for work."""

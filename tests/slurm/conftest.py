@@ -3,8 +3,9 @@
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -51,10 +52,11 @@ class Bench:
         self.engine = SlurmEngine(store, command, poll_interval_s=0.3, retry_interval_s=0.5)
         self.supervisor = Supervisor(store, self.engine, ask_grace_s=60, term_grace_s=60)
 
-    def submit(self, behaviour: str, num_nodes: int = 1, **config: object) -> str:
-        trainer = {"devices": 1, "num_nodes": num_nodes}
-        settings = {"behaviour": behaviour, "trainer": trainer, "slurm": {}, **config}
-        return records.create_run(self.store, settings, tags={"job.engine": "slurm"})
+    def submit(
+        self, behaviour: str, *, tags: Mapping[str, str] = MappingProxyType({}), **config: object
+    ) -> str:
+        settings = {"behaviour": behaviour, "trainer": {"devices": 1}, "slurm": {}, **config}
+        return records.create_run(self.store, settings, tags={"job.engine": "slurm", **tags})
 
     def run(self, run_id: str) -> runs.Run:
         return runs.get_run(self.store, run_id)

@@ -1,9 +1,20 @@
 """Each in the way a cluster does it: hand over, follow, stop, take the nodes away, lose one, fall silent."""
 
-from jobs import requests
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from jobs import queue, requests
+from jobs.engines.slurm_cluster import list_jobs
+from jobs.engines.slurm_submission import key_of
 from jobs.queue import obstacle
 from jobs.spec import JobSpec
 from tests.slurm.cluster import wait_until
+from tests.slurm.conftest import JOB
 from tracking import records
 from tracking.runs import reader
 
@@ -61,22 +72,70 @@ def test_a_node_dies_and_its_job_goes_on_elsewhere(bench, cluster):
     wait_until(lambda: cluster.count_idle() == 2)
 
 
-def test_before_its_time_is_up_a_job_asks_for_its_next_turn(bench, cluster):
-    run_id = bench.submit("second time", steps=1)
-    bench.until_printed(run_id, "sleeping")
-    job_id = bench.run(run_id).tags["job.cluster_id"]
-    cluster.ask("scancel", "--signal=USR2", job_id)  # as Slurm does before the limit
-    bench.until(lambda: bench.run(run_id).status == "SCHEDULED")
-    cluster.hurry(job_id)
-    assert bench.until_ended(run_id).status == "FINISHED"
+def test_a_group_is_one_array_whose_members_go_their_own_ways(bench, cluster):
+    group = {"job.group": "four"}
+    done = bench.submit("finish", tags=group)
+    stopped = bench.submit("ask", tags=group)
+    again = bench.submit("second time", steps=1, tags=group)
+    short = bench.submit("second time", tags=group)
+    members = [done, stopped, again, short]
+    bench.until(lambda: all(bench.run(member).tags.get("job.cluster_id") for member in members))
+    ids = [bench.run(member).tags["job.cluster_id"] for member in members]
+    assert ids == [f"{ids[0].removesuffix('_0')}_{index}" for index in range(4)]
+    bench.until_printed(stopped, "listening")
+    requests.request_stop(bench.store, stopped)
+    for member in (again, short):
+        bench.until_printed(member, "sleeping")
+        cluster.ask("scancel", "--signal=USR2", bench.run(member).tags["job.cluster_id"])  # before the limit
+    bench.until(lambda: bench.run(again).status == "SCHEDULED")
+    cluster.hurry(bench.run(again).tags["job.cluster_id"])
+    assert [bench.until_ended(member).status for member in members] == [
+        "FINISHED",
+        "KILLED",
+        "FINISHED",
+        "FAILED",  # no endless loop
+    ]
+    assert "ask for more time" in bench.run(short).error
+    assert [bench.run(member).tags["job.cluster_id"] for member in members] == ids
+    words = ["worked on", "listening", "time 2 on", "time 1 on"]
+    for member, word in zip(members, words, strict=True):
+        printed = bench.printed(member)
+        assert word in printed and sum(other in printed for other in words) == (2 if member == again else 1)
+    bench.until(lambda: not bench.supervisor._followed)
+    assert not list((bench.store.root / "slurm").iterdir())
 
 
-def test_a_time_limit_that_is_too_short_is_no_endless_loop(bench, cluster):
-    run_id = bench.submit("second time")
-    bench.until_printed(run_id, "sleeping")
-    cluster.ask("scancel", "--signal=USR2", bench.run(run_id).tags["job.cluster_id"])
-    run = bench.until_ended(run_id)
-    assert run.status == "FAILED" and "ask for more time" in run.error
+def test_neighbours_of_a_group_go_together_and_nobody_passes(bench, cluster):
+    def submit(group: str, **tags: str) -> str:
+        return bench.submit(
+            "finish", slurm={"extra": {"begin": "now+1hour"}}, tags={"job.group": group, **tags}
+        )
+
+    def job_of(run_id: str) -> str:
+        return bench.run(run_id).tags.get("job.cluster_id", "")
+
+    one, two = submit("a"), submit("a")
+    held = submit("a", **{"queue.held": "yes"})
+    between = submit("b")
+    late = submit("a")
+    many = [submit("c") for _ in range(6)]  # more than the cluster takes as one array
+    bench.until(lambda: all(map(job_of, [one, two, between, late, *many])))
+    array = job_of(one).removesuffix("_0")
+    assert job_of(two) == f"{array}_1" and job_of(held) == ""
+    alone = [job_of(run_id) for run_id in [between, late, *many]]
+    assert [int(job_id) for job_id in alone] == sorted({int(job_id) for job_id in alone})
+    assert int(array) < int(alone[0])
+    requests.request_stop(bench.store, one)
+    assert bench.until_ended(one).status == "KILLED"
+    assert job_of(two) in {job.job_id for job in list_jobs()} and bench.run(two).status == "SCHEDULED"
+    queue.release(bench.store, held)
+    bench.supervisor.step()  # hands it over
+    requests.request_stop(bench.store, held)
+    assert bench.until_ended(held).status == "KILLED" and job_of(held) == ""
+    for run_id in [two, between, late, *many]:
+        requests.request_stop(bench.store, run_id)
+    bench.until(lambda: all(job.has_ended for job in list_jobs()))
+    bench.until(lambda: not bench.supervisor._followed)
 
 
 def test_how_jobs_end(bench, cluster):
@@ -103,14 +162,41 @@ def test_how_jobs_end(bench, cluster):
     bench.until(lambda: not list((bench.store.root / "slurm").iterdir()))
 
 
-def test_a_successor_finds_a_job_that_was_handed_over_but_not_noted(bench, benches, cluster):
-    run_id = bench.submit("ask")
-    bench.until_printed(run_id, "listening")
-    job_id = bench.run(run_id).tags["job.cluster_id"]
-    records.set_tags(bench.store, run_id, {"job.cluster_id": "", "job.pid": ""})
-    records.set_status(bench.store, run_id, "SCHEDULED")
-    successor = benches(bench.store)
-    successor.until(lambda: successor.run(run_id).tags["job.cluster_id"])
-    assert successor.run(run_id).tags["job.cluster_id"] == job_id
-    requests.request_stop(bench.store, run_id)
-    assert successor.until_ended(run_id).status == "KILLED"
+SUPERVISE = """
+import sys
+from pathlib import Path
+from jobs.engines.slurm import SlurmEngine
+from jobs.supervisor import Supervisor
+from tracking.store import Store
+store = Store(Path(sys.argv[1])).open()
+supervisor = Supervisor(store, SlurmEngine(store, (sys.executable, sys.argv[2])), poll_interval_s=0.1)
+supervisor.run()
+"""
+SBATCH = """#!/bin/sh
+{sbatch} "$@" >/dev/null
+touch {told}
+kill -9 $PPID
+"""
+
+
+@pytest.mark.fault("supervisor killed before it wrote down what sbatch said", "each job on the cluster once")
+def test_nothing_is_handed_over_twice(bench, cluster, tmp_path):
+    group = [bench.submit("ask", tags={"job.group": "pair"}), bench.submit("ask", tags={"job.group": "pair"})]
+    sbatch = tmp_path / "bin" / "sbatch"
+    sbatch.parent.mkdir()
+    sbatch.write_text(SBATCH.format(sbatch=shutil.which("sbatch"), told=tmp_path / "told"))
+    sbatch.chmod(0o755)
+    path = f"{sbatch.parent}:{os.environ['PATH']}"
+    command = [sys.executable, "-c", SUPERVISE, str(bench.store.root), str(JOB)]
+    first = subprocess.run(command, env=os.environ | {"PATH": path})
+    assert first.returncode == -signal.SIGKILL and (tmp_path / "told").exists()
+    wait_until(lambda: all("listening" in bench.printed(run_id) for run_id in group))
+    assert [bench.run(run_id).tags.get("job.cluster_id") for run_id in group] == [None, None]
+    bench.until(lambda: all(bench.run(run_id).tags.get("job.cluster_id") for run_id in group))
+    for run_id in group:
+        requests.request_stop(bench.store, run_id)
+    assert [bench.until_ended(run_id).status for run_id in group] == ["KILLED", "KILLED"]
+    assert [bench.printed(run_id).count("listening") for run_id in group] == [1, 1]
+    comment = key_of(bench.run(group[0]).tags["job.cluster_asked"])
+    ids = [bench.run(run_id).tags["job.cluster_id"] for run_id in group]
+    assert sorted(job.job_id for job in list_jobs() if job.comment.startswith(comment)) == ids
