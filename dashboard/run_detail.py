@@ -38,8 +38,8 @@ def show_head(run_id: str) -> Run:
     Raises:
         ValueError: there is no such run.
     """
-    run = get_run(open_store(), run_id)
     st.page_link(RUNS_PAGE, label="All runs", icon=":material/arrow_back:")
+    run = get_run(open_store(), run_id)
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         with st.container(gap=None, width="content"):
             st.header(formatting.plain(run.name), anchor=False)

@@ -110,10 +110,17 @@ def test_one_run_says_what_it_started_from(filled_store: Store, open_page: OpenP
         assert words in texts(app)
 
 
-def test_unknown_run_is_one_sentence(filled_store: Store, open_page: OpenPage) -> None:
+def test_unknown_run_is_one_sentence_and_a_way_back(filled_store: Store, open_page: OpenPage) -> None:
     app = open_page("runs", run="0" * 32)
     assert not app.exception
     assert len(app.error) == 1 and "no run" in app.error[0].value
+    assert "All runs" in [link.proto.label for link in app.get("page_link")]
+
+
+def test_home_adds_up_the_runs_once_there_are_any(empty_store: Store, open_page: OpenPage) -> None:
+    assert "running · " not in texts(open_page("home"))
+    record(empty_store, "alexnet", "FINISHED")
+    assert "0 running · 0 queued · 1 done" in texts(open_page("home"))
 
 
 def test_stop_is_a_request(filled_store: Store, open_page: OpenPage) -> None:

@@ -37,6 +37,7 @@ def test_each_slot_has_a_line_with_its_jobs() -> None:
 def test_a_job_whose_end_is_unknown_is_open() -> None:
     spans = {"a1": Span(0, 90, ("cpu:0",)), "b1": Span(90, None, ("cpu:0",))}
     html = timeline([run("a1"), run("b1")], spans, ["cpu:0"])
+    assert "<dt>Processor</dt>" in html
     assert 'class="later open"' in html and "end unknown" in html and "left:75.00%;width:25.00%" in html
     assert timeline([run("b1")], {"b1": Span(0, None, ("cpu:0",))}, ["cpu:0"]) == "", "nothing was measured"
 
