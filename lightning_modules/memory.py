@@ -3,9 +3,9 @@
 The peak of a step is where the forward pass ends and the backward pass begins: all activations are there,
 and so are the gradients of the step before, which training clears only then. Counted exactly are the
 tensors that live at that moment. The workspace and the overhead on top are estimates whose three constants
-come from measurements (``benchmarks/memory.py``): AlexNet, VGG-16, GoogLeNet and ResNet-50 on a CPU, in float32
-and bfloat16, 1.2 to 4.3 GB, are met within 12 % (medians of three trainings). The same training varies by up to
-8 % from run to run, once by 18 %; the heap grows for some four steps and then stays.
+come from measurements (``benchmarks/memory.py``): AlexNet, VGG-16, GoogLeNet and ResNet-50 on a CPU, in
+float32 and bfloat16, 1.2 to 4.3 GB, are met within 12 % (medians of three trainings). The same training
+varies by up to 8 % from run to run, once by 18 %; the heap grows for some four steps and then stays.
 
 Not included: Python and the libraries before a network is built (about 0.8 GB), the processes that load
 images, and the copy that a checkpoint is. On a GPU torch keeps a heap of its own, with other holes in it.
