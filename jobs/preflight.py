@@ -233,7 +233,6 @@ def as_run(config: Config, number: int, expected_s: float | None) -> Run:
         created_at=time.time() + number,
         started_at=None,
         ended_at=None,
-        updated_at=None,
         params=records.flatten(config),
         tags={} if expected_s is None else {EXPECTED: str(expected_s)},
         metrics={},

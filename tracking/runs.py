@@ -25,7 +25,6 @@ class Run:
         created_at: When it was submitted, in unix seconds, as all times here.
         started_at: When its training process began, None before.
         ended_at: None while it is active.
-        updated_at: When it last logged a metric, None before.
         params: The flattened configuration and what the training process found out, as text.
         metrics: The latest value of every metric.
         step: The optimiser step of the latest metric.
@@ -38,7 +37,6 @@ class Run:
     created_at: float
     started_at: float | None
     ended_at: float | None
-    updated_at: float | None
     params: dict[str, str]
     tags: dict[str, str]
     metrics: dict[str, float]
@@ -116,17 +114,9 @@ class Run:
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds until it will have finished at the pace so far, None when that cannot be told."""
-        if self.status != "RUNNING" or not self.progress or not self.started_at or not self.updated_at:
-            return None
-        began_at, began = _seconds(self.tags.get(TRAINED_AT)), int(self.tags.get(TRAINED_FROM, 0))
-        total = self.number("steps_total")
-        if began_at is None or not total or not self.step > began or self.updated_at < began_at:
-            pace_s = (self.updated_at - self.started_at) / self.progress
-            return max(0.0, self.started_at + pace_s - time.time())
-        # Imports, and the time in which a resumed run stood still, are no part of the pace.
-        left_s = (self.updated_at - began_at) * (total - self.step) / (self.step - began)
-        return max(0.0, self.updated_at + left_s - time.time())
+        """Seconds until it will have finished by what its process says, None where it has not said so yet."""
+        ends_at = _seconds(self.tags.get(ENDS_AT))
+        return max(0.0, ends_at - time.time()) if self.status == "RUNNING" and ends_at is not None else None
 
     @property
     def epoch(self) -> float | None:
@@ -152,8 +142,8 @@ class Run:
             return None
 
 
-# When the process that trains it was ready for its first step, in milliseconds, and which step that was.
-TRAINED_AT, TRAINED_FROM = "job.trained_at", "job.trained_from"
+# When it will have ended, in milliseconds, and how many seconds it pauses for a validation.
+ENDS_AT, PAUSE = "job.ends_at", "job.pause_s"
 # Why a process of it other than the first has failed.
 RANK_ERROR = "job.rank_error"
 CHOSEN = ("model.", "data.", "trainer.", "seed_everything")
@@ -241,7 +231,6 @@ def reader(store: Store) -> ModuleType:
 
 
 def _run(record: Record) -> Run:
-    latest = record.metrics.values()
     return Run(
         run_id=record.run_id,
         experiment_id=record.experiment_id,
@@ -251,11 +240,10 @@ def _run(record: Record) -> Run:
         started_at=_seconds(record.tags.get("job.started_at")),
         # MLflow keeps the time of an earlier end when a run goes on.
         ended_at=_seconds(record.end_time) if record.status in TERMINAL_STATUSES else None,
-        updated_at=_seconds(max((time for _, _, time in latest), default=None)),
         params=record.params,
         tags=record.tags,
         metrics={key: infinite(value) for key, (_, value, _) in record.metrics.items()},
-        step=max((step for step, _, _ in latest), default=0),
+        step=max((step for step, _, _ in record.metrics.values()), default=0),
     )
 
 

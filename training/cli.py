@@ -18,6 +18,7 @@ from training.checkpoint_files import CheckpointFiles, find_newest, keep_one
 from training.checkpoints import Checkpoints
 from training.hardware import check_trainer, choose_precision
 from training.logger import RunLogger
+from training.pacing import Pacing
 from training.recorder import RunRecorder
 from training.session import Session, is_first
 from training.starting import find_weights
@@ -138,6 +139,7 @@ class ArenaCLI(LightningCLI):
             ),  # first: who saves after a step saves its update
             SharedValidation(),
             RunRecorder(self.session),
+            Pacing(self.session),
             GracefulStop(self.session, self.checkpoints),
             self.checkpoints,
         ]

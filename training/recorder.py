@@ -13,7 +13,6 @@ from torch import Tensor
 from datamodules.damage import Unreadable
 from lightning_modules import ledger
 from lightning_modules.classifier import ImageClassifier
-from tracking import runs
 from training.checkpoints import agrees_at, diverged
 from training.session import Session, is_first
 
@@ -83,9 +82,6 @@ class RunRecorder(Callback):
         if trainer.is_global_zero and self._session.news:
             print("\n".join(self._session.news), flush=True)
         self._session.step = trainer.global_step
-        self._session.annotate(
-            {runs.TRAINED_AT: str(int(time.time() * 1000)), runs.TRAINED_FROM: str(trainer.global_step)}
-        )
         self._last_flush_s = self._epoch_start_s = self._last_line_s = time.monotonic()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -59,6 +59,11 @@ class Session:
         """Where this run's checkpoints go."""
         return self.store.checkpoint_folder(self.run_id)
 
+    @property
+    def earlier_tags(self) -> Mapping[str, str]:
+        """What the record said before this process took it over, empty in all processes but the first."""
+        return self._tags
+
     def begin(self, config: Mapping[str, Any], run_id: str | None) -> None:
         """Takes over the submitted run, or creates one for a process started by hand, and sets it RUNNING."""
         if is_first():
@@ -104,8 +109,7 @@ class Session:
             "job.cluster_restarts": os.environ.get("SLURM_RESTART_COUNT", "0"),
             "job.started_at": self._tags.get("job.started_at", now),  # by the first process of the run
         }
-        if self._tags.get(runs.RANK_ERROR):
-            tags[runs.RANK_ERROR] = ""
+        tags |= {tag: "" for tag in (runs.RANK_ERROR, runs.ENDS_AT) if self._tags.get(tag)}
         self.spool.set_tags(tags)
         self.spool.set_status("RUNNING")
 

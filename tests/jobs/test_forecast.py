@@ -5,7 +5,7 @@ import time
 import pytest
 
 from jobs.forecast import EXPECTED, UNKNOWN, Span, expected_s, forecast
-from tracking.runs import Run
+from tracking.runs import ENDS_AT, Run
 
 HOST = "here"
 
@@ -14,7 +14,7 @@ def run(name: str, status: str = "SCHEDULED", *, epochs: int = 2, took_s: float 
     now = time.time()
     params = {"model.architecture": name[0], "trainer.max_epochs": str(epochs), "data.source": "digits"}
     if status == "RUNNING":  # half done, and as long again to go
-        params["steps_total"] = "100"
+        tags[ENDS_AT] = str(int((now + took_s) * 1000))
     return Run(
         run_id=name,
         experiment_id="1",
@@ -23,7 +23,6 @@ def run(name: str, status: str = "SCHEDULED", *, epochs: int = 2, took_s: float 
         created_at=now,
         started_at=None if status == "SCHEDULED" else now - took_s,
         ended_at=now if status in ("FINISHED", "FAILED") else None,
-        updated_at=now,
         params=params,
         tags={"job.host": HOST, "job.slots": "" if status == "SCHEDULED" else "cpu:0", **tags},
         metrics={},
