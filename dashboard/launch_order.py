@@ -9,6 +9,7 @@ from dashboard.address import visit
 from dashboard.architectures.memory_view import show_memory
 from dashboard.launch_form import Form
 from dashboard.run_rows import RUNS_PAGE
+from dashboard.shell import show_command
 from dashboard.workplace import open_store
 from tracking.runs import Run
 
@@ -51,8 +52,7 @@ def show_order(form: Form) -> None:
     # How much memory a cluster's machines have is not known here.
     tabs = st.tabs(["Command", "YAML", *(["Memory"] if form.spec.slurm is None else [])])
     with tabs[0]:
-        st.code(form.spec.command(), language="bash", wrap_lines=True)
-        st.caption("Does the same from a shell in this repository.")
+        show_command(form.spec.command())
     with tabs[1]:
         st.code(launching.to_yaml(configs), language="yaml", height=380)
     for memory in tabs[2:]:

@@ -95,8 +95,8 @@ class JobState:
 
 
 def command_line(words: Sequence[str]) -> str:
-    """The shell command that does what a job of these words does."""
-    return shlex.join(["python", "-m", "datamodules", *words])
+    """The shell command that does what a job of these words does, from the repository."""
+    return shlex.join([".venv/bin/python", "-m", "datamodules", *words])
 
 
 def start(store: Store, words: Sequence[str], program: Sequence[str] = PROGRAM) -> DataJob:

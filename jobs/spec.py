@@ -104,8 +104,8 @@ class JobSpec:
         return replace(self, num_seeds=1).configs()
 
     def command(self) -> str:
-        """The shell command that submits the same jobs."""
-        words = ["python", "-m", "jobs", "submit", *self.architectures]
+        """The shell command that submits the same jobs, from the repository."""
+        words = [".venv/bin/python", "-m", "jobs", "submit", *self.architectures]
         values: dict[str, object] = {
             "--source": self.source,
             "--root": self.root,

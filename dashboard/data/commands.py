@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from dashboard.shell import show_command
 from dashboard.workplace import open_store
 from jobs import data_jobs
 
@@ -18,7 +19,7 @@ def offer(
         StoreUnavailable: the store cannot be written.
     """
     wanted = st.button(label, icon=icon, type="primary" if primary else "secondary", disabled=disabled)
-    st.code(data_jobs.command_line(words), language="bash", wrap_lines=True)
+    show_command(data_jobs.command_line(words))
     if wanted:
         data_jobs.start(open_store(), words)
     return wanted

@@ -1,6 +1,6 @@
 """Computes the mean image of a training set, which the papers of AlexNet and ResNet subtract.
 
-A training takes it with ``--data.mean_image FILE``; without, the mean colour is subtracted.
+A training takes it with ``--mean_image FILE``; without, the mean colour is subtracted.
 """
 
 import argparse

@@ -83,11 +83,13 @@ class Augmentation:
 AUGMENTATIONS: dict[str, Augmentation] = {
     augmentation.name: augmentation
     for augmentation in (
-        Augmentation("light", "Random crops of 224 px from the central 256 x 256.", square_crop),
+        Augmentation(
+            "light", "Random crops of the central square: 224 px of 256, or in proportion.", square_crop
+        ),
         # Krizhevsky 2012, section 4.1.
         Augmentation(
             "alexnet",
-            "Random crops of 224 px from the central 256 x 256; colours shifted along their main components.",
+            "Random crops of the central square, 224 px of 256; colours shifted along their main components.",
             square_crop,
             colour=shift_colour,
         ),

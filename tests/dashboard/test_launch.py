@@ -163,7 +163,7 @@ def test_yaml_and_command_are_shown_before_launching(empty_store: Store, open_pa
     query: Query = {"networks": ["resnet50", "vgg16"], "seed": "3", "resnet50.stride_on": "3x3"}
     app = open_page("launch", **query)
     command, text = (code.value for code in app.code)
-    assert command.startswith("python -m jobs submit resnet50 vgg16 ")
+    assert command.startswith(".venv/bin/python -m jobs submit resnet50 vgg16 ")
     assert command.endswith("--seed 3 --option resnet50.stride_on=3x3")
     configs = list(yaml.safe_load_all(text))
     assert [config["model"]["architecture"] for config in configs] == ["resnet50", "vgg16"]

@@ -1,8 +1,6 @@
 """The command line: found commands, one sentence for what is wrong, an orderly end."""
 
 import json
-import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from datamodules import commands, sources
-from datamodules.__main__ import build_parser, main
+from datamodules.__main__ import main
 
 
 def test_help_needs_no_torch() -> None:
@@ -37,17 +35,6 @@ def test_every_source_is_listed_with_what_it_needs(capsys: pytest.CaptureFixture
     assert [row["key"] for row in rows] == list(sources.available())
     for source in sources.available().values():
         assert f"{source.key} {source.description}" in text
-
-
-def readme_commands(module: str) -> list[str]:
-    """What follows `python -m MODULE` in the README's blocks, joined where a line goes on."""
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
-    return re.findall(rf"^\.venv/bin/python -m {module} (.+)$", text, re.MULTILINE)
-
-
-@pytest.mark.parametrize("words", readme_commands("datamodules"))
-def test_the_commands_of_the_readme_are_understood(words: str) -> None:
-    assert build_parser().parse_args(shlex.split(words, comments=True)).run
 
 
 def test_an_unknown_command_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

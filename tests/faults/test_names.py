@@ -78,7 +78,7 @@ def test_the_command_of_the_form_in_a_shell(
             picture(0, 0).save(root / split / label / "0.JPEG")
     spec = JobSpec(("resnet18",), source="folder", root=str(root), epochs=1, batch_size=2, image_size=32)
     program = shlex.quote(sys.executable)
-    command = f"{program} {spec.command().removeprefix('python ')} --hold"
+    command = f"{program} {spec.command().removeprefix('.venv/bin/python ')} --hold"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
     (run,) = runs.list_runs(store)

@@ -38,8 +38,8 @@ def test_how_it_ended_is_kept(behaviour: str, status: str, message: str, store: 
     assert (state.status, state.message) == (status, message)
     assert state.ended_at is not None and abs(state.ended_at - time.time()) < 60
     (kept,) = data_jobs.list_jobs(store)
-    assert kept == state and kept.job.command == f"python -m datamodules {behaviour}"
-    assert data_jobs.read_job_log(store, job).startswith(f"$ python -m datamodules {behaviour}")
+    assert kept == state and kept.job.command == f".venv/bin/python -m datamodules {behaviour}"
+    assert data_jobs.read_job_log(store, job).startswith(f"$ .venv/bin/python -m datamodules {behaviour}")
     assert runs.list_runs(store) == []
     data_jobs.delete(store, job)
     assert data_jobs.list_jobs(store) == []

@@ -11,7 +11,7 @@ from jobs.spec_arguments import spec_from
 
 def parse(command):
     words = shlex.split(command)
-    assert words[:4] == ["python", "-m", "jobs", "submit"]
+    assert words[:4] == [".venv/bin/python", "-m", "jobs", "submit"]
     return spec_from(build_parser().parse_args(words[3:]))
 
 
