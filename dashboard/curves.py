@@ -24,7 +24,7 @@ TIME_UNITS = (("Hours", 3600.0, 7200.0), ("Minutes", 60.0, 300.0), ("Seconds", 1
 def y_title(metric: str) -> str:
     """Name a metric for an axis, with its unit."""
     name = metric_name(metric)
-    return name[:1].upper() + name[1:] + (", %" if metric.startswith("error") else "")
+    return name[:1].upper() + name[1:] + (", %" if metric.startswith(("error", "scaling")) else "")
 
 
 def metric_choices(keys: Iterable[str]) -> list[str]:

@@ -38,6 +38,7 @@ METRIC_NAMES: Mapping[str, str] = {
     "error_top5": "top-5 error",
     "loss": "loss",
     "images_per_s": "images/s",
+    "scaling_efficiency": "scaling efficiency",
     "learning_rate": "learning rate",
 }
 
@@ -63,7 +64,7 @@ def exact_count(number: int | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Write an error: `5.6 %`."""
+    """Write an error or another share: `5.6 %`."""
     return NOTHING if value is None or value != value else f"{value:.1f} %"
 
 

@@ -13,6 +13,7 @@ from dashboard.workplace import open_store
 from jobs.logs import read_log, read_tail
 from jobs.queue import is_held
 from tracking.runs import Run, get_run, read_config
+from tracking.scaling import COMPARED_WITH, EFFICIENCY
 
 LOG_LINES = 200
 # Beside the reason of a failure.
@@ -124,9 +125,25 @@ def _show_figures(run: Run) -> None:
         "Training time": formatting.duration(run.duration_s),
         "Parameters": formatting.short_count(run.parameters),
     }
+    devices = int(run.number("world_size") or 1)
+    if devices > 1:
+        figures["Scaling efficiency"] = formatting.percent(run.metrics.get(EFFICIENCY))
     with st.container(horizontal=True, gap="medium", key="figures"):
         for label, value in figures.items():
             st.metric(label, value, width=135)
+    if devices > 1:
+        st.caption(_describe_scaling(run, devices))
+
+
+def _describe_scaling(run: Run, devices: int) -> str:
+    if name := run.tags.get(COMPARED_WITH):
+        return (
+            f"Scaling efficiency: of {devices} times the images/s of {formatting.plain(name)} on one device."
+        )
+    return (
+        "Scaling efficiency is not measured: when this run began, none had trained the same on one device "
+        "here. Train an epoch of it on one device; the next run on several is then measured against it."
+    )
 
 
 def _show_curve(run: Run, metric: str) -> None:

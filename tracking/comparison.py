@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tracking.runs import Run, list_runs
+from tracking.scaling import EFFICIENCY, SPEED
 from tracking.series import Series, axis_values, read_series
 from tracking.store import Store
 
-HIGHER_IS_BETTER = frozenset({"train/images_per_s"})
+HIGHER_IS_BETTER = frozenset({SPEED, EFFICIENCY})
 # What the training process chose where the configuration left it open.
 RESOLVED = ("precision", "device")
 

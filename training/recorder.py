@@ -13,6 +13,7 @@ from torch import Tensor
 from datamodules.damage import Unreadable
 from lightning_modules import ledger
 from lightning_modules.classifier import ImageClassifier
+from tracking import scaling
 from training.checkpoints import agrees_at, diverged
 from training.session import Session, is_first
 
@@ -39,6 +40,7 @@ class RunRecorder(Callback):
         self._epoch_start_s = 0.0
         self._last_line_s = 0.0
         self._num_skipped = 0
+        self._one_device: scaling.OneDevice | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Records what is known only once the data, the device and the network are there."""
@@ -79,6 +81,10 @@ class RunRecorder(Callback):
                 print(
                     "\n".join((f"started from {pl_module.start.source}", *pl_module.start.afresh)), flush=True
                 )
+        if trainer.is_global_zero and trainer.world_size > 1:
+            self._one_device = self._session.note_one_device(
+                {"precision": str(trainer.precision), "device": describe_device(pl_module.device)}
+            )
         if trainer.is_global_zero and self._session.news:
             print("\n".join(self._session.news), flush=True)
         self._session.step = trainer.global_step
@@ -111,7 +117,9 @@ class RunRecorder(Callback):
         now_s = time.monotonic()
         speed = self._num_images * trainer.world_size / max(now_s - self._last_flush_s, 1e-9)
         learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
-        metrics = {"train/loss": loss, "train/images_per_s": speed, "train/learning_rate": learning_rate}
+        metrics = {"train/loss": loss, scaling.SPEED: speed, "train/learning_rate": learning_rate}
+        if self._one_device is not None:
+            metrics[scaling.EFFICIENCY] = self._one_device.efficiency(speed, trainer.world_size)
         if trainer.logger is not None:
             trainer.logger.log_metrics(metrics)
         self._loss_sum, self._num_steps, self._num_images, self._last_flush_s = None, 0, 0, now_s

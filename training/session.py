@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from tracking import records, runs, uploads
+from tracking import records, runs, scaling, uploads
 from tracking.spool import Spool, deliver_left
 from tracking.store import Store, StoreUnavailable
 
@@ -147,6 +147,23 @@ class Session:
         if before is not None and before != manifest:
             tags["data.manifest_before"] = before
         self.annotate(tags)
+
+    def note_one_device(self, found: Mapping[str, str]) -> scaling.OneDevice | None:
+        """Returns and records which run on one device trains the same, so that scaling can be measured.
+
+        Args:
+            found: This run's precision and device.
+        """
+        one = None
+        with suppress(StoreUnavailable):  # then it stays unmeasured
+            one = scaling.find_one_device(self.store, self.run_id, found)
+        self.annotate({scaling.COMPARED_WITH: "" if one is None else one.run.name})
+        self.news.append(
+            "scaling efficiency is not measured: no run has trained the same on one device here"
+            if one is None
+            else f"scaling efficiency is measured against {one.run.name}, {one.images_per_s:.1f} images/s"
+        )
+        return one
 
     def stop_requested(self) -> bool:
         """Returns whether somebody asked this run to stop."""

@@ -3,14 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from jobs.machine import Machine
 from tracking.runs import Run
-from tracking.series import read_series
+from tracking.scaling import SPEED, median_speed
 from tracking.store import Store
-
-SPEED = "train/images_per_s"
 
 
 @dataclass(frozen=True)
@@ -84,11 +80,9 @@ def find_pace(store: Store, runs: Sequence[Run], plan: Plan, machine: Machine) -
     """
     alike = [run for run in runs if SPEED in run.metrics and is_alike(run, plan) and is_here(run, machine)]
     for run in alike:
-        speeds = read_series(store, [run.run_id], [SPEED])[run.run_id, SPEED].values
-        speeds = speeds[np.isfinite(speeds) & (speeds > 0)]
-        images = run.number("train_images")
-        if len(speeds) and images:
-            return Pace(float(np.median(speeds)), int(images), run)
+        speed, images = median_speed(store, run), run.number("train_images")
+        if speed and images:
+            return Pace(speed, int(images), run)
     return None
 
 

@@ -48,7 +48,8 @@ def record(
         "device": "test",
     }
     records.log_params(store, run_id, found_out)
-    records.set_tags(store, run_id, {"job.started_at": 1_790_000_000_000})
+    in_an_hour = records.now_ms() + 3_600_000
+    records.set_tags(store, run_id, {"job.started_at": 1_790_000_000_000, "job.ends_at": in_an_hour})
     for epoch in range(1, epochs + 1):
         step = epoch * STEPS_PER_EPOCH
         metrics = {

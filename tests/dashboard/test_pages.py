@@ -12,8 +12,9 @@ from dashboard.navigation import discover_pages
 from datamodules.checks.reports import CheckReport, Finding, SplitSummary, write_report
 from jobs.queue import line_up
 from tests.dashboard.conftest import record
-from tracking.records import delete_run, log_params, set_status, set_tags
+from tracking.records import delete_run, log_metrics, log_params, set_status, set_tags
 from tracking.runs import list_runs
+from tracking.scaling import COMPARED_WITH, EFFICIENCY
 from tracking.store import Store
 
 PAGES = [page.path.stem for page in discover_pages()]
@@ -108,6 +109,22 @@ def test_one_run_says_what_it_started_from(filled_store: Store, open_page: OpenP
     assert "Starting weights" in [one.value for one in app.subheader]
     for words in ("Published top-1 error, % | 30.242", "Not from there | fc"):
         assert words in texts(app)
+
+
+def test_a_run_on_several_devices_says_how_well_it_uses_them(
+    filled_store: Store, open_page: OpenPage
+) -> None:
+    run, other = list_runs(filled_store, ["FINISHED"])
+    assert "Scaling efficiency" not in texts(open_page("runs", run=run.run_id))
+    log_params(filled_store, run.run_id, {"world_size": 4})
+    app = open_page("runs", run=run.run_id)
+    check_sound(app)
+    assert "Scaling efficiency is not measured" in texts(app)
+    set_tags(filled_store, run.run_id, {COMPARED_WITH: other.name})
+    log_metrics(filled_store, run.run_id, {EFFICIENCY: 87.25}, run.step)
+    app = open_page("runs", run=run.run_id)
+    assert {one.label: one.value for one in app.metric}["Scaling efficiency"] == "87.2 %"
+    assert f"of 4 times the images/s of {other.name} on one device" in texts(app)
 
 
 def test_unknown_run_is_one_sentence_and_a_way_back(filled_store: Store, open_page: OpenPage) -> None:

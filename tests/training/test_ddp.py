@@ -4,11 +4,14 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.datamodules.conftest import cut_off, picture
 from tests.training.conftest import Arena
-from tracking import records
+from tracking import records, runs
+from tracking.scaling import COMPARED_WITH, EFFICIENCY, SPEED
+from tracking.series import read_series
 
 SETTINGS = (
     *("--model.architecture", "alexnet", "--data.image_size", "64", "--trainer.accelerator", "cpu"),
@@ -36,6 +39,7 @@ def test_the_same_losses(arena: Arena) -> None:
     )
     assert alone.params["world_size"] == "1" and arena.run.params["world_size"] == "2"
     assert alone.params["images_per_step"] == arena.run.params["images_per_step"] == "16"
+    assert arena.run.tags[COMPARED_WITH] == "" and EFFICIENCY not in shared_metrics  # nothing to measure it by
     assert len(losses) == 12 and losses[0] != pytest.approx(losses[-1], rel=1e-4)
     assert shared == pytest.approx(losses, rel=1e-9)
     for metric in METRICS:
@@ -57,6 +61,27 @@ def test_each_validation_image_counts_once(arena: Arena) -> None:
     assert (found["images"], found["batches"]) == (109, 10)
     assert found["val/error_top1"] == pytest.approx(found["alone/error"], abs=1e-4)
     assert found["val/loss"] == pytest.approx(found["alone/loss"], rel=1e-6)
+
+
+def test_scaling_is_measured_against_one_device(arena: Arena) -> None:
+    arena.environment["OMP_NUM_THREADS"] = "1"
+    small = (
+        *("--model.architecture", "cifar_resnet20", "--data.image_size", "32", "--data.batch_size", "8"),
+        *("--trainer.max_epochs", "1", "--trainer.limit_val_batches", "1"),
+        *("--trainer.limit_train_batches", "4"),
+        *("--trainer.log_every_n_steps", "2", "--trainer.accelerator", "cpu"),
+    )
+    for devices in ((), ("--trainer.devices", "2", "--trainer.strategy", "ddp")):
+        done = arena.fit(*small, *devices)
+        assert done.returncode == 0, done.stderr
+    both, alone = runs.list_runs(arena.store)
+    assert both.tags[COMPARED_WITH] == alone.name and EFFICIENCY not in alone.metrics
+    assert f"scaling efficiency is measured against {alone.name}" in done.stdout
+    found = read_series(arena.store, [alone.run_id, both.run_id], [SPEED, EFFICIENCY])
+    speeds = found[both.run_id, SPEED].values
+    assert len(speeds) == 2 and (speeds > 0).all()
+    percent = 100 * speeds / (2 * np.median(found[alone.run_id, SPEED].values))
+    assert found[both.run_id, EFFICIENCY].values == pytest.approx(percent)
 
 
 def test_what_all_processes_together_cannot_read_counts(arena: Arena, tmp_path: Path) -> None:
