@@ -166,9 +166,10 @@ def _show_table(found: "Sequence[Architecture]") -> int:
             "Family": st.column_config.TextColumn(width=105),
             "Year": st.column_config.NumberColumn(format="%d"),
             "Paper": st.column_config.LinkColumn(display_text=r"#(.*)$"),
-            "Parameters": st.column_config.NumberColumn(format="localized"),
+            # Wide enough for the largest: columns are measured while networks are still being counted.
+            "Parameters": st.column_config.NumberColumn(format="localized", width=95),
             "Weights, MB": st.column_config.NumberColumn(format="%.1f", help="In float32"),
-            "MACs": st.column_config.NumberColumn(format="localized"),
+            "MACs": st.column_config.NumberColumn(format="localized", width=115),
             "Keras's depth": st.column_config.NumberColumn(
                 help="Keras counts other layers too, such as normalisation and activations"
             ),
