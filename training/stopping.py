@@ -1,5 +1,6 @@
 """Stopping a run so that nothing it learned is lost."""
 
+import math
 import os
 import signal
 import threading
@@ -8,15 +9,18 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from tracking.store import StoreUnavailable
 from training.checkpoint_files import LAST
-from training.checkpoints import Checkpoints, agrees_at, can_save
+from training.checkpoints import Checkpoints, can_save
 from training.session import Session, StopRequested
 from training.validation import count_common_batches
 
 POLL_INTERVAL_S = 1.0
+# About so often the processes of a run ask each other; each time they wait for their devices.
+AGREE_INTERVAL_S = 1.0
 
 
 def leave_on_sigterm() -> None:
@@ -47,8 +51,8 @@ class GracefulStop(Callback):
     """Ends training after the step in which a stop was asked for, with a checkpoint of that very step.
 
     It is asked by SIGTERM or by the first Ctrl-C; a second Ctrl-C interrupts at once. As long as this process
-    has not trained a batch, nothing is lost and it leaves wherever it is. Under DDP the ranks agree every
-    ``log_every_n_steps``.
+    has not trained a batch, nothing is lost and it leaves wherever it is. Under DDP the ranks agree after as
+    many batches as take a second, of training or validation.
     """
 
     def __init__(self, session: Session, checkpoints: Checkpoints) -> None:
@@ -57,6 +61,9 @@ class GracefulStop(Callback):
         self._asked = threading.Event()
         self._may_leave = False
         self._common_batches = 0
+        self._batches_to_go = 0
+        self._batches = 0
+        self._agreed_s = 0.0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Starts to listen."""
@@ -114,6 +121,14 @@ class GracefulStop(Callback):
     def _is_asked(self, trainer: Trainer) -> bool:
         if trainer.world_size == 1:
             return self._asked.is_set()
-        if not agrees_at(trainer):
+        # All count the same batches, and agree on how many to count next.
+        self._batches_to_go -= 1
+        if self._batches_to_go > 0:
             return False
-        return trainer.strategy.reduce_boolean_decision(self._asked.is_set(), all=False)
+        now_s = time.monotonic()
+        batch_s = (now_s - self._agreed_s) / self._batches if self._batches else math.inf
+        mine = torch.tensor([float(self._asked.is_set()), batch_s], device=trainer.strategy.root_device)
+        asked, batch_s = trainer.strategy.reduce(mine, reduce_op="max").tolist()
+        self._batches = self._batches_to_go = max(1, int(AGREE_INTERVAL_S / batch_s))
+        self._agreed_s = now_s
+        return bool(asked)

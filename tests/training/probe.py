@@ -22,6 +22,7 @@ from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from datamodules.imagenet import ImageNetDataModule
+from training import stopping
 
 
 class Probe(Callback):
@@ -62,7 +63,8 @@ class Diary(Callback):
     """Writes down every batch's loss and images; the environment says when it ends badly.
 
     FATE is `rank,batches,delay_ms`: after so many batches that process is killed by another thread, wherever
-    training is by then. STOP is `train,batches` or `val,batches`: SIGTERM after so many batches of a kind.
+    training is by then. STOP is `train,batches` or `val,batches`: SIGTERM to the first process after so many
+    batches of a kind.
     """
 
     def __init__(self) -> None:
@@ -88,8 +90,16 @@ class Diary(Callback):
 
     def count(self, kind: str) -> None:
         self.batches[kind] += 1
-        if os.environ.get("STOP") == f"{kind},{self.batches[kind]}":
+        is_first = os.environ.get("LOCAL_RANK", "0") == "0"  # it alone looks for requests
+        if is_first and os.environ.get("STOP") == f"{kind},{self.batches[kind]}":
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Talkative(Callback):
+    """Lets the processes of a run ask each other with every batch whether they are to stop."""
+
+    def __init__(self) -> None:
+        stopping.AGREE_INTERVAL_S = 0.0
 
 
 class Recount(Callback):

@@ -51,7 +51,7 @@ def attempts(arena: Arena, endings: list[int], *all_of_them: tuple[list[str], di
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stderr.splitlines()[-1]) == endings, done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def last(arena: Arena, run_id: str) -> dict[str, Any]:
@@ -200,20 +200,23 @@ def test_stopped_before_anything_is_learnt(bench: Arena) -> None:
 
 @pytest.mark.fault("kill -9 of one DDP rank, of either", "all ranks end; the run goes on bit for bit")
 def test_killed_five_times_under_ddp(bench: Arena) -> None:
-    """Either process is killed, the other notices, and both go on; so does the average of the weights."""
+    """One of two processes is asked to stop in a validation, and both do; then either is killed, the other
+    notices, and both go on; so does the average of the weights."""
     whole, killed = new_run(bench, "whole"), new_run(bench, "killed")
     chance = random.Random(seed := time.time_ns())
     fates = [f"{kill % 2},{chance.randint(5, 12)},{chance.randint(0, 60)}" for kill in range(KILLS)]
     strategy = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--model.ema_decay", "0.9"]
-    settings = [*SETTINGS, *callbacks("Chance", "Diary"), *strategy, "--run_id"]
+    settings = [*SETTINGS, *callbacks("Chance", "Diary", "Talkative"), *strategy, "--run_id"]
     # The first process is killed every other time, and otherwise fails for want of the second.
-    attempts(
+    printed = attempts(
         bench,
-        [0, *(-9 if fate.startswith("0") else 1 for fate in fates), 0],
+        [0, 130, *(-9 if fate.startswith("0") else 1 for fate in fates), 0],
         ([*settings, whole], {"WORLD_SIZE": "2"}),
+        ([*settings, killed], {"WORLD_SIZE": "2", "STOP": "val,2"}),
         *(([*settings, killed], {"WORLD_SIZE": "2", "FATE": fate}) for fate in fates),
         ([*settings, killed], {"WORLD_SIZE": "2"}),
     )
+    assert "stopped on request in validation after step 10" in printed
     for rank in (0, 1):
         (steps, _), (again, entries) = read_diary(bench, whole, rank), read_diary(bench, killed, rank)
         assert again == steps and len(steps) == EPOCHS * BATCHES, (seed, fates)
