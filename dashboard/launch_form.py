@@ -117,6 +117,8 @@ def _show_networks(architectures: Chosen) -> "tuple[Chosen, str]":
     known = [key for key in palette.FIRST_PICK if key in architectures]
     others = forms.other_networks(architectures, known)
     parameters = catalogue.costs("parameters")
+    with st.spinner("Counting the networks (once after a start) …"):
+        labels = {key: forms.network_label(architectures[key], parameters[key]) for key in known}
     networks = st.session_state["networks"]
     _show_only(KNOWN, [key for key in networks if key in known])
     _show_only(OTHERS, [key for key in networks if key not in known])
@@ -124,7 +126,7 @@ def _show_networks(architectures: Chosen) -> "tuple[Chosen, str]":
         "Networks to train, one job each",
         known,
         selection_mode="multi",
-        format_func=lambda key: forms.network_label(architectures[key], parameters[key]),
+        format_func=lambda key: labels[key],
         key=KNOWN,
         on_change=_take_networks,
         label_visibility="collapsed",

@@ -33,7 +33,7 @@ WIDTH, HEIGHT = 1280, 800
 
 def main() -> int:
     """Writes one PNG a page, and one of a run."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="convnet-arena-") as folder:
         os.environ[VARIABLE] = folder
         store = Store(Path(folder) / "mlruns").open()
         with dashboard(store.root) as address, chromium() as browser:
