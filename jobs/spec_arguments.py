@@ -2,6 +2,9 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from datamodules.subset import parse_classes
 from jobs.engines.slurm_options import SlurmOptions, parse_extra
@@ -170,3 +173,24 @@ def devices(text: str) -> int | str:
     if text != "auto" and not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor auto")
     return text if text == "auto" else int(text)
+
+
+def read_config(options: argparse.Namespace) -> dict[str, Any] | None:
+    """What the YAML says that `--config` names, None where it is not given.
+
+    Raises:
+        ValueError: The file holds no configuration, or architectures are named beside it.
+    """
+    if options.config is None:
+        return None
+    if options.architectures:
+        raise ValueError("--config names everything itself; leave out the architectures.")
+    try:
+        config = yaml.safe_load(options.config.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{options.config} cannot be read as YAML: {str(error).splitlines()[0]}.") from error
+    if not isinstance(config, dict):
+        raise ValueError(
+            f"{options.config} is not a run's YAML: it has to have the keys trainer, model and data."
+        )
+    return config

@@ -71,17 +71,19 @@ def submit_group(
     ]
 
 
-def check_config(config: Mapping[str, Any]) -> None:
-    """Find what cannot work before anything is started.
+def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Find what cannot work before anything is started, and give the configuration with all defaults.
 
     Raises:
         LaunchError: One sentence about the first thing that is wrong.
     """
     from datamodules.errors import DataError
     from training.check import check_config as check_training
+    from training.check import complete
 
     try:
         read_options(config)
         check_training(dict(config))
+        return complete(config)
     except (ValueError, DataError) as error:
         raise LaunchError(str(error)) from error

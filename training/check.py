@@ -56,6 +56,20 @@ def check_config(config: Mapping[str, Any]) -> None:
         )
 
 
+def complete(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a configuration with the defaults of what it leaves open; what has none stays away.
+
+    Raises:
+        ValueError: A key, type or value is wrong; one sentence says which.
+    """
+    parsed = _parse(config).as_dict()
+    sections = {name: {**parsed[name], **config.get(name, {})} for name in ("trainer", "model", "data")}
+    for section in sections.values():
+        for key in [key for key, value in section.items() if value is None]:
+            del section[key]
+    return {**config, **sections}
+
+
 def check_start(
     weights: str,
     architecture: str,

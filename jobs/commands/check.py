@@ -6,7 +6,8 @@ from dataclasses import replace
 from jobs import preflight
 from jobs.errors import LaunchError
 from jobs.machine import describe_machine
-from jobs.spec_arguments import add_spec_arguments, spec_from
+from jobs.spec_arguments import add_spec_arguments, read_config, spec_from
+from jobs.submit import check_config
 from tracking import runs
 from tracking.store import Store
 
@@ -21,17 +22,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(store: Store, options: argparse.Namespace) -> None:
     """Print the answers and what a trial has shown. Raises LaunchError where something will not work."""
-    if options.config:
-        raise ValueError("check takes no --config; name the architectures and their settings.")
+    if config := read_config(options):
+        configs = distinct = [check_config(config)]
+    else:
+        configs = spec_from(options).configs()
+        distinct = list(replace(spec_from(options), learning_rates=()).configurations())
     store.open()
-    spec = spec_from(options)
-    configs = spec.configs()
     answers = preflight.check_all(store, configs, describe_machine(), runs.list_ours(store))
     for answer in answers:
         print_answer(answer)
     _, images = preflight.look_at_data(configs[0])
     if options.trial and images is not None:
-        for config in replace(spec, learning_rates=()).configurations():
+        for config in distinct:
             answer, _ = preflight.check_trial(store, config, images.classes, describe_machine())
             print_answer(answer)
             answers.append(answer)

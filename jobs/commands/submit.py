@@ -2,15 +2,11 @@
 
 import argparse
 import sys
-from pathlib import Path
-from typing import Any
-
-import yaml
 
 from jobs import preflight
 from jobs.errors import LaunchError
 from jobs.machine import describe_machine
-from jobs.spec_arguments import add_spec_arguments, spec_from
+from jobs.spec_arguments import add_spec_arguments, read_config, spec_from
 from jobs.submit import check_config, submit_group
 from jobs.supervisor import ensure_supervisor, find_supervisor
 from tracking import runs
@@ -28,14 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(store: Store, options: argparse.Namespace) -> None:
     """Check every configuration, then queue them all."""
-    if options.config and options.architectures:
-        raise ValueError("--config names everything itself; leave out the architectures.")
-    configs = [read_yaml(options.config)] if options.config else spec_from(options).configs()
-    for config in configs[:1] if options.config else spec_from(options).configurations():
-        check_config(config)
+    if config := read_config(options):
+        configs, whole = [config], [check_config(config)]
+    else:
+        configs = whole = spec_from(options).configs()
+        for config in spec_from(options).configurations():
+            check_config(config)
     store.open()
-    if not (options.config or options.anyway):
-        answers = preflight.check_all(store, configs, describe_machine(), runs.list_ours(store))
+    if not options.anyway:
+        answers = preflight.check_all(store, whole, describe_machine(), runs.list_ours(store))
         wrong = [answer.text for answer in answers if answer.verdict is False]
         if wrong:
             raise LaunchError(f"{' '.join(wrong)} With --anyway they are queued as they are.")
@@ -45,14 +42,3 @@ def run(store: Store, options: argparse.Namespace) -> None:
         print(f"Started the supervisor of {store.root}; `python -m jobs shutdown` ends it.", file=sys.stderr)
     for run_id in submit_group(store, configs, held=options.hold):
         print(f"{run_id}  {runs.get_run(store, run_id).name}")
-
-
-def read_yaml(file: Path) -> dict[str, Any]:
-    """A run's configuration. Raises ValueError when the file holds none."""
-    try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"{file} cannot be read as YAML: {str(error).splitlines()[0]}.") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{file} is not a run's YAML: it has to have the keys trainer, model and data.")
-    return config

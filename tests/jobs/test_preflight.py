@@ -7,6 +7,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from jobs.__main__ import main
 from jobs.errors import LaunchError
 from jobs.fitting import Remedy, largest_batch, need_bytes, split
 from jobs.machine import Gpu, Machine, describe_machine
@@ -130,3 +131,22 @@ def test_the_shell_refuses_what_does_not_fit(store):
     assert (answer.returncode, answer.stdout) == (2, "")
     assert "vgg16 with batches of 1024 takes about" in answer.stderr and "--anyway" in answer.stderr
     assert runs.list_runs(store) == []
+
+
+def test_a_yaml_is_looked_at_like_the_form(store, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ARENA_MLRUNS", str(store.root))
+    file = tmp_path / "run.yaml"
+    file.write_text("model: {architecture: vgg16}\ndata: {image_size: 1024, batch_size: 1024}\n")
+    for command in ("submit", "check"):
+        assert main([command, "--config", str(file)]) == 2
+        printed = "".join(capsys.readouterr())
+        assert "vgg16 with batches of 1024 takes about" in printed, command
+    assert runs.list_runs(store) == []
+    file.write_text("model: {architecture: resnet18}\ndata: {image_size: 32}\n")
+    assert main(["check", "--config", str(file)]) == 0
+    answers = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in answers] == ["Data", "Size", "Memory", "Disk", "Time"]
+    for broken, sentence in (("[1]", "is not a run's YAML"), ("a: b: c", "cannot be read as YAML")):
+        file.write_text(broken)
+        assert main(["check", "--config", str(file)]) == 2
+        assert sentence in capsys.readouterr().err
