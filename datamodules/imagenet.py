@@ -1,5 +1,7 @@
 """The datamodule that feeds every network, whatever the source of the images."""
 
+import atexit
+import multiprocessing
 import os
 import signal
 from collections.abc import Iterable
@@ -234,6 +236,10 @@ class ImageNetDataModule(LightningDataModule):
         threads = self.source.threads
         if num_workers and (threads == "always" or (threads == "beside a CPU" and not with_gpu)):
             return ThreadedLoader(dataset, batches, num_workers, pin_memory=with_gpu)
+        # A cluster signals all processes of a job, and without its readers the training could not save.
+        must_stay = num_workers > 0 and "SLURM_JOB_ID" in os.environ
+        if must_stay:
+            atexit.register(_end_workers)
         return DataLoader(
             dataset,
             sampler=batches,
@@ -244,8 +250,7 @@ class ImageNetDataModule(LightningDataModule):
             persistent_workers=num_workers > 0,
             prefetch_factor=4 if num_workers else None,
             pin_memory=with_gpu,
-            # A cluster signals all processes of a job, and without its readers the training could not save.
-            worker_init_fn=_stay if "SLURM_JOB_ID" in os.environ else None,
+            worker_init_fn=_stay if must_stay else None,
         )
 
     def _choose_workers(self) -> int:
@@ -262,3 +267,10 @@ class ImageNetDataModule(LightningDataModule):
 def _stay(worker: int) -> None:
     """Leaves the answer to SIGTERM to the process that trains, which ends its workers."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _end_workers() -> None:
+    """Ends workers that ignore the SIGTERM by which Python ends them when it leaves, and waits for ever."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch would call it an accident
+    for worker in multiprocessing.active_children():
+        worker.kill()

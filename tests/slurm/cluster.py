@@ -121,7 +121,7 @@ class Cluster:
         daemon = self._daemons.pop(node, None)
         if daemon is None:
             return
-        doomed = self._find_processes(node)
+        doomed = self.find_processes(node)
         daemon.kill()
         for process in doomed:
             with suppress(psutil.Error):
@@ -129,7 +129,7 @@ class Cluster:
         daemon.wait()
         psutil.wait_procs(doomed, timeout=10)
 
-    def _find_processes(self, node: str) -> list[psutil.Process]:
+    def find_processes(self, node: str) -> list[psutil.Process]:
         """What runs on a node: daemons of steps, which only their children tell apart, come first."""
         found = []
         for process in psutil.process_iter():

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -13,18 +14,21 @@ from jobs.engines.slurm_cluster import list_jobs
 from jobs.engines.slurm_submission import key_of
 from jobs.queue import obstacle
 from jobs.spec import JobSpec
-from tests.slurm.cluster import wait_until
+from tests.slurm.cluster import NODES, wait_until
 from tests.slurm.conftest import JOB
 from tracking import records
 from tracking.runs import reader
 
 
-def test_two_nodes_train_together_and_go_on_after_their_nodes_were_taken_away(trainings, cluster):
-    spec = JobSpec(("resnet18",), image_size=32, batch_size=4, epochs=1, num_workers=1, precision="32-true")
-    (config,) = spec.configs()
+def two_nodes(epochs: int) -> dict[str, Any]:
+    tiny = {"image_size": 32, "batch_size": 4, "num_workers": 1, "precision": "32-true"}
+    (config,) = JobSpec(("resnet18",), epochs=epochs, **tiny).configs()
     few = {"num_nodes": 2, "log_every_n_steps": 1, "limit_train_batches": 12, "limit_val_batches": 1}
-    config |= {"slurm": {}, "trainer": config["trainer"] | few}
-    run_id = records.create_run(trainings.store, config, tags={"job.engine": "slurm"})
+    return config | {"slurm": {}, "trainer": config["trainer"] | few}
+
+
+def test_two_nodes_train_together_and_go_on_after_their_nodes_were_taken_away(trainings, cluster):
+    run_id = records.create_run(trainings.store, two_nodes(epochs=1), tags={"job.engine": "slurm"})
     trainings.until(lambda: trainings.run(run_id).step >= 2)
     run = trainings.run(run_id)
     assert run.status == "RUNNING" and run.params["world_size"] == "2" and run.tags["job.nodes"] == "n[1-2]"
@@ -32,13 +36,28 @@ def test_two_nodes_train_together_and_go_on_after_their_nodes_were_taken_away(tr
     cluster.ask("scontrol", "requeue", job_id)
     trainings.until(lambda: "BeginTime" in trainings.run(run_id).tags["queue.reason"])
     run = trainings.run(run_id)
-    assert run.status == "SCHEDULED" and "BeginTime" in obstacle(run, {run_id: run})
+    assert run.status == "SCHEDULED", (run.error, trainings.printed(run_id))
+    assert "BeginTime" in obstacle(run, {run_id: run})
     cluster.hurry(job_id)
     done = trainings.until_ended(run_id)
     assert done.status == "FINISHED" and done.tags["job.cluster_id"] == job_id, trainings.printed(run_id)
     assert done.tags["job.resumes"] == "1" and done.tags["job.resumed_step"] == str(run.step)
     (points,) = reader(trainings.store).read_points(trainings.store, [(run_id, "train/loss")]).values()
     assert [step for step, *_ in points] == list(range(1, 13))
+
+
+def test_a_stop_of_two_nodes_leaves_a_checkpoint_and_no_process(trainings, cluster):
+    run_id = records.create_run(trainings.store, two_nodes(epochs=1000), tags={"job.engine": "slurm"})
+    trainings.until(lambda: trainings.run(run_id).step >= 2)
+    assert all(len(cluster.find_processes(node)) >= 3 for node in NODES)  # task, training, loader
+    requests.request_stop(trainings.store, run_id)
+    stopped = trainings.until_ended(run_id)
+    assert stopped.status == "KILLED" and requests.can_resume(trainings.store, stopped)
+    trainings.until(lambda: not trainings.supervisor._followed)
+    states = {job.job_id: job.state for job in list_jobs()}
+    assert states[stopped.tags["job.cluster_id"]] == "COMPLETED", "nobody had to force it"
+    assert cluster.ask("squeue", "--me", "--noheader") == ""
+    assert [cluster.find_processes(node) for node in NODES] == [[], []]
 
 
 def test_a_job_is_stopped_while_the_controller_is_away_and_back(bench, cluster):
