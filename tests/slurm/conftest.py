@@ -11,9 +11,12 @@ import pytest
 
 from jobs.engines.slurm import SlurmEngine
 from jobs.supervisor import Supervisor
+from tests.dashboard.conftest import open_page
 from tests.slurm.cluster import Cluster, find_missing
 from tracking import records, runs
 from tracking.store import REPOSITORY, Store
+
+__all__ = ["open_page"]
 
 JOB = Path(__file__).parent / "job.py"
 

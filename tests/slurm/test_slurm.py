@@ -12,12 +12,14 @@ import pytest
 from jobs import queue, requests
 from jobs.engines.slurm_cluster import list_jobs
 from jobs.engines.slurm_submission import key_of
+from jobs.processes import Background
 from jobs.queue import obstacle
 from jobs.spec import JobSpec
+from jobs.supervisor import state_file
 from tests.slurm.cluster import NODES, wait_until
 from tests.slurm.conftest import JOB
 from tracking import records
-from tracking.runs import reader
+from tracking.runs import list_runs, reader
 
 
 def two_nodes(epochs: int) -> dict[str, Any]:
@@ -58,6 +60,28 @@ def test_a_stop_of_two_nodes_leaves_a_checkpoint_and_no_process(trainings, clust
     assert states[stopped.tags["job.cluster_id"]] == "COMPLETED", "nobody had to force it"
     assert cluster.ask("squeue", "--me", "--noheader") == ""
     assert [cluster.find_processes(node) for node in NODES] == [[], []]
+
+
+def test_what_the_launch_page_hands_over_is_trained(trainings, open_page, monkeypatch):
+    monkeypatch.setenv("ARENA_MLRUNS", str(trainings.store.root))
+    Background.of(os.getpid()).write(state_file(trainings.store))  # this process is the supervisor
+    small = {
+        "image_size": "32",
+        "batch_size": "128",
+        "epochs": "1",
+        "num_workers": "0",
+        "precision": "32-true",
+    }
+    app = open_page("launch", networks="cifar_resnet20", **small)
+    app.button_group(key="where").set_value("slurm").run()
+    app.number_input(key="nodes").set_value(2)
+    app.text_input(key="partition").set_value("arena").run()
+    app.button(key="launch").click().run()
+    assert not app.exception
+    (run,) = list_runs(trainings.store)
+    done = trainings.until_ended(run.run_id)
+    assert done.status == "FINISHED" and done.params["world_size"] == "2", trainings.printed(run.run_id)
+    assert done.tags["job.nodes"] == "n[1-2]" and "val/error_top1" in done.metrics
 
 
 def test_a_job_is_stopped_while_the_controller_is_away_and_back(bench, cluster):
