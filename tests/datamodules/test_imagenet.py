@@ -87,6 +87,22 @@ def test_two_ranks_see_what_one_sees() -> None:
     assert len({draw.image for draw in alone}) == 1003
 
 
+def test_more_devices_than_images_to_validate_on() -> None:
+    """As many processes as there are images have one each; one more would have none."""
+    data = ImageNetDataModule(source="digits", image_size=32, batch_size=3, num_workers=0, classes=2)
+    count = data.val_images
+
+    def found_by(devices: int) -> int:
+        data.trainer = Trainer(accelerator="cpu", devices=devices, strategy="ddp", logger=False)
+        return sum(len(batch.labels) for batch in data.val_dataloader())
+
+    assert found_by(count) == 1 and found_by(count // 2) == 2 + count % 2
+    with pytest.raises(
+        DataError, match=rf"{count} images to validate on, fewer than the {count + 1} devices"
+    ):
+        found_by(count + 1)
+
+
 def left_out(data: ImageNetDataModule) -> list[tuple[str, str]]:
     return [(split, name.split(" (")[0]) for split, name in sorted(data.damage.found)]
 

@@ -16,26 +16,32 @@ from tracking import records, runs
 from tracking.store import Store
 
 GRACE_S = 2.0
-PHASES = ("import", "first batch", "validation", "saving")
+TWO = " of two processes"
+PHASES = ("import", "first batch", "validation", "saving", f"validation{TWO}")
 
 
 @pytest.mark.fault(
-    "stop while import, batch, validation, saving hang", "all gone within the grace time + 10 s, workers too"
+    "stop while import, batch, validation (DDP, too), saving hang",
+    "all gone within the grace time + 10 s, workers too",
 )
 def test_no_phase_outlives_a_stop(store: Store, observed: Callable[[str], None]) -> None:
-    engine = LocalEngine(store, tuple(f"cpu:{number}" for number in range(len(PHASES))))
+    engine = LocalEngine(store, tuple(f"cpu:{number}" for number in range(len(PHASES) + 1)))
     supervisor = Supervisor(store, engine, ask_grace_s=GRACE_S, term_grace_s=GRACE_S)
     (config,) = JobSpec(("cifar_resnet20",), epochs=1, batch_size=16, image_size=32, num_workers=1).configs()
-    config["trainer"] |= {"limit_train_batches": 2, "limit_val_batches": 2}
+    config["trainer"] |= {"limit_train_batches": 2, "limit_val_batches": 2, "accelerator": "cpu"}
     ids = {}
     for phase in PHASES:
-        stuck = [{"class_path": "tests.training.probe.Stuck", "init_args": {"phase": phase}}]
-        changed = config | {"trainer": config["trainer"] | {"callbacks": stuck}, "checkpoint_interval_s": 0}
+        name = phase.removesuffix(TWO)
+        stuck = [{"class_path": "tests.training.probe.Stuck", "init_args": {"phase": name}}]
+        trainer = {"callbacks": stuck, "devices": 1 if name == phase else 2}
+        changed = config | {"trainer": config["trainer"] | trainer, "checkpoint_interval_s": 0}
         ids[phase] = records.create_run(store, changed, name=phase)
 
     def is_there(phase: str) -> bool:
         file = store.log_file(ids[phase])
-        return file.exists() and (phase == "import" or f"stuck in {phase}" in file.read_text())
+        return file.exists() and (
+            phase == "import" or f"stuck in {phase.removesuffix(TWO)}" in file.read_text()
+        )
 
     took = {}
     waiting, began = set(PHASES), {}

@@ -1,11 +1,13 @@
 """What the machine is good at."""
 
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+from pytorch_lightning import Trainer
 
-from training.hardware import choose_precision, cpu_has_bf16, keep_freed_memory
+from training.hardware import check_trainer, choose_precision, cpu_has_bf16, keep_freed_memory
 
 
 def test_precision_follows_the_accelerator() -> None:
@@ -18,3 +20,32 @@ def test_precision_follows_the_accelerator() -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
 def test_the_allocator_takes_the_settings() -> None:
     assert keep_freed_memory()
+
+
+@pytest.mark.parametrize(("named", "wanted"), [(None, r"g\+\+"), ("icpx-of-nobody", "icpx-of-nobody")])
+def test_compilation_needs_a_compiler(
+    named: str | None, wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = trainer_of(1)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if named is None:
+        monkeypatch.delenv("CXX", raising=False)
+    else:
+        monkeypatch.setenv("CXX", named)
+    check_trainer(trainer, sync_batchnorm=False, compile=False)
+    sentence = rf"^compile needs a C\+\+ compiler \({wanted}\), which this machine lacks; install it or leave"
+    with pytest.raises(ValueError, match=sentence):
+        check_trainer(trainer, sync_batchnorm=False, compile=True)
+    compiler = tmp_path / (named or "clang++")
+    compiler.touch(mode=0o755)
+    check_trainer(trainer, sync_batchnorm=False, compile=True)
+
+
+def test_normalisation_over_all_devices_needs_gpus() -> None:
+    check_trainer(trainer_of(1), sync_batchnorm=True, compile=False)
+    with pytest.raises(ValueError, match=r"^sync_batchnorm needs GPUs, and this run is on a CPU"):
+        check_trainer(trainer_of(2), sync_batchnorm=True, compile=False)
+
+
+def trainer_of(devices: int) -> Trainer:
+    return Trainer(accelerator="cpu", devices=devices, logger=False, enable_checkpointing=False)
