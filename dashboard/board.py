@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jobs.forecast import Span, forecast
 from jobs.machine import Machine
 from jobs.queue import line_up, obstacle
-from tracking.runs import ACTIVE_STATUSES, TERMINAL_STATUSES, Run, list_runs
+from tracking.runs import ACTIVE_STATUSES, TERMINAL_STATUSES, Run, is_ours, list_runs
 from tracking.store import Store
 
 # A file's time has the grain of the kernel's clock: what was written this lately may be written again unseen.
@@ -19,25 +19,33 @@ HELD_S = 10.0
 
 @dataclass(frozen=True)
 class Board:
-    """One look at a store: running runs as they came, the queue as it will start, done ones newest first."""
+    """One look at a store.
+
+    Attributes:
+        running: runs of this machine as they came.
+        queued: the queue of this machine as it will start.
+        others: active runs of other machines that use the same server, as they came.
+        done: runs of all machines that have ended, newest first.
+    """
 
     running: Sequence[Run]
     queued: Sequence[Run]
+    others: Sequence[Run]
     done: Sequence[Run]
 
     @property
     def is_active(self) -> bool:
         """Whether something can still change by itself."""
-        return bool(self.running or self.queued)
+        return bool(self.active or self.others)
 
     @property
     def state(self) -> Sequence[tuple[str, str]]:
         """What is active and how, nothing when nothing is; a page that lists runs changes with it."""
-        return tuple((run.run_id, run.status) for run in self.active)
+        return tuple((run.run_id, run.status) for run in (*self.active, *self.others))
 
     def obstacle(self, run: Run) -> str:
         """Say what a queued run waits for."""
-        return obstacle(run, {one.run_id: one for one in self.active})
+        return obstacle(run, {one.run_id: one for one in (*self.active, *self.others)})
 
     def forecast(self, machine: Machine) -> Mapping[str, Span]:
         """Tell when each active run will start and end on this machine."""
@@ -46,29 +54,35 @@ class Board:
     @property
     def is_empty(self) -> bool:
         """Whether there is no run at all."""
-        return not (self.running or self.queued or self.done)
+        return not (self.is_active or self.done)
 
     @property
     def active(self) -> Sequence[Run]:
-        """Running runs, then the queue."""
+        """This machine's running runs, then its queue."""
         return [*self.running, *self.queued]
 
     @property
     def summary(self) -> str:
-        """One short line: `1 running · 2 queued`."""
+        """One short line: `1 running · 2 queued · 3 elsewhere`."""
         if not self.is_active:
             return "Nothing running"
-        counts = [f"{len(self.running)} running"] * bool(self.running) + [
-            f"{len(self.queued)} queued"
-        ] * bool(self.queued)
-        return " · ".join(counts)
+        return " · ".join(f"{count} {word}" for count, word in self._counts if count)
 
     @property
     def totals(self) -> str:
         """One line over all runs: `2 running · 1 queued · 12 done, 1 of them failed`."""
         failed = sum(run.status == "FAILED" for run in self.done)
         done = f"{len(self.done)} done" + (f", {failed} of them failed" if failed else "")
-        return " · ".join([f"{len(self.running)} running", f"{len(self.queued)} queued", done])
+        here, waiting, elsewhere = (f"{count} {word}" for count, word in self._counts)
+        return " · ".join([here, waiting, *([elsewhere] * bool(self.others)), done])
+
+    @property
+    def _counts(self) -> Sequence[tuple[int, str]]:
+        return [
+            (len(self.running), "running"),
+            (len(self.queued), "queued"),
+            (len(self.others), "elsewhere"),
+        ]
 
 
 def read_board(store: Store) -> Board:
@@ -78,9 +92,12 @@ def read_board(store: Store) -> Board:
         StoreUnavailable: the store cannot be read.
     """
     runs = read_runs(store)
+    active = [run for run in reversed(runs) if run.is_active]
+    ours = [run for run in active if is_ours(store, run)]
     return Board(
-        running=[run for run in reversed(runs) if run.status == "RUNNING"],
-        queued=line_up(run for run in runs if run.status == "SCHEDULED"),
+        running=[run for run in ours if run.status == "RUNNING"],
+        queued=line_up(run for run in ours if run.status == "SCHEDULED"),
+        others=[run for run in active if not is_ours(store, run)],
         done=[run for run in runs if run.is_terminal],
     )
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard import formatting
 from dashboard.board import Board, read_board
-from dashboard.run_rows import show_active
+from dashboard.run_rows import show_active, show_others
 from dashboard.timeline import left_out, timeline
 from dashboard.workplace import open_store
 from jobs.engines.local import slots_of
@@ -17,7 +17,7 @@ LOAD_TTL_S = 1.5
 
 
 def show_now() -> Sequence[tuple[str, str]]:
-    """Show devices, jobs and forecast, and give the jobs' state.
+    """Show devices, jobs, forecast and what others do, and give the jobs' state.
 
     Raises:
         StoreUnavailable: the store cannot be read.
@@ -28,6 +28,7 @@ def show_now() -> Sequence[tuple[str, str]]:
     state = show_active()
     if board.is_active:
         show_timeline(board)
+    show_others(board)
     return state
 
 

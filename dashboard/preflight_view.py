@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import formatting
 from dashboard.address import visit
-from dashboard.board import read_runs
+from dashboard.board import read_board
 from dashboard.launch_form import Form
 from dashboard.workplace import open_store
 from jobs.fitting import Remedy
@@ -40,12 +40,13 @@ def answer(form: Form) -> list[Answer]:
     anywhere = [Answer("Data", True, f"{form.images}."), check_size(first)]
     if form.spec.slurm is not None:  # how the cluster's machines are is not known here
         return anywhere
+    board = read_board(store)
     return [
         *anywhere,
         check_memory(first, num_classes, machine),
         check_disk(store, configs, num_classes, machine),
         *(shown for shown, _ in _trials(first)),
-        check_time(configs, machine, read_runs(store), expected_s(configs)),
+        check_time(configs, machine, [*board.active, *board.done], expected_s(configs)),
     ]
 
 

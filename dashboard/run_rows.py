@@ -13,7 +13,7 @@ from dashboard.workplace import open_store
 from jobs.forecast import Span
 from jobs.machine import describe_machine
 from jobs.queue import FREE_DEVICE
-from tracking.runs import Run
+from tracking.runs import HOME, Run
 
 RUNS_PAGE = "app_pages/runs.py"
 NAME_WIDTH = 184
@@ -69,6 +69,12 @@ def setting_text(run: Run) -> str:
     return " · ".join(part for part in (run.source, run.recipe, size) if part)
 
 
+def machine_text(run: Run) -> str:
+    """Name the machine that looks after a run of a server: `on gpu3`; none does where others wrote it."""
+    name = run.tags.get(HOME, "").partition(":")[0]
+    return f"on {name}" if name else "machine unknown"
+
+
 def labelled(word: str, value: str) -> str:
     """Write a value with its name before it."""
     return f":gray[{word}] {value}"
@@ -82,10 +88,12 @@ DURATION = Column(118, lambda run: labelled("took", formatting.duration(run.dura
 ENDED = Column(90, lambda run: f":gray[{formatting.ago(run.ended_at)}]")
 SPEED = Column(110, lambda run: formatting.rate(run.images_per_s))
 PROGRESS = Column(112, progress_text)
+MACHINE = Column(118, lambda run: f":gray[{formatting.plain(machine_text(run))}]")
 REMAINING = Column(124, remaining_text)
 
 ACTIVE_COLUMNS = (STATUS, PROGRESS, TOP1, TOP5, SPEED, REMAINING)
 QUEUED_COLUMNS = (STATUS, SETTINGS)
+OTHERS_COLUMNS = (STATUS, MACHINE, SETTINGS)
 DONE_COLUMNS = (STATUS, TOP1, TOP5, SETTINGS, DURATION, ENDED)
 
 
@@ -125,8 +133,8 @@ def show_row(run: Run, columns: Sequence[Column], show_more: Callable[[], None] 
 def show_active(limit: int | None = None) -> Sequence[tuple[str, str]]:
     """List what is running and queued, with progress, and give its state."""
     board = read_board(open_store())
-    if not board.is_active:
-        st.caption("Nothing is running or waiting.")
+    if not board.active:
+        st.caption(f"Nothing is running or waiting{' here' if board.others else ''}.")
     with st.container(key="rows-active", gap=None):
         for run in board.running[:limit]:
             show_row(run, ACTIVE_COLUMNS)
@@ -138,7 +146,20 @@ def show_active(limit: int | None = None) -> Sequence[tuple[str, str]]:
         st.page_link(
             RUNS_PAGE, label=f"{len(board.active) - limit} more in the queue", icon=":material/more_horiz:"
         )
+    if board.others and limit is not None:
+        label = f"{formatting.plural(len(board.others), 'run')} on other machines"
+        st.page_link(RUNS_PAGE, label=label, icon=":material/more_horiz:")
     return board.state
+
+
+def show_others(board: Board) -> None:
+    """List what other machines that use the same server run and keep waiting."""
+    if not board.others:
+        return
+    st.caption("On other machines, which have queues of their own:")
+    with st.container(key="rows-others", gap=None):
+        for run in board.others:
+            show_row(run, (*OTHERS_COLUMNS, PROGRESS, TOP1) if run.status == "RUNNING" else OTHERS_COLUMNS)
 
 
 def _show_queued(run: Run, board: Board, span: Span, *, has_controls: bool) -> None:

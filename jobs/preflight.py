@@ -47,7 +47,7 @@ def check_all(store: Store, configs: Sequence[Config], machine: Machine, runs: S
         store: Where their checkpoints would go.
         configs: Complete ones.
         machine: That would train them.
-        runs: All there are, newest first.
+        runs: Active ones of this machine, and all that have ended, newest first.
 
     Returns:
         The answers; those that need the images only where there are any, those on the machine not for a
@@ -190,7 +190,7 @@ def check_time(
     Args:
         configs: In their order.
         machine: That trains them.
-        runs: All there are, newest first.
+        runs: Active ones of this machine, and all that have ended, newest first.
         expected_s: What trials have shown that each will take; none were made by default.
     """
     new = [

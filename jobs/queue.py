@@ -26,6 +26,12 @@ def line_up(waiting: Iterable[Run]) -> list[Run]:
     return sorted(waiting, key=lambda run: (-priority_of(run), _place(run), run.created_at, run.run_id))
 
 
+def line_with(run: Run, active: Iterable[Run]) -> list[Run]:
+    """The line of the machine that looks after a run: with a server, each has its own."""
+    home = run.tags.get(runs.HOME)
+    return line_up(one for one in active if one.status == "SCHEDULED" and one.tags.get(runs.HOME) == home)
+
+
 def priority_of(run: Run) -> int:
     """The priority of a run, 0 unless somebody gave it another."""
     value = run.tags.get(PRIORITY, "")
@@ -112,8 +118,7 @@ def move(store: Store, run_id: str, direction: Direction) -> None:
     if direction not in get_args(Direction):
         raise ValueError(f"A run moves {', '.join(get_args(Direction))}; not {direction!r}.")
     run = _waiting(store, run_id)
-    waiting = runs.list_runs(store, ["SCHEDULED"])
-    line = line_up(one for one in waiting if one.tags.get(runs.HOME) == run.tags.get(runs.HOME))
+    line = line_with(run, runs.list_runs(store, ["SCHEDULED"]))
     now = [one.run_id for one in line].index(run.run_id)
     place = {"up": max(0, now - 1), "down": now + 1, "first": 0, "last": len(line)}[direction]
     others = line[:now] + line[now + 1 :]

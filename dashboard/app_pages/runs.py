@@ -32,7 +32,7 @@ if board.is_empty:
     st.stop()
 st.subheader("Now", anchor=False)
 live(show_now, board.state)
-show_groups(groups([*board.active, *board.done]))
+show_groups(groups([*board.active, *board.others, *board.done]))
 st.subheader("Done", anchor=False)
 show_done(board.done)
 show_seeds(seed_groups(board.done))

@@ -30,7 +30,5 @@ def run(store: Store, options: argparse.Namespace) -> None:
     else:
         queue.move(store, job.run_id, options.direction)
     active = {one.run_id: one for one in runs.list_runs(store, runs.ACTIVE_STATUSES)}
-    for place, one in enumerate(
-        queue.line_up(one for one in active.values() if one.status == "SCHEDULED"), 1
-    ):
+    for place, one in enumerate(queue.line_with(job, active.values()), 1):
         print(f"{place}  {one.run_id[:8]}  {one.name}  {queue.obstacle(one, active)}")

@@ -1,17 +1,19 @@
 """Several machines, one record: PostgreSQL and S3 behind MLflow's server, which may go away at any time."""
 
+import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from streamlit.testing.v1 import AppTest
 
-from dashboard.board import forget_runs, read_runs
-from jobs import requests
+from dashboard.board import forget_runs, read_board, read_runs
+from jobs import queue, requests
+from jobs.machine import describe_machine
 from jobs.mlflow_ui import ensure_mlflow_ui
 from jobs.submit import submit
 from jobs.supervisor import ensure_supervisor, stop_supervisor
@@ -116,6 +118,36 @@ def test_the_board_of_a_server_follows_what_changes(store: Store) -> None:
     requests.delete_run(store, run_id)
     forget_runs(store)
     assert [run.name for run in read_runs(store)] == names
+
+
+@pytest.fixture
+def theirs(team: Team, store: Store) -> Iterator[str]:
+    """A run of another member, on that one's own machine."""
+    other = Store(store.root.with_name("other"), team.url).open()
+    run_id = records.create_run(other, configuration([]), name="theirs", status="RUNNING")
+    records.set_tags(other, run_id, {"job.slots": describe_machine().slots[0]})
+    yield run_id
+    records.set_status(other, run_id, "KILLED")
+
+
+def test_others_take_no_slots_here(store: Store, theirs: str) -> None:
+    ours = records.create_run(store, configuration([]), name="ours", tags={queue.HELD: "yes"})
+    board = read_board(store)
+    assert ([run.name for run in board.others], board.running) == (["theirs"], [])
+    assert [run.name for run in board.active] == [run.name for run in board.queued] == ["ours"]
+    assert theirs not in board.forecast(describe_machine())
+    assert board.summary == "1 queued · 1 elsewhere"
+    requests.request_stop(store, ours)
+    until(lambda: has_ended(store, ours))
+
+
+def test_what_others_run_is_shown_as_theirs(store: Store, theirs: str) -> None:
+    app = AppTest.from_file(str(APP), default_timeout=120)
+    app.switch_page("app_pages/runs.py")
+    app.run()
+    assert "On other machines" in "\n".join(caption.value for caption in app.caption)
+    assert f":gray[on {platform.node()}]" in [text.value for text in app.markdown]
+    assert not app.get("progress")  # of what runs here
 
 
 @pytest.mark.parametrize("page", ["home", "runs", "compare"])
