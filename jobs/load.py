@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import psutil
 
 from jobs.machine import Gpu, Machine
+from jobs.memory import read_memory
 
 QUERY = "index,uuid,utilization.gpu,memory.used,memory.total,temperature.gpu"
 TIMEOUT_S = 5.0
@@ -36,9 +37,9 @@ class Load:
 
 def read_loads(machine: Machine) -> list[Load]:
     """Look at the processor, and at the GPUs if there are any; takes a tenth of a second."""
-    memory = psutil.virtual_memory()
+    memory = read_memory()
     busy = psutil.cpu_percent(SAMPLE_S) / 100
-    processor = Load("", busy, memory.total - memory.available, memory.total, _cpu_temperature())
+    processor = Load("", busy, memory.used_bytes, memory.total_bytes, _cpu_temperature())
     return [processor, *_read_gpus(machine.gpus)]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import psutil
+from jobs.memory import read_memory
 
 NVIDIA_SMI_TIMEOUT_S = 20
 
@@ -35,7 +35,7 @@ class Machine:
         name: Its host name.
         cpu: The processor's model name.
         cores: Cores this process may use.
-        memory_bytes: Main memory.
+        memory_bytes: Main memory, of which a container may have only a part.
         gpus: NVIDIA GPUs that CUDA_VISIBLE_DEVICES leaves visible.
         accelerator: "cuda", "mps" or "cpu", what training will use.
         slots: Names of the places a job can run in: one for each GPU, otherwise one.
@@ -63,7 +63,7 @@ def describe_machine() -> Machine:
         name=platform.node(),
         cpu=_cpu_name(),
         cores=_cores(),
-        memory_bytes=psutil.virtual_memory().total,
+        memory_bytes=read_memory().total_bytes,
         gpus=gpus,
         accelerator=accelerator,
         slots=tuple(f"cuda:{gpu.key}" for gpu in gpus) or (f"{accelerator}:0",),
