@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         port = read_port(parser.parse_args(arguments).port)
-        store = Store.default().open()
+        store = Store.default().open_patiently()
         ensure_supervisor(store)
     except (ValueError, StoreUnavailable, LaunchError) as problem:
         print(problem, file=sys.stderr)
@@ -75,7 +75,10 @@ def serve(port: int, store: Store) -> None:
 
 def farewell(store: Store) -> str:
     """Say what goes on without the dashboard."""
-    active = len(list_ours(store, ["RUNNING", "SCHEDULED"]))
+    try:
+        active = len(list_ours(store, ["RUNNING", "SCHEDULED"]))
+    except StoreUnavailable as problem:
+        return f"The dashboard has ended. {problem}"
     active += sum(one.is_active for one in list_jobs(store))
     if not active:
         return "The dashboard has ended; no job is running. `make stop` ends the supervisor too."

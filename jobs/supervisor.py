@@ -73,6 +73,7 @@ class Supervisor:
         self._notifications = Notifications(store)
         self._deliveries = Deliveries(store)
         self._leaving = threading.Event()
+        self._has_begun = False
         self._complaint = ""
         self._followed: dict[str, Run] = {}
         self._ended_at: dict[str, float] = {}
@@ -83,9 +84,9 @@ class Supervisor:
 
         Raises:
             LaunchError: Another supervisor has this store.
-            StoreUnavailable: The store cannot be used.
+            StoreUnavailable: The store cannot be used; for a server that is away it waits.
         """
-        self.store.open()
+        self.store.open_patiently()
         # Whoever only looks whether the lock is free holds it for a moment.
         lock = FileLock(self.store.root / "supervisor.lock", timeout=2)
         try:
@@ -98,8 +99,6 @@ class Supervisor:
             me = Background.of(os.getpid())
             me.write(state_file(self.store))
             log.info("looking after %s", self.store.root)
-            self._take_up_what_ended_with_the_machine()
-            self._make_up_notifications()
             while not self._leaving.is_set() and Background.read(state_file(self.store)) == me:
                 self._step_safely()
                 self._leaving.wait(self.poll_interval_s)
@@ -126,8 +125,12 @@ class Supervisor:
             else:
                 waiting.append(run)
         still_active = {run.run_id for run in active}
-        for run in list(self._followed.values()):
+        followed = list(self._followed.values())
+        for run in followed:
             self._follow(run, run.run_id in still_active)
+        if gone := {run.run_id for run in followed} - set(self._followed):
+            # What lost its process goes on in its turn, before what came later.
+            waiting += [run for run in runs.list_ours(self.store, ["SCHEDULED"]) if run.run_id in gone]
         # One that was started and not recorded yet is no longer in the queue, whatever its tags say.
         try:
             self._start([run for run in line_up(waiting) if is_asked_for(run) or is_ready(run, still_active)])
@@ -135,11 +138,21 @@ class Supervisor:
             self.engine.dispatch()
         self._deliveries.look(still_active)
 
+    def _begin(self) -> None:
+        """Make up for the time in which no supervisor lived. Raises StoreUnavailable."""
+        self.store.open()
+        deliver_left(self.store)
+        self._take_up_what_ended_with_the_machine()
+        self._notifications.make_up()
+        self._has_begun = True
+
     def _leave(self, signum: int, frame: FrameType | None) -> None:
         self._leaving.set()
 
     def _step_safely(self) -> None:
         try:
+            if not self._has_begun:
+                self._begin()
             self.step()
         except StoreUnavailable as error:
             if str(error) != self._complaint:  # a server may be away for days
@@ -148,6 +161,7 @@ class Supervisor:
         except Exception:
             # One odd run must not leave all the others without a supervisor.
             log.exception("unexpected; trying again")
+            self._has_begun = True
         else:
             self._complaint = ""
 
@@ -253,21 +267,11 @@ class Supervisor:
         self._end(run, "FAILED", reason)
 
     def _take_up_what_ended_with_the_machine(self) -> None:
-        try:
-            deliver_left(self.store)
-            for run in runs.list_runs(self.store, ["KILLED"]):
-                if runs.is_ours(self.store, run) and recovery.ended_with_the_machine(run):
-                    reason = "The machine was shut down while it trained."
-                    if not recovery.go_on(self.store, run, reason, self.max_resumes):
-                        log.info("%s goes on in its turn: %s", run.name, reason)
-        except StoreUnavailable as error:
-            log.warning("%s", error)
-
-    def _make_up_notifications(self) -> None:
-        try:
-            self._notifications.make_up()
-        except StoreUnavailable as error:
-            log.warning("%s", error)
+        for run in runs.list_runs(self.store, ["KILLED"]):
+            if runs.is_ours(self.store, run) and recovery.ended_with_the_machine(run):
+                reason = "The machine was shut down while it trained."
+                if not recovery.go_on(self.store, run, reason, self.max_resumes):
+                    log.info("%s goes on in its turn: %s", run.name, reason)
 
     def _check_unclaimed(self, run: Run) -> None:
         ours = "job.submitted_at" in run.tags
@@ -299,9 +303,9 @@ def ensure_supervisor(store: Store) -> Background:
 
     Raises:
         LaunchError: It does not start; the message names its log.
-        StoreUnavailable: The store cannot be used.
+        StoreUnavailable: The store cannot be used; a server that is away is waited for by the supervisor.
     """
-    store.open()
+    store.open_patiently()
     with FileLock(store.root / "supervisor.start.lock"):
         if found := find_supervisor(store):
             return found

@@ -122,6 +122,19 @@ class Store:
                     self._create()
         return self
 
+    def open_patiently(self) -> "Store":
+        """As `open`, for what waits for a server that is away: only this machine's part has to be there.
+
+        Raises:
+            StoreUnavailable: There is no server, or the folder cannot be written.
+        """
+        try:
+            return self.open()
+        except StoreUnavailable:
+            if not self.home:
+                raise
+            return self
+
     def _open_server(self) -> None:
         self._make_folders()
         with FileLock(self.root / "store.lock"):

@@ -38,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(store: Store, options: argparse.Namespace) -> None:
     """Be the supervisor."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
-    store.open()
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # a line a second while a server is away
+    store.open_patiently()
     Supervisor(
         store,
         AllEngines(store),

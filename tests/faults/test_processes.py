@@ -47,8 +47,8 @@ def test_a_killed_job_goes_on_by_itself(bench):
     bench.until_printed(first, "trains")
     assert bench.run(second).status == "SCHEDULED" and "job.pid" not in bench.run(second).tags
     os.kill(int(bench.run(first).tags["job.pid"]), signal.SIGKILL)
-    done, _ = bench.until_ended(first, second)
-    assert done.status == "FINISHED" and done.error == ""
+    done, failed = bench.until_ended(first, second)
+    assert done.status == "FINISHED" and done.error == "" and failed.ended_at > done.ended_at
     assert "killed by SIGKILL" in done.tags["job.lost_reason"]
     printed = bench.printed(first)
     assert printed.index("had []") < printed.index("had ['last.ckpt']") and printed.count("$ ") == 2

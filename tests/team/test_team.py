@@ -11,6 +11,7 @@ import pytest
 import yaml
 from streamlit.testing.v1 import AppTest
 
+from dashboard.__main__ import farewell
 from dashboard.board import forget_runs, read_board, read_runs
 from jobs import queue, requests
 from jobs.machine import describe_machine
@@ -99,6 +100,9 @@ def test_a_training_outlives_its_server(team: Team, store: Store, tmp_path: Path
     wait_for_file(gate(store, run_id, BACK, "here"))
     with pytest.raises(StoreUnavailable, match="does not answer"):
         runs.list_runs(store)
+    assert "does not answer" in farewell(store)
+    stop_supervisor(store)
+    ensure_supervisor(store)  # as `make run` does; it waits for the server, and then uploads
     team.start()
     gate(store, run_id, BACK, "go").touch()
     until(lambda: has_ended(store, run_id))
@@ -171,7 +175,8 @@ def test_a_training_ends_well_without_its_server(team: Team, store: Store, tmp_p
         text=True,
         cwd=REPOSITORY,
     )
-    until(lambda: runs.list_runs(store, ["RUNNING"]))
+    # MLflow says RUNNING of one that is not complete yet, too.
+    until(lambda: any("job.pid" in run.tags for run in runs.list_runs(store, ["RUNNING"])))
     (run,) = runs.list_runs(store, ["RUNNING"])
     wait_for_file(gate(store, run.run_id, LOST, "here"))
     team.crash()
