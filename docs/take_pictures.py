@@ -17,10 +17,11 @@ from PIL import Image
 from playwright.sync_api import Page
 from sklearn.datasets import load_sample_images
 
-from dashboard.data.folders import VARIABLE, add_folder
+from dashboard.data.folders import add_folder
 from dashboard.data.frame import SIGHT
 from dashboard.home import QUICK_ARENA
 from dashboard.navigation import discover_pages
+from jobs.data_roots import VARIABLE
 from jobs.shutdown import shutdown
 from jobs.submit import submit_group
 from tests.browser.chromium import chromium, dashboard

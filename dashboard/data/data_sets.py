@@ -9,9 +9,10 @@ import numpy as np
 import streamlit as st
 
 from dashboard import catalogue
-from dashboard.data.folders import Folder, check_folder, read_folders
+from dashboard.data.folders import Folder, read_folders
 from datamodules.errors import DataError
 from datamodules.sources import is_address
+from jobs.data_roots import check_folder
 from tracking.store import Store
 
 if TYPE_CHECKING:

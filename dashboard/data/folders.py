@@ -1,4 +1,4 @@
-"""Folders of images that somebody has added, and where folders may be at all."""
+"""Folders of images that somebody has added."""
 
 import json
 import os
@@ -9,11 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from tracking.store import REPOSITORY, Store, reported
-
-VARIABLE = "ARENA_DATA_ROOTS"
-# Besides the home and this project: where machines usually keep what is too large for a home.
-USUAL = ("/data", "/datasets", "/mnt", "/media", "/scratch", "/srv", "/Volumes")
+from tracking.store import Store, reported
 
 
 @dataclass(frozen=True)
@@ -36,52 +32,6 @@ class Folder:
     def key(self) -> str:
         """What the address of the page calls it."""
         return f"{self.source}:{self.root}"
-
-
-def allowed_roots() -> tuple[Path, ...]:
-    """Give the folders in which data may lie: those of ARENA_DATA_ROOTS, or the home and the usual places."""
-    named = [text for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text.strip()]
-    places = named or [str(Path.home()), str(REPOSITORY), *USUAL]
-    found = dict.fromkeys(Path(place).expanduser().resolve() for place in places)
-    return tuple(root for root in found if root.is_dir())
-
-
-def check_folder(text: str) -> Path:
-    """Find the folder that somebody has typed, symbolic links followed, wherever that may lead.
-
-    Raises:
-        ValueError: nothing is typed, the folder lies elsewhere than it may, or is not there; one sentence.
-    """
-    folder = check_place(text)
-    if not folder.is_dir():
-        raise ValueError(f"There is no folder {text.strip()}.")
-    return folder
-
-
-def check_place(text: str) -> Path:
-    """Find the place that somebody has typed, which need not exist yet, as `check_folder` does.
-
-    Raises:
-        ValueError: nothing is typed, or the place lies elsewhere than it may; one sentence.
-    """
-    if not text.strip():
-        raise ValueError("Name a folder on the machine this dashboard runs on.")
-    typed = Path(text.strip()).expanduser()
-    if "\0" in text or not typed.is_absolute():
-        raise ValueError(f"{text.strip()!r} is not a full path; begin with / or ~.")
-    try:
-        folder = typed.resolve()
-    except (OSError, RuntimeError) as error:
-        raise ValueError(f"{typed} cannot be followed: its symbolic links lead nowhere.") from error
-    roots = allowed_roots()
-    # Before anything is looked up: nobody learns here what there is elsewhere on this machine.
-    if not any(folder.is_relative_to(root) for root in roots):
-        places = ", ".join(map(str, roots)) or "nowhere"
-        raise ValueError(
-            f"{typed} is not in a place that data may be read from ({places}); "
-            f"set {VARIABLE} to allow others, and start the dashboard again."
-        )
-    return folder
 
 
 def read_folders(store: Store) -> list[Folder]:

@@ -10,6 +10,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from dashboard import catalogue, forms
+from jobs.__main__ import main
+from jobs.data_roots import VARIABLE
 from jobs.machine import Gpu, Machine
 from jobs.spec import JobSpec
 from jobs.submit import check_config
@@ -59,10 +61,10 @@ def make_folder(root: Path, splits: dict[str, list[str]]) -> Path:
         ({"classes": "3, cat"}, "There is no class 'cat'; this source has 10"),
         (
             {"source": "folder", "root": "/no/such/folder"},
-            "There is no folder /no/such/folder; name one that",
+            "/no/such/folder is not in a place that data may be read from (",
         ),
-        ({"source": "folder", "root": "a\0b"}, "There is no folder"),
-        ({"source": "folder", "root": "[a](b)"}, r"There is no folder \[a\](b);"),
+        ({"source": "folder", "root": "a\0b"}, "is not a full path; begin with / or"),
+        ({"source": "folder", "root": "[a](b)"}, r"'\[a\](b)' is not a full path;"),
         ({"source": "litdata"}, "Name the folder or address that holds train/ and val/"),
         ({"source": "litdata", "root": "ftp://host/set"}, "is no address that can be read; choose s3"),
         ({"source": "folder", "root": "s3://bucket/set"}, "folder reads a folder, not an address such as s3"),
@@ -89,6 +91,27 @@ def test_a_form_that_cannot_work_says_so_at_the_field(
     assert not app.error
 
 
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that data may be read from."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "allowed"))
+    (tmp_path / "allowed").mkdir()
+    return tmp_path / "allowed"
+
+
+def test_a_folder_elsewhere_is_refused_by_form_and_shell(
+    place: Path, empty_store: Store, open_page: OpenPage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    splits = {"train": ["cat", "dog"], "val": ["cat", "dog"]}
+    (place / "link").symlink_to(make_folder(place.with_name("secret"), splits))
+    app = open_page("launch", source="folder", root=str(place / "link"), batch_size="2")
+    assert main(["submit", "resnet18", "--source", "folder", "--root", str(place / "link"), "--hold"]) == 2
+    (problem,) = problems(app)
+    for text in (problem.replace("\\", ""), capsys.readouterr().err):
+        assert f"{place}/link is not in a place that data may be read from ({place}); set {VARIABLE}" in text
+    assert button(app).disabled and list_runs(empty_store) == []
+
+
 @pytest.mark.parametrize(
     ("splits", "problem"),
     [
@@ -99,23 +122,23 @@ def test_a_form_that_cannot_work_says_so_at_the_field(
     ],
 )
 def test_a_folder_that_cannot_work_says_why(
-    splits: dict[str, list[str]], problem: str, tmp_path: Path, empty_store: Store, open_page: OpenPage
+    splits: dict[str, list[str]], problem: str, place: Path, empty_store: Store, open_page: OpenPage
 ) -> None:
-    root = make_folder(tmp_path / "images", splits)
+    root = make_folder(place / "images", splits)
     app = open_page("launch", source="folder", root=str(root))
     assert len(problems(app)) == 1 and problem in problems(app)[0]
     assert button(app).disabled
 
 
-def test_a_folder_that_works_is_counted(tmp_path: Path, empty_store: Store, open_page: OpenPage) -> None:
-    root = make_folder(tmp_path / "images", {"train": ["cat", "dog"], "val": ["cat", "dog"]})
+def test_a_folder_that_works_is_counted(place: Path, empty_store: Store, open_page: OpenPage) -> None:
+    root = make_folder(place / "images", {"train": ["cat", "dog"], "val": ["cat", "dog"]})
     app = open_page("launch", source="folder", root=str(root), batch_size="2")
     assert problems(app) == [] and not button(app).disabled
     assert "4 images to train on, 4 to validate, 2 classes" in [one.value for one in app.caption]
 
 
-def test_fewer_classes_are_part_of_the_order(tmp_path: Path, empty_store: Store, open_page: OpenPage) -> None:
-    root = make_folder(tmp_path / "images", {split: ["cat", "cow", "dog"] for split in ("train", "val")})
+def test_fewer_classes_are_part_of_the_order(place: Path, empty_store: Store, open_page: OpenPage) -> None:
+    root = make_folder(place / "images", {split: ["cat", "cow", "dog"] for split in ("train", "val")})
     app = open_page("launch", source="folder", root=str(root), batch_size="2", classes="dog, cat")
     assert problems(app) == [] and not button(app).disabled
     assert "4 images to train on, 4 to validate, 2 of 3 classes" in [one.value for one in app.caption]
@@ -125,8 +148,8 @@ def test_fewer_classes_are_part_of_the_order(tmp_path: Path, empty_store: Store,
     assert app.query_params["classes"] == "dog, cat"
 
 
-def test_the_batch_of_a_recipe_must_fit_too(tmp_path: Path, empty_store: Store, open_page: OpenPage) -> None:
-    root = make_folder(tmp_path / "images", {"train": ["cat", "dog"], "val": ["cat", "dog"]})
+def test_the_batch_of_a_recipe_must_fit_too(place: Path, empty_store: Store, open_page: OpenPage) -> None:
+    root = make_folder(place / "images", {"train": ["cat", "dog"], "val": ["cat", "dog"]})
     app = open_page("launch", source="folder", root=str(root))
     assert problems(app) == ["The recipe's batch of 32 does not fit into 4 training images; take at most 4."]
 

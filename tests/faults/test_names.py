@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs.__main__ import main
+from jobs.data_roots import VARIABLE
 from jobs.errors import LaunchError
 from jobs.spec import JobSpec
 from jobs.submit import check_config
@@ -68,7 +69,7 @@ def test_as_a_path_or_an_id(
 
 
 def test_the_command_of_the_form_in_a_shell(
-    store: Store, tmp_path: Path, observed: Callable[[str], None]
+    store: Store, tmp_path: Path, observed: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All in one folder's name, which is there and full of images."""
     root = tmp_path / ("-flag <script> ; touch canary $(touch canary) `touch canary` & " + "'\"\n")
@@ -76,6 +77,7 @@ def test_the_command_of_the_form_in_a_shell(
         for label in ("one", "two"):
             (root / split / label).mkdir(parents=True)
             picture(0, 0).save(root / split / label / "0.JPEG")
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
     spec = JobSpec(("resnet18",), source="folder", root=str(root), epochs=1, batch_size=2, image_size=32)
     program = shlex.quote(sys.executable)
     command = f"{program} {spec.command().removeprefix('.venv/bin/python ')} --hold"

@@ -73,7 +73,7 @@ def test_a_step_is_split_into_equal_batches(step, largest, remedy):
 
 
 def test_data_and_size(store):
-    missing = replace(SPEC, source="folder", root="/no/such").configs()
+    missing = replace(SPEC, source="folder", root="~/no/such").configs()
     (data, size) = check_all(store, missing, SMALL, [])
     assert data.verdict is False and "There is no folder" in data.text and size.verdict
     assert look_at_data(replace(SPEC, batch_size=5000).configs()[0])[0].verdict is False

@@ -5,14 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.data.folders import (
-    VARIABLE,
-    add_folder,
-    allowed_roots,
-    check_folder,
-    read_folders,
-    remove_folder,
-)
+from dashboard.data.folders import add_folder, read_folders, remove_folder
+from jobs.data_roots import VARIABLE, allowed_roots, check_folder
 from tracking.store import Store
 
 
@@ -34,13 +28,14 @@ def test_a_folder_below_a_root_is_taken_by_its_real_path(allowed: Path) -> None:
     ("typed", "problem"),
     [
         ("", "Name a folder"),
+        ("~nobody-of-that-name/images", "no such home"),
         ("images", "begin with /"),
         ("{root}/images\0", "begin with /"),
         ("{root}/missing", "There is no folder"),
         ("{root}/../secret", "not in a place"),
         ("{root}/out", "not in a place"),
         ("{root}/out/deep", "not in a place"),
-        ("{root}/loop", "There is no folder|lead nowhere"),
+        ("{root}/loop", "There is no folder|leads nowhere"),
         ("{root}-secret", "not in a place"),
         ("/etc", "not in a place"),
         ("/no/such/folder", "not in a place"),

@@ -1,0 +1,73 @@
+"""Where images may lie: no job, and nobody at the page, reads data from anywhere else on this machine."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from datamodules.sources import is_address
+from tracking.store import REPOSITORY
+
+VARIABLE = "ARENA_DATA_ROOTS"
+# Besides the home and this project: where machines usually keep what is too large for a home.
+USUAL = ("/data", "/datasets", "/mnt", "/media", "/scratch", "/srv", "/Volumes")
+
+
+def allowed_roots() -> tuple[Path, ...]:
+    """Give the folders in which data may lie: those of ARENA_DATA_ROOTS, or the home and the usual places."""
+    named = [text for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text.strip()]
+    places = named or [str(Path.home()), str(REPOSITORY), *USUAL]
+    found = dict.fromkeys(Path(place).expanduser().resolve() for place in places)
+    return tuple(root for root in found if root.is_dir())
+
+
+def check_data(data: Mapping[str, Any]) -> None:
+    """Check where the images of a configuration lie; what no path on this machine names lies elsewhere.
+
+    Args:
+        data: Its part of that name.
+
+    Raises:
+        ValueError: They lie elsewhere than they may; one sentence.
+    """
+    root = str(data.get("root") or "")
+    if root and not is_address(root):
+        check_place(root)
+
+
+def check_folder(text: str) -> Path:
+    """Find the folder that somebody has named, symbolic links followed, wherever that may lead.
+
+    Raises:
+        ValueError: Nothing is named, the folder lies elsewhere than it may, or is not there; one sentence.
+    """
+    folder = check_place(text)
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {text.strip()}.")
+    return folder
+
+
+def check_place(text: str) -> Path:
+    """Find the place that somebody has named, which need not exist yet, as `check_folder` does.
+
+    Raises:
+        ValueError: Nothing is named, or the place lies elsewhere than it may; one sentence.
+    """
+    if not text.strip():
+        raise ValueError("Name a folder on the machine that trains.")
+    try:
+        typed = Path(text.strip()).expanduser()
+        if "\0" in text or not typed.is_absolute():
+            raise ValueError(f"{text.strip()!r} is not a full path; begin with / or ~.")
+        folder = typed.resolve()
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"{text.strip()} leads nowhere: no such home, or a link to itself.") from error
+    roots = allowed_roots()
+    # Before anything is looked up: nobody learns here what there is elsewhere on this machine.
+    if not any(folder.is_relative_to(root) for root in roots):
+        places = ", ".join(map(str, roots)) or "nowhere"
+        raise ValueError(
+            f"{typed} is not in a place that data may be read from ({places}); "
+            f"set {VARIABLE}, before the dashboard starts, to allow others."
+        )
+    return folder
