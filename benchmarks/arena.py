@@ -6,12 +6,14 @@ classes of Tiny ImageNet), ResNet-18 at 64 px, launched by hand in the browser, 
 minutes; chance is 95 %.
 """
 
+import os
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from jobs.data_roots import VARIABLE
 from jobs.shutdown import shutdown
 from jobs.spec import JobSpec
 from jobs.submit import submit
@@ -59,6 +61,7 @@ def submit_all(spec: JobSpec, store: Store) -> None:
 
 def launch_in_browser(root: Path, store: Store) -> None:
     """Fills in the form: the folder by typing its path, one network, the defaults for all else."""
+    os.environ[VARIABLE] = str(root.resolve())
     with dashboard(store.root) as address, chromium() as browser:
         page = browser.new_page()
         page.goto(f"{address}/launch?networks=resnet18&source=folder")
