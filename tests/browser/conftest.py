@@ -14,8 +14,6 @@ from tracking.store import Store
 
 def pytest_configure(config: pytest.Config) -> None:
     expect.set_options(timeout=60_000)  # two cores train while the browser waits
-    # MLflow's own mapping of its tables, with SQLAlchemy 2.1.
-    config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy:DeprecationWarning")
 
 
 @pytest.fixture(scope="session")
@@ -35,11 +33,6 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert errors == []
-
-
-@pytest.fixture(scope="session")
-def prepared_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Store(tmp_path_factory.mktemp("prepared") / "mlruns").open().root
 
 
 @pytest.fixture

@@ -18,11 +18,6 @@ STEPS_PER_EPOCH = 40
 NETWORKS = {"alexnet": 58_322_314, "vgg16": 134_301_514, "googlenet": 5_983_802, "resnet18": 11_181_642}
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # MLflow's own mapping of its tables, with SQLAlchemy 2.1.
-    config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy:DeprecationWarning")
-
-
 def configuration(architecture: str, **data: object) -> dict[str, object]:
     return {
         "seed_everything": 0,

@@ -1,6 +1,6 @@
 """Faults need what the tests of jobs and of training need: real stores, supervisors, training processes."""
 
-from tests.jobs.conftest import Bench, bench, benches, prepared_root, pytest_configure, store
+from tests.jobs.conftest import Bench, bench, benches, store
 from tests.training.conftest import Arena, arena
 
-__all__ = ["Arena", "Bench", "arena", "bench", "benches", "prepared_root", "pytest_configure", "store"]
+__all__ = ["Arena", "Bench", "arena", "bench", "benches", "store"]

@@ -18,16 +18,6 @@ from tracking.store import Store
 JOB = Path(__file__).parent / "job.py"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # MLflow's own mapping of its tables, with SQLAlchemy 2.1.
-    config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy:DeprecationWarning")
-
-
-@pytest.fixture(scope="session")
-def prepared_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Store(tmp_path_factory.mktemp("prepared") / "mlruns").open().root
-
-
 @pytest.fixture
 def store(prepared_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """A store that nothing works on any more when the test is over."""

@@ -21,11 +21,6 @@ __all__ = ["open_page"]
 JOB = Path(__file__).parent / "job.py"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # MLflow's own mapping of its tables, with SQLAlchemy 2.1.
-    config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy:DeprecationWarning")
-
-
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     if missing := find_missing():
@@ -40,11 +35,6 @@ def cluster() -> Iterator[Cluster]:
             yield cluster
         finally:
             cluster.stop()
-
-
-@pytest.fixture(scope="session")
-def prepared_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Store(tmp_path_factory.mktemp("prepared") / "mlruns").open().root
 
 
 class Bench:

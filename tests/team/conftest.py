@@ -17,11 +17,6 @@ from docs.team import Problem, find_program
 from tracking.store import REPOSITORY, Store
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # MLflow's own mapping of its tables, with SQLAlchemy 2.1.
-    config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy:DeprecationWarning")
-
-
 class Team:
     """The script as people start it: PostgreSQL, an S3 store and MLflow's server."""
 

@@ -10,16 +10,6 @@ from tests.tracking.mlflow_server import Server
 from tracking.store import Store
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # MLflow's own mapping of its tables, with SQLAlchemy 2.1.
-    config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy:DeprecationWarning")
-
-
-@pytest.fixture(scope="session")
-def prepared_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Store(tmp_path_factory.mktemp("prepared") / "mlruns").open().root
-
-
 @pytest.fixture
 def closed_store(prepared_root: Path, tmp_path: Path) -> Store:
     """A store that this process has no connection to."""

@@ -16,11 +16,6 @@ from tracking.store import REPOSITORY, Store
 TIMEOUT_S = 240
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # MLflow's own mapping of its tables, with SQLAlchemy 2.1.
-    config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy:DeprecationWarning")
-
-
 class Arena:
     """A store and the program that trains into it."""
 
@@ -48,11 +43,6 @@ class Arena:
         """The only run there is."""
         (run,) = runs.list_runs(self.store)
         return run
-
-
-@pytest.fixture(scope="session")
-def prepared_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Store(tmp_path_factory.mktemp("prepared") / "mlruns").open().root
 
 
 @pytest.fixture
