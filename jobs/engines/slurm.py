@@ -136,8 +136,13 @@ class SlurmEngine:
 
     def stop(self, run: Run, *, force: bool) -> None:
         """Have Slurm send SIGTERM to its processes or, with force, end the job."""
-        if job_id := run.tags.get(CLUSTER_ID):
-            self._cancel(job_id) if force else self._cancel(job_id, "--signal=TERM")
+        job_id = run.tags.get(CLUSTER_ID)
+        if job_id and force:
+            # A cancelled job is sent SIGTERM once more, and has the cluster's KillWait; its step has not.
+            self._cancel(f"{job_id}.0", "--signal=KILL")
+            self._cancel(job_id)
+        elif job_id:
+            self._cancel(job_id, "--signal=TERM")
 
     def logs(self, run_id: str) -> Path:
         """The file with what it printed."""

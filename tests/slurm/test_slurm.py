@@ -62,6 +62,17 @@ def test_a_stop_of_two_nodes_leaves_a_checkpoint_and_no_process(trainings, clust
     assert [cluster.find_processes(node) for node in NODES] == [[], []]
 
 
+def test_what_does_not_hear_a_stop_is_killed_on_all_its_nodes(bench, cluster):
+    bench.supervisor.ask_grace_s = bench.supervisor.term_grace_s = 0.5
+    both = {"devices": 1, "num_nodes": 2}
+    pair = [bench.submit("deaf", tags={"job.group": "pair"}, trainer=both) for _ in range(2)]
+    for run_id in pair:
+        bench.until(lambda run_id=run_id: bench.printed(run_id).count("deaf\n") == 2)
+        requests.request_stop(bench.store, run_id)
+    assert [bench.until_ended(run_id).status for run_id in pair] == ["KILLED", "KILLED"]
+    assert [cluster.find_processes(node) for node in NODES] == [[], []]
+
+
 def test_what_the_launch_page_hands_over_is_trained(trainings, open_page, monkeypatch):
     monkeypatch.setenv("ARENA_MLRUNS", str(trainings.store.root))
     Background.of(os.getpid()).write(state_file(trainings.store))  # this process is the supervisor
