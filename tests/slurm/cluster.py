@@ -102,6 +102,11 @@ class Cluster:
             self.kill_node(node)
         for name in ("slurmctld", "munged"):
             self._end(name)
+        for process in psutil.process_iter():  # slurmstepd hangs now and then when its step has ended
+            with suppress(psutil.Error):
+                is_ours = process.environ().get("SLURM_CONF") == self.environment["SLURM_CONF"]
+                if is_ours and process.name() == "slurmstepd":
+                    process.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start_controller(self) -> None:
