@@ -20,7 +20,7 @@ SOURCE = Source(
     key="packed",
     title="Pack",
     description="Any source after python -m datamodules pack, which shrinks all images once: as JPEGs "
-    "(ImageNet: 36 GB) or as plain pixels (252 GB), read about 2 and 5 times as fast.",
+    "(ImageNet: 36 GB) or as plain pixels (252 GB), read about 2.7 and 7 times as fast.",
     open=open_packed,
     needs_root=True,
     order=7,
