@@ -25,8 +25,9 @@ def run(store: Store, options: argparse.Namespace) -> None:
     if config := read_config(options):
         configs = distinct = [check_config(config)]
     else:
-        configs = spec_from(options).configs()
-        distinct = list(replace(spec_from(options), learning_rates=()).configurations())
+        spec = spec_from(options)
+        configs = spec.configs()
+        distinct = list(replace(spec, learning_rates=()).configurations())
     store.open()
     answers = preflight.check_all(store, configs, describe_machine(), runs.list_ours(store))
     for answer in answers:

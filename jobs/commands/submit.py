@@ -27,8 +27,9 @@ def run(store: Store, options: argparse.Namespace) -> None:
     if config := read_config(options):
         configs, whole = [config], [check_config(config)]
     else:
-        configs = whole = spec_from(options).configs()
-        for config in spec_from(options).configurations():
+        spec = spec_from(options)
+        configs = whole = spec.configs()
+        for config in spec.configurations():
             check_config(config)
     store.open()
     if not options.anyway:
