@@ -41,6 +41,7 @@ class Checkpoints(Checkpoint):
         self._interval_s = interval_s
         self._last_save_s = 0.0
         self._cost_s = 0.0
+        self._cost_of_best_s = 0.0
         self._best_error = float("inf")
         self._random: dict[str, Any] | None = None
 
@@ -61,8 +62,10 @@ class Checkpoints(Checkpoint):
         if trainer.sanity_checking or error is None or not float(error) < self._best_error:
             return
         self._best_error = float(error)
+        began_s = time.monotonic()
         with average_in_place(trainer):  # it is what was validated
             trainer.save_checkpoint(self._session.checkpoint_folder / BEST, weights_only=True)
+        self._cost_of_best_s = time.monotonic() - began_s
 
     def save_last(self, trainer: Trainer) -> None:
         """Saves the run as it is between two steps, in the middle of a validation, or at its end.
@@ -83,6 +86,11 @@ class Checkpoints(Checkpoint):
     def saved_step(self) -> int:
         """The optimiser step that `LAST` is of."""
         return self._session.saved_step
+
+    @property
+    def cost_s(self) -> float:
+        """Seconds that saving `LAST` takes; at least those of `BEST`, before there was one."""
+        return self._cost_s or self._cost_of_best_s
 
     def _is_due(self, trainer: Trainer) -> bool:
         if self._interval_s == 0:

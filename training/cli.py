@@ -139,7 +139,7 @@ class ArenaCLI(LightningCLI):
             ),  # first: who saves after a step saves its update
             SharedValidation(),
             RunRecorder(self.session),
-            Pacing(self.session),
+            Pacing(self.session, self.checkpoints),
             GracefulStop(self.session, self.checkpoints),
             self.checkpoints,
         ]

@@ -8,6 +8,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from tracking import runs
+from training.checkpoints import Checkpoints
 from training.session import Session
 
 NOTE_INTERVAL_S = 5.0
@@ -23,10 +24,12 @@ class Pace:
     Attributes:
         every: Optimiser steps from one validation to the next, 0 where there is none.
         pause_s: Seconds of the latest pause: the validation, its checkpoint and the first batch afterwards.
+        closing_s: Seconds that the last checkpoint will take.
     """
 
     every: int
     pause_s: float = 0.0
+    closing_s: float = 0.0
     _since: tuple[int, float] | None = None
     _before: tuple[int, float] = (0, 0.0)
     _paused_at: float | None = None
@@ -56,7 +59,7 @@ class Pace:
         if not steps:
             return None
         pauses = total // self.every - step // self.every if self.every else 0
-        return (total - step) * seconds / steps + pauses * self.pause_s
+        return (total - step) * seconds / steps + pauses * self.pause_s + self.closing_s
 
 
 class Pacing(Callback):
@@ -64,10 +67,11 @@ class Pacing(Callback):
 
     Args:
         session: The record of the run.
+        checkpoints: Of the run, which saves once more at its end.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, checkpoints: Checkpoints) -> None:
+        self._session, self._checkpoints = session, checkpoints
         self._pace = Pace(0)
         self._first_step = 0
         self._is_warm = False
@@ -104,6 +108,7 @@ class Pacing(Callback):
 
     def _note(self, trainer: Trainer) -> None:
         now = time.time()
+        self._pace.closing_s = self._checkpoints.cost_s
         left_s = self._pace.left_s(trainer.global_step, now, int(trainer.estimated_stepping_batches))
         if left_s is not None:
             self._noted_s = now

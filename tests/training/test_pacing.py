@@ -61,6 +61,12 @@ def test_a_run_that_goes_on_begins_with_its_own_pace_and_the_validations_known()
     assert made_up.left_s(22, 9038, 40) == 18 * 4 + 2 * 30
 
 
+def test_the_last_checkpoint_is_waited_for() -> None:
+    pace = Pace(every=10, closing_s=8)
+    now = train(pace, 1000, 1, 10, step_s=2, pause_s=30)
+    assert pace.left_s(10, now, 20) == 10 * 2 + 30 + 8
+
+
 def test_without_validation_only_steps_count() -> None:
     pace = Pace(every=0)
     pace.go_on(1, 1000)
