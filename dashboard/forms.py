@@ -11,6 +11,7 @@ from dashboard import formatting
 from dashboard.address import YES, Field, between, one_of
 from dashboard.launch_cluster import clone_cluster
 from datamodules.subset import write_classes
+from jobs.data_roots import check_files, check_weights
 from jobs.extras import PLACES
 from jobs.machine import Machine
 from jobs.spec import JobSpec
@@ -114,8 +115,9 @@ def mean_image_problem(file: str, image_size: int) -> str:
 
     try:
         if file:
+            check_files({"data": {"mean_image": file}})
             read_mean_image(Path(file).expanduser(), image_size)
-    except DataError as problem:
+    except (ValueError, DataError) as problem:
         return str(problem)
     return ""
 
@@ -222,6 +224,7 @@ def weights_problem(
     from training.check import check_start
 
     try:
+        check_weights(weights)
         for key in chosen:
             check_start(weights, key, options.get(key, {}))
     except (ValueError, StoreUnavailable) as problem:

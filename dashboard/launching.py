@@ -8,7 +8,7 @@ import streamlit as st
 import yaml
 
 from dashboard import catalogue
-from jobs.data_roots import check_data
+from jobs.data_roots import check_files
 from jobs.spec import JobSpec
 from jobs.submit import check_config, submit_group
 from jobs.supervisor import ensure_supervisor
@@ -86,7 +86,7 @@ def look_at_images(source: str, root: str, classes: str = "") -> Found:
     from datamodules.subset import choose_classes, parse_classes
 
     try:
-        check_data({"root": root.strip()})
+        check_files({"data": {"root": root.strip()}})
         images = catalogue.sources()[source].images(root.strip() or None)
     except (DataError, OSError, ValueError) as problem:
         return Found(str(problem))

@@ -1,4 +1,4 @@
-"""Where images may lie: no job, and nobody at the page, reads data from anywhere else on this machine."""
+"""Where images and weights may lie: no job, and nobody at the page, reads from elsewhere on this machine."""
 
 import os
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.sources import is_address
-from tracking.store import REPOSITORY
+from tracking.store import REPOSITORY, Store
 
 VARIABLE = "ARENA_DATA_ROOTS"
 # Besides the home and this project: where machines usually keep what is too large for a home.
@@ -21,18 +21,35 @@ def allowed_roots() -> tuple[Path, ...]:
     return tuple(root for root in found if root.is_dir())
 
 
-def check_data(data: Mapping[str, Any]) -> None:
-    """Check where the images of a configuration lie; what no path on this machine names lies elsewhere.
+def check_files(config: Mapping[str, Any]) -> None:
+    """Check where the images of a configuration lie, the image it subtracts, and the weights it starts from.
 
-    Args:
-        data: Its part of that name.
+    What no path on this machine names (an address, a run) lies elsewhere.
 
     Raises:
         ValueError: They lie elsewhere than they may; one sentence.
     """
+    data = config.get("data") or {}
     root = str(data.get("root") or "")
     if root and not is_address(root):
         check_place(root)
+    if mean_image := data.get("mean_image"):
+        check_place(str(mean_image))
+    if weights := (config.get("model") or {}).get("weights"):
+        check_weights(str(weights))
+
+
+def check_weights(weights: str) -> None:
+    """Check where the file of starting weights lies; a checkpoint of this store may be named, too.
+
+    Args:
+        weights: A file, or what is none: ``torchvision`` or a run.
+
+    Raises:
+        ValueError: It lies elsewhere than it may; one sentence.
+    """
+    if len(Path(weights).parts) > 1:
+        check_place(weights, Store.default().checkpoints.resolve())
 
 
 def check_folder(text: str) -> Path:
@@ -47,8 +64,12 @@ def check_folder(text: str) -> Path:
     return folder
 
 
-def check_place(text: str) -> Path:
+def check_place(text: str, *more: Path) -> Path:
     """Find the place that somebody has named, which need not exist yet, as `check_folder` does.
+
+    Args:
+        text: What was typed.
+        more: Folders in which it may lie besides `allowed_roots`.
 
     Raises:
         ValueError: Nothing is named, or the place lies elsewhere than it may; one sentence.
@@ -64,7 +85,7 @@ def check_place(text: str) -> Path:
         raise ValueError(f"{text.strip()} leads nowhere: no such home, or a link to itself.") from error
     roots = allowed_roots()
     # Before anything is looked up: nobody learns here what there is elsewhere on this machine.
-    if not any(folder.is_relative_to(root) for root in roots):
+    if not any(folder.is_relative_to(root) for root in (*roots, *more)):
         places = ", ".join(map(str, roots)) or "nowhere"
         raise ValueError(
             f"{typed} is not in a place that data may be read from ({places}); "

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.data_roots import check_data
+from jobs.data_roots import check_files
 from jobs.fitting import Config, Remedy, checkpoint_bytes, largest_batch, need_bytes, split, step_of
 from jobs.forecast import EXPECTED, forecast
 from jobs.machine import Machine, room_of
@@ -72,7 +72,7 @@ def look_at_data(config: Config) -> tuple[Answer, Images | None]:
     from datamodules.imagenet import ImageNetDataModule
 
     try:
-        check_data(config["data"])
+        check_files({"data": config["data"]})
         data = ImageNetDataModule(**config["data"])
     except (ValueError, DataError) as problem:
         return Answer("Data", False, str(problem)), None

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from secrets import token_hex
 from typing import Any
 
-from jobs.data_roots import check_data
+from jobs.data_roots import check_files
 from jobs.engines import ENGINE, SLURM
 from jobs.engines.slurm_options import read_options
 from jobs.errors import LaunchError
@@ -84,7 +84,7 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
     try:
         read_options(config)
-        check_data(config.get("data") or {})
+        check_files(config)
         check_training(dict(config))
         return complete(config)
     except (ValueError, DataError) as error:

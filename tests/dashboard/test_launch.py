@@ -68,7 +68,8 @@ def make_folder(root: Path, splits: dict[str, list[str]]) -> Path:
         ({"source": "litdata"}, "Name the folder or address that holds train/ and val/"),
         ({"source": "litdata", "root": "ftp://host/set"}, "is no address that can be read; choose s3"),
         ({"source": "folder", "root": "s3://bucket/set"}, "folder reads a folder, not an address such as s3"),
-        ({"mean_image": "/no/such.npy"}, "The mean image /no/such.npy cannot be read"),
+        ({"mean_image": "/etc/passwd"}, "/etc/passwd is not in a place that data may be read from ("),
+        ({"mean_image": "mean.npy"}, "'mean.npy' is not a full path; begin with / or"),
         ({"max_unreadable": "a few"}, "a few is no amount of images; type a share below 1, such as 0.05"),
         ({"devices": "64"}, "take at most"),
         (
@@ -77,7 +78,10 @@ def make_folder(root: Path, splits: dict[str, list[str]]) -> Path:
         ),
         ({"networks": "resnet50", "weights": "torchvision"}, "3x3, not 1x1; choose that option"),
         ({"weights": "earlier"}, "Name the run or the checkpoint file whose weights to start from."),
-        ({"weights": "earlier", "checkpoint": "/no/such.ckpt"}, "There is no checkpoint /no/such.ckpt"),
+        (
+            {"weights": "earlier", "checkpoint": "/no/such.ckpt"},
+            "/no/such.ckpt is not in a place that data may be read from (",
+        ),
         ({"weights": "earlier", "checkpoint": "resnet18-x"}, "No run has the name or an id that begins"),
     ],
 )
@@ -251,9 +255,9 @@ def test_every_network_can_be_launched(key: str, recipe: str) -> None:
 
 
 def test_what_few_change_of_the_images_is_part_of_the_order(
-    tmp_path: Path, empty_store: Store, open_page: OpenPage
+    place: Path, empty_store: Store, open_page: OpenPage
 ) -> None:
-    file = tmp_path / "mean.npy"
+    file = place / "mean.npy"
     np.save(file, np.zeros((3, 64, 64), np.float32))
     finer = {"mean_image": str(file), "val_resize": "232", "max_unreadable": "3"}
     app = open_page("launch", networks="resnet18", **finer)
@@ -264,6 +268,16 @@ def test_what_few_change_of_the_images_is_part_of_the_order(
     assert (data["mean_image"], data["val_resize"], data["max_unreadable"]) == (str(file), 232, 3)
     app = open_page("launch", networks="resnet18", image_size="32", **finer)
     assert "holds 3 x 64 x 64; a mean image of floats, 3 x 32 x 32, is needed" in problems(app)[0]
+    app = open_page("launch", networks="resnet18", mean_image=str(place / "gone.npy"))
+    assert "gone.npy cannot be read" in problems(app)[0]
+
+
+def test_a_checkpoint_in_an_allowed_place_is_looked_for(
+    place: Path, empty_store: Store, open_page: OpenPage
+) -> None:
+    (place / "folder").mkdir()
+    app = open_page("launch", weights="earlier", checkpoint=str(place / "folder"))
+    assert len(problems(app)) == 1 and "There is no checkpoint" in problems(app)[0]
 
 
 def test_what_is_asked_of_a_cluster_is_part_of_the_order(empty_store: Store, open_page: OpenPage) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.data.folders import add_folder, read_folders, remove_folder
-from jobs.data_roots import VARIABLE, allowed_roots, check_folder
+from jobs.data_roots import VARIABLE, allowed_roots, check_files, check_folder
 from tracking.store import Store
 
 
@@ -92,3 +92,22 @@ def test_a_damaged_list_is_not_overwritten(empty_store: Store) -> None:
     with pytest.raises(ValueError, match="mend or remove it"):
         add_folder(empty_store, "folder", "/data/a")
     assert file.read_text(encoding="utf-8") == '[{"source": "folder"'
+
+
+def test_files_of_a_configuration_lie_in_the_same_places(
+    allowed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARENA_MLRUNS", str(tmp_path / "mlruns"))
+    of_this_store = tmp_path / "mlruns" / "checkpoints" / "a" / "last.ckpt"
+    for weights in ("torchvision", "resnet18-digits-ab12", str(allowed / "a.ckpt"), str(of_this_store)):
+        check_files({"model": {"weights": weights}})
+    for elsewhere in (
+        {"model": {"weights": str(tmp_path / "a.ckpt")}},
+        {"model": {"weights": f"{of_this_store.parent}/../../../a.ckpt"}},
+        {"model": {"weights": "checkpoints/a.ckpt"}},
+        {"data": {"mean_image": str(tmp_path / "mean.npy")}},
+        {"data": {"root": str(tmp_path)}},
+    ):
+        with pytest.raises(ValueError, match=r"not in a place|not a full path"):
+            check_files(elsewhere)
+    check_files({"data": {"root": "s3://bucket/set", "mean_image": str(allowed / "mean.npy")}})
