@@ -3,7 +3,8 @@
 import streamlit as st
 
 from dashboard.data.adding import show_adding
-from dashboard.data.frame import choose_section, restore_fields, show_head, show_section
+from dashboard.data.fields import restore_fields
+from dashboard.data.frame import choose_section, show_head, show_section
 from dashboard.data.job_rows import show_jobs
 from dashboard.data.overview import show_sets
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard import formatting
-from dashboard.data import frame
+from dashboard.data import fields
 from dashboard.data.commands import offer
 from dashboard.data.data_sets import DataSet, describe, open_images
 from dashboard.data.folders import add_folder
@@ -28,17 +28,17 @@ def show_adding() -> None:
         StoreUnavailable: the store cannot be written.
     """
     with st.container(border=True, key="adding"):
-        source = choose_source(frame.sources_of_folders(), frame.ANY_FOLDER, "kind")
-        way = frame.READY
+        source = choose_source(fields.sources_of_folders(), fields.ANY_FOLDER, "kind")
+        way = fields.READY
         if source.prepare is not None:
             way = st.radio(
                 "What is there already",
-                list(frame.WAYS),
-                format_func=lambda key: frame.WAYS[key],
+                list(fields.WAYS),
+                format_func=lambda key: fields.WAYS[key],
                 horizontal=True,
                 key="way",
             )
-        if way == frame.READY:
+        if way == fields.READY:
             _show_ready(source)
         else:
             _show_archives(source)
@@ -71,7 +71,7 @@ def _add(source: "Source", typed: str) -> None:
         show_problem(str(problem))
         return
     add_folder(open_store(), source.key, data_set.root, numbers)
-    frame.open_next(data_set.key)
+    fields.open_next(data_set.key)
 
 
 def _show_archives(source: "Source") -> None:

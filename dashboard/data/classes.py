@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard import charts, formatting
-from dashboard.data import frame
+from dashboard.data import fields
 from dashboard.data.data_sets import DataSet, Labels, Numbers, count, describe, open_images
 from dashboard.data.folders import add_folder
 from dashboard.data.meanings import Meaning, class_label, meanings
@@ -102,12 +102,12 @@ def _show_table(numbers: Numbers, words: Sequence[Meaning], found: Sequence[int]
         alt="The classes with their meanings and counts of images",
     )
     rows = chosen["selection"]["rows"]
-    label = found[rows[0]] if rows and rows[0] < len(found) else frame.ALL
-    name = "each class" if label == frame.ALL else class_label(numbers.class_names[label], words[label])
+    label = found[rows[0]] if rows and rows[0] < len(found) else fields.ALL
+    name = "each class" if label == fields.ALL else class_label(numbers.class_names[label], words[label])
     st.button(
         f"See images of {formatting.plain(name)}",
         icon=":material/photo_library:",
-        on_click=frame.see_class,
+        on_click=fields.see_class,
         args=(label,),
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard import formatting
-from dashboard.data import frame
+from dashboard.data import fields
 from dashboard.data.data_sets import DataSet, Labels, labels, open_images
 from dashboard.data.meanings import class_label, meanings
 from dashboard.data.samples import Sample, picture, read_sample
@@ -29,7 +29,7 @@ def show_images(data_set: DataSet) -> None:
     split, label = _choose(names, shown)
     of_split = labels(data_set, split)
     found = indices_of(of_split, label)
-    sheet = _choose_sheet(len(found), "one of each class" if label == frame.ALL else f"of {shown[label]}")
+    sheet = _choose_sheet(len(found), "one of each class" if label == fields.ALL else f"of {shown[label]}")
     with st.container(horizontal=True, gap="small", key="sheet-of-images"):
         for index in found[(sheet - 1) * PER_SHEET : sheet * PER_SHEET]:
             _show_card(read_sample(data_set, split, int(index)), int(index), shown[of_split[index]])
@@ -37,19 +37,19 @@ def show_images(data_set: DataSet) -> None:
 
 def indices_of(part: Labels, label: int) -> Labels:
     """Find the images of a class, or the first image of every class."""
-    if label == frame.ALL:
+    if label == fields.ALL:
         return np.unique(part, return_index=True)[1]
     return np.flatnonzero(part == label)
 
 
 def _choose(names: Sequence[str], shown: Sequence[str]) -> tuple[str, int]:
     if st.session_state["label"] >= len(names):
-        st.session_state["label"] = frame.ALL
+        st.session_state["label"] = fields.ALL
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        split = frame.choose_split(_to_first_sheet)
+        split = fields.choose_split(_to_first_sheet)
         label = st.selectbox(
             "Class",
-            range(frame.ALL, len(names)),
+            range(fields.ALL, len(names)),
             format_func=lambda label: _class_text(label, names, shown),
             key="label",
             on_change=_to_first_sheet,
@@ -59,7 +59,7 @@ def _choose(names: Sequence[str], shown: Sequence[str]) -> tuple[str, int]:
 
 
 def _class_text(label: int, names: Sequence[str], shown: Sequence[str]) -> str:
-    if label == frame.ALL:
+    if label == fields.ALL:
         return "One of each class"
     return names[label] if names[label] == shown[label] else f"{shown[label]} · {names[label]}"
 
@@ -98,7 +98,7 @@ def _show_card(sample: Sample, index: int, label: str) -> None:
             formatting.plain(PurePath(sample.name).name),
             key=f"open-image-{index}",
             type="tertiary",
-            on_click=frame.see_image,
+            on_click=fields.see_image,
             args=(index,),
             help="What the network sees of it",
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard import formatting
-from dashboard.data import frame
+from dashboard.data import fields
 from dashboard.data.data_sets import DataSet, known_sets
 from dashboard.data.folders import Folder, read_folders
 from dashboard.workplace import open_store
@@ -31,10 +31,10 @@ def show_sets() -> None:
     with st.container(horizontal=True, gap="small", key="sets"):
         for data_set in known_sets(open_store()).values():
             text = card(data_set, folders.get(data_set.key))
-            _show_card(data_set.key, data_set.title, text, frame.open_set)
-        for key, source in frame.sources_of_folders().items():
+            _show_card(data_set.key, data_set.title, text, fields.open_set)
+        for key, source in fields.sources_of_folders().items():
             if key not in served:
-                _show_card(key, source.title, card_without_folder(source), frame.choose_kind)
+                _show_card(key, source.title, card_without_folder(source), fields.choose_kind)
 
 
 def _show_card(key: str, title: str, text: str, act: Callable[[str], None]) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import catalogue, formatting
 from dashboard.data.data_sets import DataSet, name_of, open_images, split_of
-from dashboard.data.frame import SIZES, choose_split
+from dashboard.data.fields import SIZES, choose_split
 from dashboard.data.meanings import class_label, meanings
 from dashboard.data.samples import picture, to_address
 from dashboard.errors import show_problem
