@@ -54,7 +54,7 @@ def card(data_set: DataSet, folder: Folder | None) -> str:
     numbers = f"<b>{escape(folder.numbers or 'not looked at yet')}</b><br>" if folder else ""
     state = '<b class="broken">The folder is not there.</b><br>' if data_set.is_missing else numbers
     source = f"{escape(data_set.source.title)} · " if folder else ""
-    checked = escape(check_text(read_report(data_set.source.key, data_set.path)))
+    checked = escape(check_text(read_report(data_set.source.key, data_set.root)))
     return f'<div class="card"><p>{state}{where}</p><p>{source}{checked}</p></div>'
 
 

@@ -26,7 +26,7 @@ def show_check(data_set: DataSet) -> None:
         LaunchError: the command cannot be started.
         StoreUnavailable: the store cannot be read.
     """
-    report = reports.read_report(data_set.source.key, data_set.path)
+    report = reports.read_report(data_set.source.key, data_set.root)
     if report is None:
         st.markdown(
             "Nobody has checked these images yet. A check reads every file once: it names broken and odd "

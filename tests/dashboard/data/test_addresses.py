@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from dashboard.data.folders import read_folders
+from datamodules.__main__ import main
 from tests.dashboard.data.looking import CLASSES, OpenPage, press, problems
 from tests.datamodules.s3_server import Server
 from tests.datamodules.test_chunks import write_ourselves
@@ -21,6 +22,10 @@ def test_an_address_is_added_and_opened(
     assert [one.value for one in app.metric][:3] == ["3", "61", "61"]
     app = open_page("data", set=f"litdata:{address}", section="Images")
     assert len([one for one in app.markdown if "<img" in one.value]) == len(CLASSES)
+    assert main(["check", "litdata", "--root", address, "--workers", "1"]) == 0
+    app = open_page("data", set=f"litdata:{address}", section="Check")
+    assert {one.label: one.value for one in app.metric}["Images"] == "122"
+    assert any("LitData, streamed · checked" in one.value for one in open_page("data").markdown)
 
 
 def test_a_list_of_classes_is_asked_for_where_all_would_have_to_be_fetched(
