@@ -31,6 +31,7 @@ from datamodules.manifest import compute_manifest
 from datamodules.packs import IMAGES, MANIFEST, RECORD, RECORDS, SPLITS, Form, Manifest, read_manifest
 from datamodules.pixels.views import center, resized
 from datamodules.progress import Progress
+from datamodules.streams.targets import FolderTarget
 
 STATE = "packing.json"
 SUBSAMPLING = "420"  # as nearly all JPEGs of ImageNet
@@ -78,7 +79,8 @@ def write_pack(images: Images, source: str, target: Path, plan: Plan, progress: 
         progress: Whom to tell.
 
     Raises:
-        DataError: The folder holds something else, the disk is too small, or no image can be read.
+        DataError: The folder holds something else or is in use, the disk is too small, or no image can be
+            read.
     """
     manifest = Manifest(
         form=plan.form,
@@ -94,18 +96,19 @@ def write_pack(images: Images, source: str, target: Path, plan: Plan, progress: 
         left_out={},
     )
     splits = dict(zip(SPLITS, (images.train, images.val), strict=True))
-    if _is_complete(target, manifest):
-        progress.say(f"{printable(target)} is packed already.")
-        return read_manifest(target)
-    _begin(target, manifest, splits, plan)
-    left_out = {}
-    for name, split in splits.items():
-        left_out[name] = _write_split(split, target / name, plan, progress, name)
-    counts = {name: len(splits[name]) - len(left_out[name]) for name in SPLITS}
-    finished = Manifest(**asdict(manifest) | {"images": counts, "left_out": left_out})
-    write_file(target / MANIFEST, finished.write())
-    (target / STATE).unlink(missing_ok=True)
-    return finished
+    with FolderTarget(target).locked():
+        if _is_complete(target, manifest):
+            progress.say(f"{printable(target)} is packed already.")
+            return read_manifest(target)
+        _begin(target, manifest, splits, plan)
+        left_out = {}
+        for name, split in splits.items():
+            left_out[name] = _write_split(split, target / name, plan, progress, name)
+        counts = {name: len(splits[name]) - len(left_out[name]) for name in SPLITS}
+        finished = Manifest(**asdict(manifest) | {"images": counts, "left_out": left_out})
+        write_file(target / MANIFEST, finished.write())
+        (target / STATE).unlink(missing_ok=True)
+        return finished
 
 
 def _is_complete(target: Path, manifest: Manifest) -> bool:
@@ -129,9 +132,8 @@ def _begin(target: Path, manifest: Manifest, splits: dict[str, Split], plan: Pla
             raise DataError(
                 f"{printable(target)} holds a part of another pack; choose another folder or remove it."
             )
-    elif target.exists() and any(target.iterdir()):
+    elif any(target.iterdir()):
         raise DataError(f"{printable(target)} is not empty; choose a new folder for the pack.")
-    target.mkdir(parents=True, exist_ok=True)
     there = sum(file.stat().st_size for file in target.rglob("*.npy"))
     needed = sum(_estimate(split, plan) for split in splits.values()) - there + SPARE_BYTES
     free = shutil.disk_usage(target).free

@@ -21,6 +21,7 @@ from datamodules.packing import Plan, write_pack
 from datamodules.packs import RECORD, open_pack
 from datamodules.pixels.views import center
 from datamodules.progress import Progress
+from datamodules.streams.targets import FolderTarget
 from tests.datamodules.conftest import CLASSES, cut_off
 
 RAW = Plan("raw", side=32, threads=2)
@@ -129,6 +130,15 @@ def test_going_on_does_not_start_over(folder: Path, tmp_path: Path) -> None:
     images[0] = 7
     images.flush()
     assert (pack(folder, target, RAW).train.images[0] == 7).all()  # type: ignore[attr-defined]
+
+
+def test_a_second_process_is_turned_away(folder: Path, tmp_path: Path) -> None:
+    with (
+        FolderTarget(tmp_path / "pack").locked(),
+        pytest.raises(DataError, match="Another process writes to"),
+    ):
+        pack(folder, tmp_path / "pack", RAW)
+    pack(folder, tmp_path / "pack", RAW)
 
 
 def test_another_pack_in_the_same_folder_is_refused(folder: Path, tmp_path: Path) -> None:
