@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote
 
@@ -127,10 +126,10 @@ class Bucket:
         with self._explained(name, has_begun=True):
             yield from body.iter_chunks(BLOCK_BYTES)
 
-    def upload(self, file: Path, name: str) -> None:
-        """Puts a file there, whole or not at all; raises DataError."""
+    def upload(self, stream: BinaryIO, name: str) -> None:
+        """Puts a file there, from where the stream is on, whole or not at all; raises DataError."""
         with self._explained(name):
-            self._client().upload_file(str(file), self.bucket, self._key(name))
+            self._client().upload_fileobj(stream, self.bucket, self._key(name))
 
     def sizes_bytes(self) -> dict[str, int]:
         """Returns the files right in the folder and their sizes; raises DataError."""
@@ -156,7 +155,6 @@ class Bucket:
 
     @contextmanager
     def _explained(self, name: str, has_begun: bool = False) -> Iterator[None]:
-        import boto3.exceptions
         import botocore.exceptions
         import urllib3.exceptions
 
@@ -164,8 +162,6 @@ class Bucket:
             yield
         except botocore.exceptions.ClientError as error:
             raise self._explain(name, error.response) from error
-        except boto3.exceptions.S3UploadFailedError as error:
-            raise DataError(f"{self.address}/{name} cannot be written: {error}.") from error
         except (botocore.exceptions.BotoCoreError, urllib3.exceptions.HTTPError, OSError) as error:
             if has_begun:
                 raise Interrupted(f"{self.address}/{name} stopped coming.") from error

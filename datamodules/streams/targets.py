@@ -146,12 +146,12 @@ class BucketTarget:
 
     @contextmanager
     def write(self, name: str) -> Iterator[BinaryIO]:
-        """Opens a file of this machine that is uploaded in the end."""
+        """Opens a file of this machine without a name, which no kill leaves behind, and uploads it."""
         folder, _, file = name.rpartition("/")
-        with tempfile.TemporaryDirectory(prefix="convert-") as scratch:
-            with (Path(scratch) / file).open("wb") as stream:
-                yield stream
-            self._bucket(folder).upload(Path(scratch) / file, file)
+        with tempfile.TemporaryFile() as stream:
+            yield stream
+            stream.seek(0)
+            self._bucket(folder).upload(stream, file)
 
     def free_bytes(self) -> None:
         """Returns None: a bucket grows."""

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from datamodules import sources
 from datamodules.__main__ import main
 from datamodules.errors import DataError
 from datamodules.images import Images, Split
+from datamodules.progress import read_progress
 from datamodules.streams import conversion
 from datamodules.streams.conversion import shuffled, split_order
 from tests.datamodules.conftest import CLASSES, cut_off, picture
@@ -263,6 +265,26 @@ def test_a_bucket_holds_what_a_folder_would(server: Server, folder: Path, tmp_pa
     assert convert("litdata", "--root", address, "--to", str(tmp_path / "back")) == 0
     there, back = open_images(tmp_path / "out"), open_images(tmp_path / "back")
     assert contents(there.train) == contents(back.train) and contents(there.val) == contents(back.val)
+
+
+def test_a_kill_before_an_upload_leaves_nothing_on_this_machine(
+    server: Server, folder: Path, tmp_path: Path
+) -> None:
+    scratch, report = tmp_path / "scratch", tmp_path / "report"
+    scratch.mkdir()
+    command = [sys.executable, "-c", SLOWLY, "0.3", "folder", "--root", str(folder)]
+    process = subprocess.Popen(
+        [*command, "--to", f"s3://{BUCKET}/killed", "--progress", str(report)],
+        env={**os.environ, "TMPDIR": str(scratch)},
+        stderr=subprocess.DEVNULL,
+    )
+    until = time.monotonic() + 60
+    while not ((told := read_progress(report)) and told.stage == "Converting" and told.done):
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert not list(scratch.iterdir())
 
 
 def test_the_order_is_a_permutation_that_stays() -> None:
