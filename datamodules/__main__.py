@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from datamodules import commands
-from datamodules.errors import DataError
+from datamodules.errors import DataError, explain
 
 WRONG, INTERRUPTED = 2, 130
 
@@ -34,8 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read along has seen enough, as head does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:  # such as a full disk
-        reason = error.strerror or str(error)
-        parser.error(f"{error.filename}: {reason}." if error.filename else reason)
+        parser.error(explain(error))
     return 0
 
 

@@ -1,5 +1,6 @@
 """What can be wrong with images."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -14,6 +15,14 @@ class DataError(Exception):
         if message.startswith("Caught ") and "\nOriginal Traceback" in message:
             message = message.rstrip().splitlines()[-1].partition(": ")[2]
         super().__init__(message)
+
+
+def explain(error: OSError) -> str:
+    """Returns what went wrong with a file or a disk in a sentence."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "The disk is full; make room, then start the same command again."
+    reason = error.strerror or str(error)
+    return f"{printable(error.filename)}: {reason}." if error.filename else f"{reason}."
 
 
 def printable(name: str | bytes | Path) -> str:

@@ -7,12 +7,13 @@ import shutil
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, get_args
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, explain
 
 State = Literal["running", "done", "failed", "stopped"]
 
@@ -143,9 +144,11 @@ class Progress:
             self.state, self.message = "stopped", "Stopped; the same command goes on from here."
             sys.stderr.write(self.message + "\n")
         else:
-            is_known = isinstance(error, DataError | ValueError | OSError)
+            is_known = isinstance(error, DataError | ValueError)
             self.state = "failed"
             self.message = str(error) if is_known else f"{type(error).__name__}: {error}"
+            if isinstance(error, OSError):
+                self.message = explain(error)
         self._write()
 
     def _set(self, stage: str, total: int | None, unit: str, done: int) -> None:
@@ -179,8 +182,19 @@ class Progress:
         self._wrote_at = time.monotonic()
         # Whoever reads sees the old report or the new one, never a half.
         temporary = self.file.with_name(f".{self.file.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(asdict(self.report)), encoding="utf-8")
-        temporary.replace(self.file)
+        text = json.dumps(asdict(self.report))
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(self.file)
+        except OSError:
+            if not self.file.exists():
+                raise
+            # The disk is full: what it holds can still be written over, and the work is not to end for this.
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            with suppress(OSError), self.file.open("r+b") as stream:
+                stream.write(text.encode())
+                stream.truncate()
 
 
 def read_progress(file: Path) -> Report | None:

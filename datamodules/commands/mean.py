@@ -4,6 +4,7 @@ A training takes it with ``--mean_image FILE``; without, the mean colour is subt
 """
 
 import argparse
+import tempfile
 from pathlib import Path
 
 from datamodules import sources
@@ -33,11 +34,15 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         ValueError: The source or the augmentation is unknown, or a number out of its range.
         DataError: The images are not there, or too many of them unreadable.
+        OSError: Nothing can be written to the file's folder.
     """
     from datamodules.imagenet import ImageNetDataModule
     from datamodules.pixels.mean_image import compute_mean_image, write_mean_image
 
     with Progress(arguments.progress) as progress:
+        # What cannot be written is said before all images are read.
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=arguments.output.parent).close()
         data = ImageNetDataModule(
             arguments.source,
             arguments.root,

@@ -34,6 +34,15 @@ def test_the_mean_of_centers(folder: Path, mean_file: Path) -> None:
     assert found.dtype == np.float32 and np.abs(found - expected).max() < 1
 
 
+def test_what_cannot_be_written_is_said_before_images_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit):
+        main(["mean", "digits", "--output", str(tmp_path / "file" / "mean.npy")])
+    assert capsys.readouterr().err == f"{tmp_path / 'file'}: File exists.\n"
+
+
 def test_is_subtracted_instead_of_the_mean_colour(folder: Path, mean_file: Path) -> None:
     data = ImageNetDataModule(
         "folder", str(folder), image_size=32, batch_size=6, num_workers=0, mean_image=str(mean_file)

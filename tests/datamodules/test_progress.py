@@ -1,6 +1,8 @@
 """What a long command tells of itself."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -30,7 +32,12 @@ def test_the_file_follows_the_stages(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ("error", "state", "message"),
     [
         (DataError("Bad."), "failed", "Bad."),
-        (OSError(28, "No space left on device"), "failed", "No space left"),
+        (OSError(errno.ENOSPC, "No space left on device"), "failed", "The disk is full; make room"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", b"/a\nb"),
+            "failed",
+            "/a\\nb: Permission denied.",
+        ),
         (KeyboardInterrupt(), "stopped", "goes on from here"),
         (ZeroDivisionError("x"), "failed", "ZeroDivisionError: x"),
     ],
@@ -41,6 +48,22 @@ def test_the_end_is_told(error: BaseException, state: str, message: str, tmp_pat
         raise error
     report = read_progress(tmp_path / "p")
     assert report is not None and report.state == state and message in report.message
+
+
+def test_the_end_is_told_where_no_file_can_be_made_any_more(tmp_path: Path) -> None:
+    """As on a disk that is full."""
+    with pytest.raises(OSError), Progress(tmp_path / "p") as running:
+        running.begin("Unpacking", None, "images")
+        (tmp_path / f".p.{os.getpid()}").mkdir()
+        running.advance()
+        raise OSError(errno.ENOSPC, "No space left on device")
+    report = read_progress(tmp_path / "p")
+    assert report is not None and report.state == "failed" and "The disk is full" in report.message
+
+
+def test_a_file_that_cannot_be_written_from_the_beginning_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Progress(tmp_path / "none" / "p")
 
 
 def test_rate_and_time_left_count_what_this_process_did(monkeypatch: pytest.MonkeyPatch) -> None:
