@@ -1,8 +1,10 @@
 """What a job asks of a Slurm cluster, as fields of its specification and of its YAML."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import mul
 from typing import Any
 
 # Without blanks, quotes and line ends, a value is one word in the batch script and can be nothing else.
@@ -58,6 +60,16 @@ class SlurmOptions:
                 )
             if value is not None and not _WORD.fullmatch(str(value)):
                 raise ValueError(f"{name} is {value!r}; it must be one word without blanks and quotes.")
+
+    @property
+    def limit_s(self) -> float:
+        """The time limit as Slurm counts it, in whole minutes; infinite where it is the cluster's own."""
+        days, _, rest = (self.time or "0").rpartition("-")
+        numbers = [int(number) for number in rest.split(":")]
+        # After days, and where they are three, hours come first, otherwise minutes.
+        units = (3600, 60, 1) if days or len(numbers) == 3 else (60, 1)
+        given_s = int(days or 0) * 86400 + sum(map(mul, numbers, units))
+        return math.ceil(given_s / 60) * 60 or math.inf  # 0 asks for no limit
 
     def add_to(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """A run's YAML with what it asks of the cluster; the trainer's `devices` are those of each node.

@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,8 +20,10 @@ from tracking.groups import GROUP
 from tracking.runs import Run
 from tracking.store import REPOSITORY, Store
 
-# Before the time limit, for saving the work.
+# Before the time limit, for saving the work; of a short limit, a quarter.
 WARNING_S = 120
+# Slurm may give its warning while Python starts, which knows what to do with it only later.
+_PYTHON = f'sh -c \'trap "" USR2; exec "$0" "$@"\' {shlex.quote(sys.executable)}'
 TASK = "task.pkl"
 # As submitit calls a job.
 _JOB_ID = "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
@@ -118,7 +121,7 @@ def _sbatch(store: Store, command: Sequence[str], comment: str, requests: Sequen
     # Each member finds in it which run is its own, so that all have the same task.
     task = SlurmTask(tuple(command), store, tuple(request.run.run_id for request in requests))
     DelayedSubmission(task).dump(folder / TASK)
-    executor = SlurmExecutor(folder)
+    executor = SlurmExecutor(folder, python=_PYTHON)
     executor.update_parameters(**parameters(requests, comment, log_pattern, folder))
     try:
         return [str(job.job_id) for job in executor.submit_array([task] * len(requests))]
@@ -163,7 +166,7 @@ def parameters(requests: Sequence[Request], comment: str, log_pattern: Path, fol
         "nodes": options.nodes,
         "ntasks_per_node": requests[0].num_tasks,
         "array_parallelism": len(requests),
-        "signal_delay_s": WARNING_S,
+        "signal_delay_s": int(min(WARNING_S, options.limit_s / 4)),
         "additional_parameters": further,
         # Submitit names the task after the job once sbatch has told the number; it may be killed before.
         "setup": [f"cp {shlex.quote(str(folder / TASK))} {shlex.quote(str(folder))}/{_JOB_ID}_submitted.pkl"],

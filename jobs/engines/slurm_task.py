@@ -4,16 +4,19 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import FrameType
 
+from jobs.engines.slurm_cluster import ClusterUnavailable, ask, is_passing
 from tracking import records, runs
 from tracking.runs import Run
 from tracking.store import REPOSITORY, Store, StoreUnavailable
 
 # What the training process returns when it has saved and left because somebody asked it to.
 STOPPED = 130
+RETRY_INTERVAL_S = 2.0
 
 
 @dataclass
@@ -21,8 +24,8 @@ class SlurmTask:
     """Starts the training process and hands on what Slurm says.
 
     SIGTERM (a stop, a pre-emption) comes to the training process by itself, for Slurm signals all of them.
-    SIGUSR2, which comes before the time limit, becomes a SIGTERM to it; once it has saved and left, the job
-    asks for its next turn.
+    SIGUSR2, which comes before the time limit, becomes a SIGTERM to it. Once it has saved and left although
+    nobody has asked for a stop, the job asks for its next turn.
 
     Attributes:
         command: The training program; `--config FILE --run_id ID` is added.
@@ -46,21 +49,26 @@ class SlurmTask:
             self._run_id = self.run_ids[int(os.environ["SLURM_ARRAY_TASK_ID"])]
         os.environ.update(self.store.environment)
         signal.signal(signal.SIGTERM, _stay)
-        # Inherited: the training process must not die of what is for us alone.
-        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR2, self._on_time)
         if run := self._look_up():
             if run.is_terminal:
                 return  # Slurm has put a job back whose run had been stopped
             self._step = run.step
+        # Inherited: the training process must not die of what is for us alone.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+        if not self._is_time_up:
+            self._start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR2})
+        code = STOPPED if self._child is None else self._child.wait()
+        if self._is_time_up or code == STOPPED:
+            self._go_on_later()
+        elif code:
+            sys.exit(code if code > 0 else 128 - code)
+
+    def _start(self) -> None:
         config = str(self.store.config_file(self._run_id))
         command = [*self.command, "--config", config, "--run_id", self._run_id]
         self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=REPOSITORY)
-        signal.signal(signal.SIGUSR2, self._on_time)
-        code = self._child.wait()
-        if self._is_time_up:
-            self._go_on_later()
-        elif code not in (0, STOPPED):
-            sys.exit(code if code > 0 else 128 - code)
 
     def _on_time(self, signum: int, frame: FrameType | None) -> None:
         self._is_time_up = True
@@ -76,16 +84,41 @@ class SlurmTask:
 
     def _go_on_later(self) -> None:
         run = self._look_up()
-        if os.environ.get("SLURM_PROCID", "0") != "0" or (run and run.is_terminal):
-            return
-        if run and run.step <= self._step:
-            reason = "The time limit came before a single step was trained; ask for more time and resume."
-            records.set_tags(self.store, self._run_id, {"job.error": reason})
-            records.set_status(self.store, self._run_id, "FAILED")
+        if os.environ.get("SLURM_PROCID", "0") != "0" or (run and (run.is_terminal or run.is_stopping)):
             return
         array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
         job_id = f"{array}_{index}" if array else os.environ["SLURM_JOB_ID"]
-        subprocess.run(["scontrol", "requeue", job_id], check=True, timeout=60)
+        try:
+            if not _is_running(job_id):
+                return  # put back or cancelled already, which is how Slurm takes its nodes at once
+            if self._is_time_up and run and run.step <= self._step:
+                reason = "The time limit came before a single step was trained; ask for more time and resume."
+            else:
+                _insist("scontrol", "requeue", job_id)
+                return
+        except ClusterUnavailable as refusal:
+            reason = f"The cluster wants its nodes and does not put the job back ({refusal}); resume the run."
+        records.set_tags(self.store, self._run_id, {"job.error": reason})
+        records.set_status(self.store, self._run_id, "FAILED")
+
+
+def _is_running(job_id: str) -> bool:
+    return _insist("squeue", "--noheader", f"--jobs={job_id}", "--format=%T").strip() == "RUNNING"
+
+
+def _insist(*command: str) -> str:
+    """What a command of Slurm prints, once the controller answers; nobody ends the job before it does.
+
+    Raises:
+        ClusterUnavailable: It answers that it will not.
+    """
+    while True:
+        try:
+            return ask(*command)
+        except ClusterUnavailable as problem:
+            if not is_passing(str(problem)):
+                raise
+        time.sleep(RETRY_INTERVAL_S)
 
 
 def _stay(signum: int, frame: FrameType | None) -> None:

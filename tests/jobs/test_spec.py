@@ -1,3 +1,4 @@
+import math
 import shlex
 
 import pytest
@@ -141,6 +142,23 @@ def test_what_is_asked_of_a_cluster_is_in_the_yaml():
     assert config["trainer"]["num_nodes"] == 2 and config["trainer"]["devices"] == 4
     assert read_options(config) == options
     assert read_options({"trainer": {}}) is None
+
+
+@pytest.mark.parametrize(
+    ("time", "minutes"),
+    [
+        ("90", 90),
+        ("0:30", 1),  # in whole minutes
+        ("1:30:00", 90),
+        ("1-12", 36 * 60),
+        ("1-12:30", 36 * 60 + 30),
+        ("2-00:00:01", 48 * 60 + 1),
+        ("0", math.inf),
+        (None, math.inf),
+    ],
+)
+def test_a_time_limit_is_read_as_slurm_reads_it(time, minutes):
+    assert SlurmOptions(time=time).limit_s == 60 * minutes
 
 
 @pytest.mark.parametrize(

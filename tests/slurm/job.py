@@ -26,6 +26,11 @@ def say(*words: object) -> None:
     sys.stdout.flush()
 
 
+def leave(*_: object) -> None:
+    records.set_status(store, run_id, "SCHEDULED")
+    sys.exit(130)
+
+
 records.set_tags(store, run_id, {"job.cluster_restarts": str(restarts)})
 records.set_status(store, run_id, "RUNNING")
 match config["behaviour"]:
@@ -41,6 +46,8 @@ match config["behaviour"]:
             sys.exit(0)
         for step in range(1, config.get("steps", 0) + 1):
             records.log_metrics(store, run_id, {"train/loss": 1.0}, step)
+        if config.get("polite"):  # as the training leaves when it has saved
+            signal.signal(signal.SIGTERM, leave)
         say("sleeping")
         time.sleep(600)
     case "ask":

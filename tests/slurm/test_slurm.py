@@ -5,8 +5,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
+import psutil
 import pytest
 
 from jobs import queue, requests
@@ -17,7 +19,7 @@ from jobs.queue import obstacle
 from jobs.spec import JobSpec
 from jobs.supervisor import state_file
 from tests.slurm.cluster import NODES, wait_until
-from tests.slurm.conftest import JOB
+from tests.slurm.conftest import JOB, Bench
 from tracking import records
 from tracking.runs import list_runs, reader
 
@@ -35,7 +37,7 @@ def test_two_nodes_train_together_and_go_on_after_their_nodes_were_taken_away(tr
     run = trainings.run(run_id)
     assert run.status == "RUNNING" and run.params["world_size"] == "2" and run.tags["job.nodes"] == "n[1-2]"
     job_id = run.tags["job.cluster_id"]
-    cluster.ask("scontrol", "requeue", job_id)
+    cluster.ask("sbatch", "--partition=urgent", "--nodes=2", "--exclusive", "--output=none", "--wrap=true")
     trainings.until(lambda: "BeginTime" in trainings.run(run_id).tags["queue.reason"])
     run = trainings.run(run_id)
     assert run.status == "SCHEDULED", (run.error, trainings.printed(run_id))
@@ -96,9 +98,14 @@ def test_what_the_launch_page_hands_over_is_trained(trainings, open_page, monkey
 
 
 def test_a_job_is_stopped_while_the_controller_is_away_and_back(bench, cluster):
-    first = bench.submit("ask")
+    first, again = bench.submit("ask"), bench.submit("second time", steps=1)
     bench.until_printed(first, "listening")
+    bench.until_printed(again, "sleeping")
     cluster.stop_controller()
+    for process in cluster.find_processes(bench.run(again).tags["job.nodes"]):
+        with suppress(psutil.Error):
+            if again in process.cmdline():
+                process.parent().send_signal(signal.SIGUSR2)  # the time limit is near
     second = bench.submit("finish")
     bench.until(lambda: "does not take it yet" in bench.run(second).tags.get("queue.reason", ""))
     waiting = bench.run(second)
@@ -107,6 +114,9 @@ def test_a_job_is_stopped_while_the_controller_is_away_and_back(bench, cluster):
     assert bench.run(first).status == "RUNNING"
     cluster.start_controller()
     assert bench.until_ended(second).status == "FINISHED"
+    bench.until(lambda: bench.run(again).status == "SCHEDULED")
+    cluster.hurry(bench.run(again).tags["job.cluster_id"])
+    assert bench.until_ended(again).status == "FINISHED"
     requests.request_stop(bench.store, first)
     assert bench.until_ended(first).status == "KILLED"
     bench.until(lambda: not bench.supervisor._followed)
@@ -192,12 +202,32 @@ def test_neighbours_of_a_group_go_together_and_nobody_passes(bench, cluster):
     bench.until(lambda: not bench.supervisor._followed)
 
 
+def signal_python(bench: Bench, run_id: str) -> None:
+    """Warn of the time limit when Python has not even begun to look for a program."""
+    folder = bench.store.root / "slurm"
+
+    def is_starting(process: psutil.Process) -> bool:
+        words = process.cmdline()
+        return "submitit.core._submit" in words and words[-1].startswith(str(folder / key))
+
+    bench.until(lambda: bench.run(run_id).tags.get("job.cluster_asked"))
+    key = key_of(bench.run(run_id).tags["job.cluster_asked"])
+    found: list[psutil.Process] = []
+    while not found:
+        bench.supervisor.step()
+        for node in NODES:
+            found += filter(is_starting, bench.cluster.find_processes(node))
+    found[0].send_signal(signal.SIGUSR2)
+
+
 def test_how_jobs_end(bench, cluster):
     done = bench.submit("finish")
     wrong = bench.submit("exit", code=3)
     refused = bench.submit("finish", slurm={"partition": "nowhere"})
     waiting = bench.submit("finish", slurm={"extra": {"begin": "now+1hour"}})
-    cancelled = bench.submit("second time")
+    cancelled = bench.submit("second time", polite=True)
+    early = bench.submit("finish")
+    signal_python(bench, early)
     bench.until(lambda: "BeginTime" in bench.run(waiting).tags.get("queue.reason", ""))
     requests.request_stop(bench.store, waiting)
     bench.until_printed(cancelled, "sleeping")
@@ -211,6 +241,7 @@ def test_how_jobs_end(bench, cluster):
     ):
         run = bench.until_ended(run_id)
         assert run.status == status and sentence in run.error
+    assert "SIGUSR2" not in bench.until_ended(early).error
     bench.until(lambda: bench.run(done).tags.get("job.exit_code") == "0")
     assert f"worked on {bench.run(done).tags['job.nodes']}" in bench.printed(done)
     bench.until(lambda: not list((bench.store.root / "slurm").iterdir()))
