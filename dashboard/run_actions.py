@@ -60,7 +60,7 @@ def _show_retry(run: Run, batch_size: int) -> None:
     if st.button(
         "Retry with a smaller batch",
         icon=":material/compress:",
-        help=f"A new run with batches of {batch_size}, whose gradients are added up: as many images a step",
+        help=f"A new run with batches of {batch_size}, added up to steps as large as before",
     ):
         run_id = retry(open_store(), run.run_id, batch_size)
         ensure_supervisor(open_store())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.machine import Machine, room_of
-from training.batches import count_parts
+from training import batches
 
 Config = Mapping[str, Any]
 
@@ -31,8 +31,7 @@ def step_of(config: Config) -> int:
 
 def split(step: int, largest: int) -> Remedy:
     """Divide a step into equal batches of at most so many images, as few as that allows."""
-    accumulate = count_parts(step, largest)
-    return Remedy(step // accumulate, accumulate)
+    return Remedy(*batches.split(step, largest))
 
 
 def largest_batch(config: Config, num_classes: int, machine: Machine) -> int:

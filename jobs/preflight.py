@@ -14,6 +14,7 @@ from jobs.trials import OutOfMemory, Trial, try_out
 from tracking import records
 from tracking.runs import Run
 from tracking.store import Store
+from training.batches import step_text
 
 
 @dataclass(frozen=True)
@@ -123,13 +124,9 @@ def check_memory(configs: Sequence[Config], num_classes: int, machine: Machine) 
             f"{asked}. Batches of {largest} fit all of these networks; since their steps differ, "
             f"launch them apart.",
         )
-    remedy = split(steps.pop(), largest)
-    return Answer(
-        "Memory",
-        False,
-        f"{asked}. Take {_steps(remedy)}.",
-        remedy,
-    )
+    step = steps.pop()
+    remedy = split(step, largest)
+    return Answer("Memory", False, f"{asked}. Take {_steps(remedy, step)}.", remedy)
 
 
 def check_disk(store: Store, configs: Sequence[Config], num_classes: int, machine: Machine) -> Answer:
@@ -169,8 +166,9 @@ def check_trial(
         text = f"{name} with batches of {batch_size} needs more memory than there is."
         if batch_size == 1:
             return Answer("Trial", False, f"{text} Take smaller images or another network."), None
-        remedy = split(step_of(config), batch_size // 2)
-        return Answer("Trial", False, f"{text} Take {_steps(remedy)}.", remedy), None
+        step = step_of(config)
+        remedy = split(step, batch_size // 2)
+        return Answer("Trial", False, f"{text} Take {_steps(remedy, step)}.", remedy), None
     speed = "" if trial.images_per_s is None else f"{trial.images_per_s:,.1f} images/s, "
     estimate = need_bytes({**config, "trainer": {**config["trainer"], "devices": 1}}, num_classes, machine)
     return Answer(
@@ -242,9 +240,9 @@ def as_run(config: Config, number: int, expected_s: float | None) -> Run:
     )
 
 
-def _steps(remedy: Remedy) -> str:
-    images = remedy.batch_size * remedy.accumulate
-    return f"batches of {remedy.batch_size}, {remedy.accumulate} of them a step: still {images} images"
+def _steps(remedy: Remedy, step: int) -> str:
+    made = step_text(remedy.batch_size, remedy.accumulate, step)
+    return f"batches of {remedy.batch_size}, {remedy.accumulate} of them a step: {made}"
 
 
 def _size(num_bytes: float) -> str:

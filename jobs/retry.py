@@ -1,4 +1,4 @@
-"""The same run once more, with batches that fit into the memory and as many images a step as before."""
+"""The same run once more, with batches that fit into the memory and steps as large as before, or nearly."""
 
 import copy
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from jobs.submit import submit
 from tracking import runs
 from tracking.runs import Run
 from tracking.store import Store
-from training.batches import RETRY_BATCH, smaller_batch
+from training.batches import RETRY_BATCH, smaller_batch, step_text
 
 
 def batch_to_try(run: Run) -> int | None:
@@ -30,14 +30,14 @@ def with_batch(config: Mapping[str, Any], batch_size: int) -> dict[str, Any]:
 
     Args:
         config: A run's YAML.
-        batch_size: A divisor of the present one.
+        batch_size: Of which a whole number makes the present one, or lacks less than one image each.
 
     Raises:
-        ValueError: It is none.
+        ValueError: None does.
     """
     changed: dict[str, Any] = copy.deepcopy(dict(config))
     before = changed["data"]["batch_size"]
-    if not 0 < batch_size < before or before % batch_size:
+    if not 0 < batch_size < before or before % batch_size >= before // batch_size:
         fitting = [str(size) for size in range(1, before) if before % size == 0]
         choice = f"take one of: {', '.join(fitting)}" if fitting else "there is none below one image"
         raise ValueError(f"batch_size is {batch_size}; to keep the images a step, {choice}.")
@@ -64,5 +64,17 @@ def retry(store: Store, run_id: str, batch_size: int | None = None) -> str:
     if run.is_active:
         raise ValueError(f"{run.name} is {run.status}; only one that has ended is tried again.")
     config = yaml.safe_load(runs.read_config(store, run_id))
-    wanted = batch_size or batch_to_try(run) or smaller_batch(config["data"]["batch_size"])
-    return submit(store, with_batch(config, wanted or 0))
+    if batch_size is None:
+        batch_size = batch_to_try(run) or smaller_batch(config["data"]["batch_size"]) or 0
+    return submit(store, with_batch(config, batch_size))
+
+
+def describe_step(before: Run, again: Run) -> str:
+    """Say what a step of a run that was tried again is made of: `2 batches of 32 a step, still 64 images`."""
+    (size, count), (old_size, old_count) = _batches(again), _batches(before)
+    made = step_text(size, count, old_size * old_count)
+    return f"{count} batches of {size} a step, {made}"
+
+
+def _batches(run: Run) -> tuple[int, int]:
+    return int(run.params["data.batch_size"]), int(run.params.get("trainer.accumulate_grad_batches", 1))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from training.batches import RETRY_BATCH, smaller_batch
+from training.batches import RETRY_BATCH, smaller_batch, step_text
 
 _MEMORY = re.compile(r"out of memory|not enough memory|(can.t|cannot) allocate memory|ALLOC_FAILED", re.I)
 _WORKER = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (?:is .* signal: ([\w ]+)|exited)")
@@ -51,9 +51,10 @@ def _memory_sentence(batch_size: int) -> tuple[str, dict[str, str]]:
     smaller = smaller_batch(batch_size)
     if smaller is None:
         return f"Out of memory on {place}, with single images; take smaller images or another network.", {}
+    count = batch_size // smaller
     sentence = (
         f"Out of memory: batches of {batch_size} do not fit on {place}; try {smaller}, "
-        f"with the gradients of {batch_size // smaller} added up the steps stay the same."
+        f"{count} of them a step: {step_text(smaller, count, batch_size)}."
     )
     return sentence, {RETRY_BATCH: str(smaller)}
 

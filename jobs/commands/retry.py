@@ -1,8 +1,8 @@
-"""Queue a run once more with smaller batches, as many of them a step as leave the step as large as it was."""
+"""Queue a run once more with smaller batches, and as many of them a step as make it as large as before."""
 
 import argparse
 
-from jobs.retry import retry
+from jobs.retry import describe_step, retry
 from jobs.run_arguments import add_run_argument
 from jobs.supervisor import ensure_supervisor
 from tracking import runs
@@ -19,6 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(store: Store, options: argparse.Namespace) -> None:
     """Queue the run."""
-    run_id = retry(store, runs.find_run(store, options.run).run_id, options.batch_size)
+    before = runs.find_run(store, options.run)
+    run_id = retry(store, before.run_id, options.batch_size)
     ensure_supervisor(store)
-    print(f"{run_id}  {runs.get_run(store, run_id).name}")
+    again = runs.get_run(store, run_id)
+    print(f"{run_id}  {again.name}  {describe_step(before, again)}")

@@ -66,7 +66,13 @@ def test_what_never_fits_says_so():
 
 @pytest.mark.parametrize(
     ("step", "largest", "remedy"),
-    [(512, 200, Remedy(128, 4)), (512, 512, Remedy(512, 1)), (90, 40, Remedy(30, 3)), (7, 5, Remedy(1, 7))],
+    [
+        (512, 200, Remedy(128, 4)),
+        (512, 512, Remedy(512, 1)),
+        (90, 40, Remedy(30, 3)),
+        (7, 5, Remedy(3, 2)),
+        (701, 337, Remedy(233, 3)),
+    ],
 )
 def test_a_step_is_split_into_equal_batches(step, largest, remedy):
     assert split(step, largest) == remedy

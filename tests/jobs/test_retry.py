@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from jobs.retry import batch_to_try, memory_tags, retry, with_batch
+from jobs.retry import batch_to_try, describe_step, memory_tags, retry, with_batch
 from jobs.spec import JobSpec
 from tracking import records, runs
 
@@ -15,7 +15,11 @@ def test_as_many_images_a_step(store):
         retry(store, run_id)
     records.set_status(store, run_id, "FAILED")
     assert batch_to_try(runs.get_run(store, run_id)) == 32
+    with pytest.raises(ValueError, match="batch_size is 0; to keep"):
+        retry(store, run_id, 0)
     again = runs.get_run(store, retry(store, run_id))
+    before = runs.get_run(store, run_id)
+    assert describe_step(before, again) == "2 batches of 32 a step, still 64 images"
     assert again.status == "SCHEDULED" and again.run_id != run_id
     changed = yaml.safe_load(runs.read_config(store, again.run_id))
     assert changed["data"]["batch_size"] == 32 and changed["trainer"]["accumulate_grad_batches"] == 2
@@ -29,6 +33,10 @@ def test_what_does_not_divide(store):
     (config,) = JobSpec(("resnet18",), epochs=1, batch_size=6).configs()
     with pytest.raises(ValueError, match="batch_size is 4; to keep the images a step, take one of: 1, 2, 3"):
         with_batch(config, 4)
+    with pytest.raises(ValueError, match="batch_size is 0; to keep"):
+        with_batch(config, 0)
+    config["data"]["batch_size"] = 509  # a prime number: single images are no batches
+    assert with_batch(config, 169)["trainer"]["accumulate_grad_batches"] == 3
     config["data"]["batch_size"] = 1
     with pytest.raises(ValueError, match="there is none below one image"):
         with_batch(config, 1)

@@ -51,6 +51,10 @@ def test_the_cause_counts() -> None:
 
 
 def test_smaller_batches_make_the_same_steps() -> None:
-    assert [smaller_batch(size) for size in (1, 2, 7, 9, 96, 256)] == [None, 1, 1, 3, 48, 128]
+    assert [smaller_batch(size) for size in (1, 2, 7, 9, 96, 256)] == [None, 1, 2, 3, 48, 128]
+    told, tags = describe(MemoryError(), 509)
+    assert (
+        "try 169, 3 of them a step: 507 images instead of 509." in told and tags["job.retry_batch"] == "169"
+    )
     told, tags = describe(MemoryError(), 1)
     assert "with single images; take smaller images" in told and tags == {}
