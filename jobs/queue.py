@@ -152,5 +152,6 @@ def _waiting(store: Store, run_id: str) -> Run:
     run = runs.get_run(store, run_id)
     has_started = is_started(run) and run.tags.get("job.request") != "resume"
     if run.status != "SCHEDULED" or has_started:
-        raise ValueError(f"{run.name} is {run.status}; only a run that still waits has a place in the queue.")
+        how = "is starting" if run.status == "SCHEDULED" else f"is {run.status}"
+        raise ValueError(f"{run.name} {how}; only a run that still waits has a place in the queue.")
     return run

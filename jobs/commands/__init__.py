@@ -6,10 +6,38 @@ printed then.
 """
 
 import pkgutil
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
+
+from tracking.runs import Run
+from tracking.store import Store
 
 
 def available() -> dict[str, Any]:
     """Every command by name."""
     return {found.name: import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)}
+
+
+def for_each(store: Store, named: Iterable[Run], act: Callable[[Store, str], None], done: str) -> None:
+    """Do something with each run; where it is not possible, the others still get it.
+
+    Args:
+        store: Where they are.
+        named: By the command line.
+        act: Takes the store and a run's id.
+        done: What to print after a run's name.
+
+    Raises:
+        ValueError: It was not possible with some of them; a sentence for each.
+    """
+    problems = []
+    for run in named:
+        try:
+            act(store, run.run_id)
+        except ValueError as problem:
+            problems.append(str(problem))
+        else:
+            print(f"{run.name} {done}")
+    if problems:
+        raise ValueError("\n".join(problems))

@@ -3,6 +3,7 @@
 import argparse
 
 from jobs import queue
+from jobs.commands import for_each
 from jobs.run_arguments import add_runs_argument, find_runs
 from tracking.store import Store
 
@@ -12,6 +13,4 @@ add_arguments = add_runs_argument
 
 def run(store: Store, options: argparse.Namespace) -> None:
     """Hold the runs."""
-    for job in find_runs(store, options):
-        queue.hold(store, job.run_id)
-        print(f"{job.name} waits until it is released.")
+    for_each(store, find_runs(store, options), queue.hold, "waits until it is released.")

@@ -3,6 +3,7 @@
 import argparse
 
 from jobs import requests
+from jobs.commands import for_each
 from jobs.run_arguments import add_runs_argument, find_runs
 from jobs.supervisor import ensure_supervisor
 from tracking.store import Store
@@ -13,7 +14,8 @@ add_arguments = add_runs_argument
 
 def run(store: Store, options: argparse.Namespace) -> None:
     """Put the runs back into the queue."""
-    for job in find_runs(store, options):
-        requests.resume(store, job.run_id)
-        print(f"{job.name} goes on in its turn.")
-    ensure_supervisor(store)
+    named = find_runs(store, options)
+    try:
+        for_each(store, named, requests.resume, "goes on in its turn.")
+    finally:
+        ensure_supervisor(store)

@@ -3,6 +3,7 @@
 import argparse
 
 from jobs import requests
+from jobs.commands import for_each
 from jobs.run_arguments import add_runs_argument, find_runs
 from jobs.supervisor import ensure_supervisor
 from tracking.store import Store
@@ -13,7 +14,8 @@ add_arguments = add_runs_argument
 
 def run(store: Store, options: argparse.Namespace) -> None:
     """Write the requests."""
-    for job in find_runs(store, options):
-        requests.request_stop(store, job.run_id)
-        print(f"{job.name} is asked to stop.")
-    ensure_supervisor(store)
+    named = find_runs(store, options)
+    try:
+        for_each(store, named, requests.request_stop, "is asked to stop.")
+    finally:
+        ensure_supervisor(store)

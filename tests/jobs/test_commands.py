@@ -6,6 +6,8 @@ import sys
 import pytest
 import yaml
 
+from jobs import requests
+from jobs.commands import for_each
 from jobs.logs import read_log
 from jobs.supervisor import find_supervisor
 from tracking import records, runs
@@ -63,6 +65,16 @@ def test_the_queue_from_a_shell(store):
         ["one", "held"],
     ]
     assert jobs("move", "one", "--after", "nobody").returncode == 2
+
+
+def test_one_that_has_ended_keeps_no_other_from_being_stopped(store, capsys):
+    over, other = (records.create_run(store, {}, name=name) for name in ("over", "other"))
+    records.set_status(store, over, "FINISHED")
+    named = [runs.find_run(store, name) for name in ("over", "other")]
+    with pytest.raises(ValueError, match="over has already ended"):
+        for_each(store, named, requests.request_stop, "is asked to stop.")
+    assert runs.get_run(store, other).is_stopping
+    assert capsys.readouterr().out == "other is asked to stop.\n"
 
 
 def test_logs(store):

@@ -56,6 +56,9 @@ def test_only_who_waits_can_be_moved(store, ids):
     for act in (queue.hold, queue.release, lambda *given: queue.move(*given, "up")):
         with pytest.raises(ValueError, match="a is RUNNING; only a run that still waits"):
             act(store, ids["a"])
+    records.set_tags(store, ids["c"], {"job.slots": "cpu:0", "job.pid": 1})
+    with pytest.raises(ValueError, match="c is starting; only a run that still waits"):
+        queue.hold(store, ids["c"])
     with pytest.raises(ValueError, match="up, down, first, last"):
         queue.move(store, ids["b"], "sideways")
 
