@@ -52,7 +52,7 @@ def show_order(form: Form) -> None:
     # How much memory a cluster's machines have is not known here.
     tabs = st.tabs(["Command", "YAML", *(["Memory"] if form.spec.slurm is None else [])])
     with tabs[0]:
-        show_command(form.spec.command())
+        show_command(form.spec.command() + (" --anyway" if is_doubtful else ""))
     with tabs[1]:
         st.code(launching.to_yaml(configs), language="yaml", height=380)
     for memory in tabs[2:]:

@@ -99,7 +99,7 @@ def add_slurm_arguments(parser: argparse.ArgumentParser) -> None:
     slurm.add_argument("--account", help="who is charged")
     slurm.add_argument(
         "--sbatch",
-        type=parse_extra,
+        type=further,
         metavar='"NAME=VALUE ..."',
         help="further options of sbatch, such as constraint=a100",
     )
@@ -166,6 +166,14 @@ def rates(text: str) -> tuple[float, ...]:
         return tuple(map(float, words(text)))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} must be numbers, separated by commas") from None
+
+
+def further(text: str) -> dict[str, str]:
+    """Options of sbatch, as NAME=VALUE."""
+    try:
+        return parse_extra(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def devices(text: str) -> int | str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from jsonargparse import ArgumentError
+from lightning_fabric.utilities.seed import max_seed_value
 from pytorch_lightning import Trainer
 from pytorch_lightning.cli import LightningArgumentParser
 
@@ -44,6 +45,7 @@ def check_config(config: Mapping[str, Any]) -> None:
         raise ValueError(f"max_epochs is {parsed.trainer.max_epochs}; train for 1 epoch or more.")
     if parsed.model.ema_decay is not None:
         check_decay(parsed.model.ema_decay)
+    _check_seed(parsed.seed_everything)
     _check_devices(parsed.trainer.accelerator, parsed.trainer.devices)
     images = ImageNetDataModule(**parsed.data.as_dict())
     if parsed.model.weights is not None:
@@ -117,8 +119,15 @@ def _first_sentence(message: str) -> str:
     return " ".join(lines[:2])[:300]
 
 
+def _check_seed(seed: bool | int) -> None:
+    if not 0 <= seed <= max_seed_value:
+        raise ValueError(f"The seed is {seed}; it must be from 0 to {max_seed_value}.")
+
+
 def _check_devices(accelerator: str, devices: Any) -> None:
     wanted = len(devices) if isinstance(devices, list) else devices
+    if str(wanted) == "0":
+        raise ValueError("devices is 0; train on 1 or more, or on 'auto' for all.")
     if accelerator in ("cpu", "mps") or not str(wanted).isdigit() or int(wanted) <= 1:
         return
     available = torch.cuda.device_count()

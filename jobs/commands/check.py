@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(store: Store, options: argparse.Namespace) -> None:
-    """Print the answers and what a trial has shown. Raises LaunchError where something will not work."""
+    """Print the answers and what a trial has shown. Raises LaunchError where something cannot work."""
     if config := read_config(options):
         configs = distinct = [check_config(config)]
     else:
@@ -29,10 +29,13 @@ def run(store: Store, options: argparse.Namespace) -> None:
         configs = spec.configs()
         distinct = list(replace(spec, learning_rates=()).configurations())
     store.open()
+    data, images = preflight.look_at_data(configs[0])
+    if data.verdict and preflight.check_size(configs).verdict:
+        for config in distinct:
+            check_config(config)  # what `submit` would refuse
     answers = preflight.check_all(store, configs, describe_machine(), runs.list_ours(store))
     for answer in answers:
         print_answer(answer)
-    _, images = preflight.look_at_data(configs[0])
     if options.trial and images is not None:
         for config in distinct:
             answer, _ = preflight.check_trial(store, config, images.classes, describe_machine())

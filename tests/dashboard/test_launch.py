@@ -412,10 +412,11 @@ def test_what_a_recipe_takes(values: list[int], text: str) -> None:
 def test_a_batch_that_does_not_fit_is_replaced_with_a_click(empty_store: Store, open_page: OpenPage) -> None:
     app = open_page("launch", networks="vgg16", image_size="512", batch_size="1024")
     assert button(app).label == "Launch 1 job anyway"
+    assert app.code[0].value.endswith(" --anyway"), "the shell would refuse it as well"
     remedy = next(one for one in app.button if one.label.startswith("Take batches of "))
     remedy.click().run()
     assert button(app).label == "Launch 1 job" and not app.exception
     accumulate, batch_size = (int("".join(app.query_params[key])) for key in ("accumulate", "batch_size"))
     assert accumulate > 1 and accumulate * batch_size == 1024
-    assert f"--accumulate {accumulate}" in app.code[0].value
+    assert f"--accumulate {accumulate}" in app.code[0].value and "--anyway" not in app.code[0].value
     assert any("**Memory** vgg16 with batches of" in one.value for one in app.markdown)

@@ -139,6 +139,24 @@ def test_the_shell_refuses_what_does_not_fit(store):
     assert runs.list_runs(store) == []
 
 
+def test_what_submit_refuses_is_no_yes(store, monkeypatch, capsys):
+    monkeypatch.setenv("ARENA_MLRUNS", str(store.root))
+    for words, sentence in (
+        (["--epochs", "0"], "max_epochs is 0"),
+        (["--ema_decay", "2"], "ema_decay is 2"),
+        (["--devices", "0"], "devices is 0"),
+        (["--weights", "nobody"], "No run has the name"),
+    ):
+        assert main(["check", "resnet18", "--image_size", "32", *words]) == 2
+        assert sentence in capsys.readouterr().err
+
+
+def test_an_option_of_sbatch_that_is_none(capsys):
+    with pytest.raises(SystemExit):
+        main(["check", "resnet18", "--sbatch", "mem"])
+    assert "'mem' must read NAME=VALUE, such as constraint=a100." in capsys.readouterr().err
+
+
 def test_a_yaml_is_looked_at_like_the_form(store, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ARENA_MLRUNS", str(store.root))
     file = tmp_path / "run.yaml"

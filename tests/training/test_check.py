@@ -52,7 +52,10 @@ def test_what_the_form_offers_works(architecture: str, recipe: str) -> None:
         ({"trainer__max_epochs": 0}, r"max_epochs is 0; train for 1 epoch or more"),
         ({"trainer__precision": "7-bit"}, r"precision"),
         ({"trainer__speed": 9}, r"speed"),
+        ({"trainer__devices": 0}, r"devices is 0; train on 1 or more"),
         ({"seed_everything": "often"}, r"seed_everything"),
+        ({"seed_everything": -1}, r"The seed is -1; it must be from 0 to 4294967295"),
+        ({"seed_everything": 2**32}, r"The seed is 4294967296; it must be"),
     ],
 )
 def test_what_cannot_work(changes: dict[str, Any], sentence: str) -> None:
