@@ -14,6 +14,7 @@ from tracking.series import Series, axis_values, read_series
 from tracking.store import Store
 
 SPLITS = ("val", "train")
+PERCENTAGES = ("error", "scaling", "data_wait")
 
 SPLIT_NAMES: Mapping[str, str] = {"val": "Validation (solid)", "train": "Training (dashed)"}
 X_NAMES: Mapping[str, str] = {"epoch": "Epoch", "step": "Step", "seconds": "Time", "images": "Images seen"}
@@ -24,7 +25,7 @@ TIME_UNITS = (("Hours", 3600.0, 7200.0), ("Minutes", 60.0, 300.0), ("Seconds", 1
 def y_title(metric: str) -> str:
     """Name a metric for an axis, with its unit."""
     name = metric_name(metric)
-    return name[:1].upper() + name[1:] + (", %" if metric.startswith(("error", "scaling")) else "")
+    return name[:1].upper() + name[1:] + (", %" if metric.startswith(PERCENTAGES) else "")
 
 
 def metric_choices(keys: Iterable[str]) -> list[str]:

@@ -40,6 +40,7 @@ METRIC_NAMES: Mapping[str, str] = {
     "images_per_s": "images/s",
     "scaling_efficiency": "scaling efficiency",
     "learning_rate": "learning rate",
+    "data_wait": "waiting for images",
 }
 
 

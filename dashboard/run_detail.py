@@ -20,6 +20,8 @@ LOG_LINES = 200
 LAST_WORDS = 5
 LOG_HEIGHT = 300
 LOG_LINES_IN_HEIGHT = 10
+# Percent of the time from which on it is worth saying that a run waits for images.
+NOTABLE_WAIT = 10
 CHARTS = ("error_top1", "loss")
 # What a run says about the weights it started from, as people read it.
 START_LABELS = {
@@ -133,6 +135,11 @@ def _show_figures(run: Run) -> None:
             st.metric(label, value, width=135)
     if devices > 1:
         st.caption(_describe_scaling(run, devices))
+    if (run.data_wait or 0) >= NOTABLE_WAIT:
+        st.caption(
+            f"Lately it waited for images for {formatting.percent(run.data_wait)} of the time; "
+            "packed images, or more loader workers, would make it faster."
+        )
 
 
 def _describe_scaling(run: Run, devices: int) -> str:

@@ -149,6 +149,11 @@ class ImageNetDataModule(LightningDataModule):
             self._loader.load_state_dict(self._place_to_resume)
         return self._loader
 
+    @property
+    def waited_s(self) -> float:
+        """Seconds for which training has waited for its images, in all."""
+        return self._loader.waited_s if self._loader else 0.0
+
     def state_dict(self) -> dict[str, Any]:
         """Returns how far into the training images the run is, and what of them could not be read."""
         place = self._loader.state_dict() if self._loader else {}

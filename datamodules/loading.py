@@ -1,6 +1,7 @@
 """Training batches that go on in the middle of an epoch, with the very next image."""
 
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any, Protocol
 
 from datamodules.dataset import Batch
@@ -33,10 +34,14 @@ class ResumableLoader:
         batches: What reads the sampler's draws.
         sampler: Decides on the order; Lightning tells it the epoch.
         batch_size: Images of one of these batches.
+
+    Attributes:
+        waited_s: Seconds for which whoever asked for a batch had to wait for it, in all.
     """
 
     def __init__(self, batches: Batches, sampler: EpochSampler, batch_size: int) -> None:
         self.sampler = sampler
+        self.waited_s = 0.0
         self._batches, self._batch_size = batches, batch_size
         self._epoch = self._delivered = self._start = 0
 
@@ -49,9 +54,16 @@ class ResumableLoader:
             self._start = 0
         self._epoch, self._delivered, self._start = self.sampler.epoch, self._start, 0
         self.sampler.start = self._delivered * self._batch_size
-        for batch in self._batches:
+        batches = iter(self._batches)
+        while (batch := self._wait_for(batches)) is not None:
             self._delivered += 1
             yield batch
+
+    def _wait_for(self, batches: Iterator[Batch]) -> Batch | None:
+        asked_s = monotonic()
+        batch = next(batches, None)
+        self.waited_s += monotonic() - asked_s
+        return batch
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the place, and what it has no meaning without; the same for every process."""

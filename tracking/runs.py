@@ -130,6 +130,11 @@ class Run:
         return self.metrics.get("train/images_per_s")
 
     @property
+    def data_wait(self) -> float | None:
+        """Percent of the time of training for which it has waited for images, lately."""
+        return self.metrics.get(DATA_WAIT)
+
+    @property
     def settings(self) -> dict[str, str]:
         """The params that were chosen, without those that the training process found out."""
         return {key: value for key, value in self.params.items() if key.startswith(CHOSEN)}
@@ -144,6 +149,7 @@ class Run:
 
 # When it will have ended, in milliseconds, and how many seconds it pauses for a validation.
 ENDS_AT, PAUSE = "job.ends_at", "job.pause_s"
+DATA_WAIT = "train/data_wait"
 # Why a process of it other than the first has failed.
 RANK_ERROR = "job.rank_error"
 CHOSEN = ("model.", "data.", "trainer.", "seed_everything")

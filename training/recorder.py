@@ -13,7 +13,7 @@ from torch import Tensor
 from datamodules.damage import Unreadable
 from lightning_modules import ledger
 from lightning_modules.classifier import ImageClassifier
-from tracking import scaling
+from tracking import runs, scaling
 from training.checkpoints import agrees_at, diverged
 from training.session import Session, is_first
 
@@ -37,6 +37,7 @@ class RunRecorder(Callback):
         self._num_steps = 0
         self._num_images = 0
         self._last_flush_s = 0.0
+        self._waited_s = 0.0
         self._epoch_start_s = 0.0
         self._last_line_s = 0.0
         self._num_skipped = 0
@@ -93,6 +94,7 @@ class RunRecorder(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leaves what happened between epochs (validation, checkpoints) out of the speed."""
         self._last_flush_s = self._epoch_start_s = time.monotonic()
+        self._waited_s = trainer.datamodule.waited_s  # type: ignore[attr-defined]
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -115,14 +117,18 @@ class RunRecorder(Callback):
         assert self._loss_sum is not None
         loss = float(trainer.strategy.reduce(self._loss_sum / self._num_steps, reduce_op="mean"))
         now_s = time.monotonic()
-        speed = self._num_images * trainer.world_size / max(now_s - self._last_flush_s, 1e-9)
+        seconds = max(now_s - self._last_flush_s, 1e-9)
+        speed = self._num_images * trainer.world_size / seconds
+        waited_s = trainer.datamodule.waited_s  # type: ignore[attr-defined]
         learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
         metrics = {"train/loss": loss, scaling.SPEED: speed, "train/learning_rate": learning_rate}
+        metrics[runs.DATA_WAIT] = 100 * (waited_s - self._waited_s) / seconds
         if self._one_device is not None:
             metrics[scaling.EFFICIENCY] = self._one_device.efficiency(speed, trainer.world_size)
         if trainer.logger is not None:
             trainer.logger.log_metrics(metrics)
-        self._loss_sum, self._num_steps, self._num_images, self._last_flush_s = None, 0, 0, now_s
+        self._loss_sum, self._num_steps, self._num_images = None, 0, 0
+        self._last_flush_s, self._waited_s = now_s, waited_s
         if trainer.is_global_zero and now_s - self._last_line_s >= LINE_INTERVAL_S:
             self._last_line_s = now_s
             total = int(trainer.estimated_stepping_batches)

@@ -13,7 +13,7 @@ from datamodules.checks.reports import CheckReport, Finding, SplitSummary, write
 from jobs.queue import line_up
 from tests.dashboard.conftest import record
 from tracking.records import delete_run, log_metrics, log_params, set_status, set_tags
-from tracking.runs import list_runs
+from tracking.runs import DATA_WAIT, list_runs
 from tracking.scaling import COMPARED_WITH, EFFICIENCY
 from tracking.store import Store
 
@@ -125,6 +125,16 @@ def test_a_run_on_several_devices_says_how_well_it_uses_them(
     app = open_page("runs", run=run.run_id)
     assert {one.label: one.value for one in app.metric}["Scaling efficiency"] == "87.2 %"
     assert f"of 4 times the images/s of {other.name} on one device" in texts(app)
+
+
+def test_a_run_that_waits_for_images_says_so(filled_store: Store, open_page: OpenPage) -> None:
+    run, *_ = list_runs(filled_store, ["FINISHED"])
+    log_metrics(filled_store, run.run_id, {DATA_WAIT: 4.0}, run.step)
+    assert "waited for images" not in texts(open_page("runs", run=run.run_id))
+    log_metrics(filled_store, run.run_id, {DATA_WAIT: 34.04}, run.step + 1)
+    app = open_page("runs", run=run.run_id)
+    check_sound(app)
+    assert "waited for images for 34.0 % of the time" in texts(app)
 
 
 def test_unknown_run_is_one_sentence_and_a_way_back(filled_store: Store, open_page: OpenPage) -> None:

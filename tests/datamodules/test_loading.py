@@ -18,6 +18,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
+from datamodules.loading import ResumableLoader
 from datamodules.sampling import EpochSampler
 
 REPOSITORY = Path(__file__).parents[2]
@@ -81,6 +82,30 @@ def test_the_next_image_follows(batches: int, workers: int, workers_later: int, 
     assert len(read(iter(loader))) == 11
     loader.sampler.set_epoch(EPOCH + 1)
     assert len(read(iter(loader))) == 11 and resumed.state_dict()["epoch"] == EPOCH + 1
+
+
+def test_the_wait_for_images_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 100.0
+
+    def read_slowly() -> Iterator[int]:
+        nonlocal now_s
+        for number in range(3):
+            now_s += 2
+            yield number
+
+    class Slow:
+        def __len__(self) -> int:
+            return 3
+
+        def __iter__(self) -> Iterator[Any]:
+            return read_slowly()
+
+    monkeypatch.setattr("datamodules.loading.monotonic", lambda: now_s)
+    loader = ResumableLoader(Slow(), EpochSampler(3, seed=0), batch_size=1)
+    for _ in loader:
+        now_s += 50  # a step: nobody waits for images
+    assert loader.waited_s == 3 * 2
+    assert list(loader) == [0, 1, 2] and loader.waited_s == 6 * 2
 
 
 def test_an_epoch_goes_on_with_another_number_of_processes() -> None:

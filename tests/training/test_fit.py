@@ -47,6 +47,7 @@ def test_a_whole_run_is_in_mlflow(arena: Arena) -> None:
             assert f"{split}/{metric}" in run.metrics
     assert 0 <= run.metrics["val/error_top5"] <= run.metrics["val/error_top1"] <= 100
     assert run.metrics["train/images_per_s"] > 0
+    assert run.data_wait is not None and 0 < run.data_wait < 100
     # Parameters with 10 classes: those of the paper's network less 990 classes of 512 weights and a bias.
     expected = {
         "network.parameters": str(11_689_512 - 990 * 513),
