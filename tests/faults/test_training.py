@@ -13,6 +13,7 @@ from tests.training.test_resume import SETTINGS, attempts, callbacks, new_run
 from tracking import runs
 from tracking.runs import Run
 from tracking.store import Store
+from training.checkpoint_files import find_newest
 
 Observed = Callable[[str], None]
 Misfortunes = dict[str, tuple[Arena, Run]]
@@ -45,7 +46,9 @@ def shared(prepared_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Mis
 
 
 def saved_step(arena: Arena, run: Run) -> int:
-    checkpoint = torch.load(arena.store.checkpoint_folder(run.run_id) / "last.ckpt", weights_only=True)
+    newest, complaints = find_newest(arena.store.checkpoint_folder(run.run_id))
+    assert newest is not None and not complaints
+    checkpoint = torch.load(newest, weights_only=True)
     assert all(torch.isfinite(one).all() for one in checkpoint["state_dict"].values())
     return int(checkpoint["global_step"])
 
