@@ -13,9 +13,11 @@ from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote
 
 from datamodules.errors import DataError
+from datamodules.sources import is_address
 
 CONNECT_S, READ_S, ATTEMPTS = 5, 20, 3
 BLOCK_BYTES = 2**20
+GOOGLE_SETTING = "GOOGLE_APPLICATION_CREDENTIALS"
 
 
 class Store(Protocol):
@@ -45,6 +47,8 @@ def open_store(address: str) -> "Store":
         return Bucket(address.rstrip("/"), place, folder)
     if scheme == "gs" and place:
         host = os.environ.get("STORAGE_EMULATOR_HOST") or "https://storage.googleapis.com"
+        if not is_address(host):  # as some of Google's libraries want it
+            host = f"http://{host}"
         return Web(address.rstrip("/"), f"{host.rstrip('/')}/{quote(path)}", "gs")
     if scheme == "hf" and path.startswith("datasets/") and path.count("/") >= 2:
         host = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
@@ -206,7 +210,7 @@ class Web:
             if answer.status == 404:
                 raise NotThere(f"There is no {name} in {self.address}.")
             if answer.status in (401, 403):
-                needed = "HF_TOKEN" if self.scheme == "hf" else "GOOGLE_APPLICATION_CREDENTIALS"
+                needed = "HF_TOKEN" if self.scheme == "hf" else GOOGLE_SETTING
                 raise DataError(f"{self.address} may not be read; set {needed}.")
             if answer.status != 200:
                 raise DataError(f"{self.address} answers {answer.status} instead of {name}.")
@@ -270,9 +274,13 @@ def _authorise(scheme: str) -> dict[str, str]:
     if credentials is None:
         return {}
     if not credentials.valid:
+        from google.auth.exceptions import GoogleAuthError
         from google.auth.transport.urllib3 import Request
 
-        credentials.refresh(Request(_pool(os.getpid())))  # type: ignore[no-untyped-call]
+        try:
+            credentials.refresh(Request(_pool(os.getpid())))  # type: ignore[no-untyped-call]
+        except GoogleAuthError as error:
+            raise _unusable(error) from error
     return {"Authorization": f"Bearer {credentials.token}"}
 
 
@@ -286,5 +294,14 @@ def _google_credentials(process: int) -> Any:
         return None
     try:
         return google.auth.default(scopes=["https://www.googleapis.com/auth/devstorage.read_only"])[0]
-    except DefaultCredentialsError:
+    except DefaultCredentialsError as error:
+        if os.environ.get(GOOGLE_SETTING):
+            raise _unusable(error) from error
         return None
+
+
+def _unusable(error: Exception) -> DataError:
+    return DataError(
+        f"Google's credentials cannot be used ({type(error).__name__}); mend {GOOGLE_SETTING}, or log in "
+        f"again with gcloud auth application-default login."
+    )

@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import json
 import os
 import signal
 import socket
@@ -16,6 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from datamodules import sources
 from datamodules.cache import cache_folder
@@ -275,11 +278,12 @@ def test_other_sources_say_that_they_read_folders() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "setting", "place"),
+    ("address", "setting", "scheme", "place"),
     [
-        ("gs://bucket/some/set", "STORAGE_EMULATOR_HOST", "bucket/some/set"),
-        ("hf://datasets/owner/name/set", "HF_ENDPOINT", "datasets/owner/name/resolve/main/set"),
-        ("hf://datasets/owner/name@v2", "HF_ENDPOINT", "datasets/owner/name/resolve/v2"),
+        ("gs://bucket/some/set", "STORAGE_EMULATOR_HOST", "http://", "bucket/some/set"),
+        ("gs://bucket/some/set", "STORAGE_EMULATOR_HOST", "", "bucket/some/set"),
+        ("hf://datasets/owner/name/set", "HF_ENDPOINT", "http://", "datasets/owner/name/resolve/main/set"),
+        ("hf://datasets/owner/name@v2", "HF_ENDPOINT", "http://", "datasets/owner/name/resolve/v2"),
     ],
 )
 def test_plain_https_addresses_ask_for_the_right_files(
@@ -289,6 +293,7 @@ def test_plain_https_addresses_ask_for_the_right_files(
     monkeypatch: pytest.MonkeyPatch,
     address: str,
     setting: str,
+    scheme: str,
     place: str,
 ) -> None:
     (tmp_path / "site" / place).parent.mkdir(parents=True)
@@ -301,12 +306,32 @@ def test_plain_https_addresses_ask_for_the_right_files(
     handler = functools.partial(Handler, directory=str(tmp_path / "site"))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as site:
         threading.Thread(target=site.serve_forever, daemon=True).start()
-        monkeypatch.setenv(setting, f"http://127.0.0.1:{site.server_port}")
+        monkeypatch.setenv(setting, f"{scheme}127.0.0.1:{site.server_port}")
         images = open_address(address)
         assert images.train.read(60).shape == (3, 40, 48)
         with pytest.raises(DataError, match=r"There is no info\.json in"):
             open_address(address + "x")
         site.shutdown()
+
+
+@pytest.mark.parametrize("kind", ["service_account", "unknown"])
+def test_credentials_of_googles_that_cannot_be_used_are_one_sentence(
+    kind: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("google.auth")
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    credentials = {
+        "type": kind,
+        "private_key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+        "client_email": "somebody@example.org",
+        "token_uri": f"http://127.0.0.1:{free_port()}/token",
+    }
+    (tmp_path / "key.json").write_text(json.dumps(credentials))
+    monkeypatch.setenv(storage.GOOGLE_SETTING, str(tmp_path / "key.json"))
+    storage._google_credentials.cache_clear()
+    with pytest.raises(DataError, match=r"Google's credentials cannot be used .*; mend GOOGLE_APPLICATION"):
+        open_address("gs://bucket/set")
+    storage._google_credentials.cache_clear()
 
 
 # The order of images that come in parts.
