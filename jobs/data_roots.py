@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from datamodules.errors import explain
 from datamodules.sources import is_address
 from tracking.store import REPOSITORY, Store
 
@@ -56,10 +57,15 @@ def check_folder(text: str) -> Path:
     """Find the folder that somebody has named, symbolic links followed, wherever that may lead.
 
     Raises:
-        ValueError: Nothing is named, the folder lies elsewhere than it may, or is not there; one sentence.
+        ValueError: Nothing is named, the folder lies elsewhere than it may, or is not there or hidden; one
+            sentence.
     """
     folder = check_place(text)
-    if not folder.is_dir():
+    try:
+        is_there = folder.is_dir()
+    except OSError as error:  # such as a folder above it that one may not look into
+        raise ValueError(explain(error)) from error
+    if not is_there:
         raise ValueError(f"There is no folder {text.strip()}.")
     return folder
 

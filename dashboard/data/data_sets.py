@@ -54,8 +54,8 @@ class DataSet:
 
     @property
     def is_missing(self) -> bool:
-        """Whether its folder is no longer there."""
-        return self.path is not None and not self.path.is_dir()
+        """Whether its folder is not there, or out of sight."""
+        return self.path is not None and not is_folder(self.path)
 
     @property
     def stamp(self) -> tuple[int, ...]:
@@ -63,7 +63,7 @@ class DataSet:
         if self.path is None:
             return ()
         folders = (self.path, *(self.path / split for split in SPLITS))
-        return tuple(folder.stat().st_mtime_ns for folder in folders if folder.is_dir())
+        return tuple(folder.stat().st_mtime_ns for folder in folders if is_folder(folder))
 
     @property
     def words(self) -> list[str]:
@@ -133,6 +133,14 @@ def count(data_set: DataSet) -> Numbers:
     names = open_images(data_set).class_names
     train, val = (np.bincount(labels(data_set, split), minlength=len(names)) for split in SPLITS)
     return Numbers(names, train, val)
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether there is a folder that one may look into."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def name_of(split: "Split", index: int) -> str:

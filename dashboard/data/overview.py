@@ -52,7 +52,9 @@ def card(data_set: DataSet, folder: Folder | None) -> str:
     """Write what a card says besides the data set's name as HTML."""
     where = escape(folder.root if folder else data_set.source.description)
     numbers = f"<b>{escape(folder.numbers or 'not looked at yet')}</b><br>" if folder else ""
-    state = '<b class="broken">The folder is not there.</b><br>' if data_set.is_missing else numbers
+    # One that was never looked at is yet to be made by a command.
+    is_gone = data_set.is_missing and folder is not None and folder.numbers
+    state = '<b class="broken">The folder is not there.</b><br>' if is_gone else numbers
     source = f"{escape(data_set.source.title)} · " if folder else ""
     checked = escape(check_text(read_report(data_set.source.key, data_set.root)))
     return f'<div class="card"><p>{state}{where}</p><p>{source}{checked}</p></div>'

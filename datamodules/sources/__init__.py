@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, explain
 
 if TYPE_CHECKING:
     from datamodules.images import Images
@@ -51,11 +51,16 @@ class Source:
         Raises:
             DataError: The images are not there, or not as they must be.
         """
-        if root and is_address(root):
-            if self.open_address is None:
-                raise DataError(f"{self.key} reads a folder, not an address such as {root}; litdata does.")
-            return self.open_address(root)
-        return self.open(Path(root).expanduser() if root else None)
+        try:
+            if root and is_address(root):
+                if self.open_address is None:
+                    raise DataError(
+                        f"{self.key} reads a folder, not an address such as {root}; litdata does."
+                    )
+                return self.open_address(root)
+            return self.open(Path(root).expanduser() if root else None)
+        except OSError as error:  # such as a folder that one may not look into
+            raise DataError(explain(error)) from error
 
 
 def is_address(root: str) -> bool:

@@ -57,6 +57,14 @@ def test_embedded_sources_give_what_they_promise(key: str) -> None:
     assert all(0 < deviation < 1 for deviation in images.std)
 
 
+@pytest.mark.parametrize("key", [key for key in sources.available() if key not in EMBEDDED])
+def test_a_folder_that_cannot_be_looked_at_is_one_sentence(key: str, tmp_path: Path) -> None:
+    # What stands for one without permission is no name that a file can have: root has every permission.
+    with pytest.raises(DataError, match="File name too long") as error:
+        sources.get(key).images(str(tmp_path / (300 * "x")))
+    assert "Errno" not in str(error.value)
+
+
 def test_digits_are_all_there_and_split_by_class() -> None:
     images = sources.get("digits").open(None)
     assert (len(images.train), len(images.val)) == (1433, 364)

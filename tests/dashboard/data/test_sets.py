@@ -84,10 +84,29 @@ def test_an_image_that_cannot_be_read_is_named(added: str, open_page: OpenPage) 
 
 
 def test_a_folder_that_is_gone_is_one_sentence(added: str, images: Path, open_page: OpenPage) -> None:
+    open_page("data", set=added)
     images.rename(images.with_name("elsewhere"))
     assert "is not there" in "".join(one.value for one in open_page("data").markdown)
     app = open_page("data", set=added)
     assert not app.exception and len(problems(app)) == 1 and "There is no folder" in problems(app)[0]
+
+
+def test_a_folder_that_a_command_has_yet_to_make_is_not_missed(
+    images: Path, empty_store: Store, open_page: OpenPage
+) -> None:
+    add_folder(empty_store, "imagenet", str(images.with_name("later")))
+    shown = "".join(one.value for one in open_page("data").markdown)
+    assert "not looked at yet" in shown and "is not there" not in shown
+
+
+def test_a_folder_that_may_not_be_looked_at_is_one_sentence(
+    images: Path, empty_store: Store, open_page: OpenPage
+) -> None:
+    # What stands for it is no name that a file can have: tests that run as root may look everywhere.
+    key = add_folder(empty_store, "folder", str(images / (300 * "x"))).key
+    assert not problems(open_page("data"))
+    app = open_page("data", set=key)
+    assert not app.error and len(problems(app)) == 1 and "File name too long" in problems(app)[0]
 
 
 def test_a_folder_that_is_no_longer_allowed_stays_closed(
