@@ -57,7 +57,10 @@ def saved_step(arena: Arena, run: Run) -> int:
 def test_out_of_memory(shared: Misfortunes, observed: Observed) -> None:
     arena, run = shared["memory"]
     assert run.status == "FAILED" and run.tags["job.retry_batch"] == "8"
-    assert run.error.startswith("Out of memory: batches of 16 do not fit on") and "try 8, with" in run.error
+    assert (
+        run.error.startswith("Out of memory: batches of 16 do not fit on")
+        and "try 8, 2 of them a step" in run.error
+    )
     assert saved_step(arena, run) == 3
     observed(run.error)
 
