@@ -28,7 +28,7 @@ AUTO = "auto"
 
 # Lowest and highest value of each number, for the widget and for the address.
 LIMITS: Mapping[str, tuple[int, int]] = {
-    "epochs": (1, 1000),
+    "epochs": (1, 10_000),
     "image_size": (8, 1024),
     "batch_size": (1, 8192),
     "accumulate": (1, 1024),

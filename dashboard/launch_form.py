@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard import catalogue, formatting, forms, palette, widths
-from dashboard.address import keep, restore
+from dashboard.address import Field, keep, restore
 from dashboard.errors import show_problem
 from dashboard.launch_cluster import cluster_fields, count_processes, show_place
 from dashboard.launch_extras import extra_fields, scaling_note, show_extras
@@ -38,12 +38,17 @@ class Form:
     images: str = ""
 
 
+def form_fields() -> dict[str, Field]:
+    """Name every field of the form."""
+    known = forms.launch_fields(catalogue.architectures(), catalogue.sources(), catalogue.augmentations())
+    return known | extra_fields() | cluster_fields()
+
+
 def show_fields() -> Form:
     """Show the form and read it."""
     architectures = catalogue.architectures()
     augmentations = catalogue.augmentations()
-    fields = forms.launch_fields(architectures, catalogue.sources(), augmentations)
-    fields |= extra_fields() | cluster_fields()
+    fields = form_fields()
     restore(fields)
     # Before the fields too: to look through a folder takes time, and a reload meanwhile must find it typed.
     keep(fields)

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from dashboard.board import forget_runs
+from dashboard.cloning import clone
 from dashboard.formatting import plain, size
-from dashboard.forms import clone_params
 from dashboard.workplace import open_store
 from jobs.mlflow_ui import ensure_mlflow_ui, find_mlflow_ui, run_url
 from jobs.requests import can_resume, delete_run, request_stop, resume
@@ -12,8 +12,6 @@ from jobs.retry import batch_to_try, retry
 from jobs.supervisor import ensure_supervisor
 from tracking.records import count_bytes
 from tracking.runs import Run, read_config
-
-LAUNCH_PAGE = "app_pages/launch.py"
 
 
 def show_actions(run: Run) -> None:
@@ -28,7 +26,7 @@ def show_actions(run: Run) -> None:
         if st.button(
             "Clone", icon=":material/content_copy:", help="Fill in the launch form with these settings"
         ):
-            st.switch_page(LAUNCH_PAGE, query_params=clone_params(read_config(open_store(), run.run_id)))
+            clone(run.name, read_config(open_store(), run.run_id))
         _show_mlflow(run)
         if run.is_terminal:
             _show_delete(run)

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard.cloning import show_clone_note
 from dashboard.launch_form import show_fields
 from dashboard.launch_order import show_order
 
@@ -10,6 +11,7 @@ ICON = ":material/rocket_launch:"
 ORDER = 2
 
 st.title("Launch", anchor=False)
+show_clone_note()
 fields, order = st.columns([3, 2], gap="large")
 with fields:
     form = show_fields()

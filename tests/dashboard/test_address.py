@@ -10,6 +10,8 @@ from dashboard import catalogue, forms
 from dashboard.address import Field, between, is_yes, one_of, read, write
 from dashboard.architectures.sections import network_fields
 from dashboard.comparing import curve_fields
+from jobs.spec import JobSpec
+from tracking.records import create_run
 from tracking.runs import list_runs, read_config
 from tracking.store import Store
 
@@ -134,6 +136,19 @@ def test_clone_fills_in_the_form(filled_store: Store, open_page: OpenPage) -> No
     params = forms.clone_params(read_config(filled_store, run.run_id))
     assert app.session_state["networks"] == [run.architecture] == params["networks"]
     assert app.session_state["epochs"] == 3 and app.session_state["seed"] == 0
+
+
+def test_a_clone_says_what_it_loses(filled_store: Store, open_page: OpenPage) -> None:
+    (config,) = JobSpec(("resnet18",), epochs=20_000).configs()
+    config["trainer"] |= {"accelerator": "cpu", "gradient_clip_val": 1.0, "accumulate_grad_batches": 2}
+    app = open_page("runs", run=create_run(filled_store, config, name="odd_one"))
+    next(button for button in app.button if button.label == "Clone").click().run()
+    (warning,) = app.warning
+    assert (
+        "no room for trainer.accelerator, trainer.gradient\\_clip\\_val and epochs = 20000 of odd"
+        in warning.value
+    )
+    assert not open_page("home", app).warning and not open_page("launch", app).warning
 
 
 @pytest.mark.parametrize("text", NONSENSE)

@@ -10,6 +10,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from dashboard import catalogue, forms
+from dashboard.cloning import left_out
 from jobs.__main__ import main
 from jobs.data_roots import VARIABLE
 from jobs.machine import Gpu, Machine
@@ -376,6 +377,7 @@ def test_a_clone_asks_for_the_same(key: str) -> None:
     for name, value in params.items():
         for one in value if isinstance(value, list) else [value]:
             assert str(fields[name].parse(one)) == one
+    assert left_out(spec.configs()[0], params) == []
     assert params["networks"] == [key] and params["root"] == "/data/image net"
     assert (params["devices"], params["num_workers"]) == ("auto", "0")
     assert (params["augmentation"], params["classes"]) == ("cifar", "n01440764,n01443537")

@@ -1,0 +1,63 @@
+"""Filling in the launch form as a run was launched, and saying what that loses."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+import yaml
+
+from dashboard import forms
+from dashboard.address import read, visit, write
+from dashboard.formatting import plain
+from dashboard.launch_form import form_fields
+
+LAUNCH_PAGE = "app_pages/launch.py"
+# What the form was filled in from, and what it could not take of that.
+CLONED = "cloned"
+SECTIONS = ("seed_everything", "trainer", "model", "data", "slurm")
+# What the form asks for of Lightning's trainer; it asks for the whole of the other sections.
+TRAINER = ("max_epochs", "devices", "precision", "accumulate_grad_batches", "sync_batchnorm")
+
+
+def clone(name: str, config_yaml: str) -> None:
+    """Go to the launch form, filled in with the settings of a run."""
+    params = forms.clone_params(config_yaml)
+    st.session_state[CLONED] = (name, left_out(yaml.safe_load(config_yaml), params))
+    st.switch_page(LAUNCH_PAGE, query_params=params)
+
+
+def show_clone_note() -> None:
+    """Say after a clone what the form does not hold of the run; nothing when it holds everything."""
+    if CLONED in st.session_state:
+        visit()[CLONED] = st.session_state.pop(CLONED)
+    name, names = visit().get(CLONED, ("", []))
+    if names:
+        st.warning(
+            f"This form has no room for {plain(forms.join(names))} of {plain(name)}: a launch would leave it "
+            "out. To keep it, save the YAML on that run's page as a file and submit it with `--config FILE`.",
+            icon=":material/content_copy:",
+        )
+
+
+def left_out(config: Mapping[str, Any], params: Mapping[str, str | list[str]]) -> list[str]:
+    """Name the settings of a run that its clone would not have.
+
+    Args:
+        config: the run's YAML.
+        params: what the form is filled in with.
+    """
+    trainer = {key: value for key, value in config["trainer"].items() if value is not None}
+    asked = {*TRAINER, *(["num_nodes"] if "slurm" in config else [])}
+    if trainer.get("accelerator") == "auto":
+        asked.add("accelerator")
+    fields = form_fields()
+    texts = {key: [value] if isinstance(value, str) else value for key, value in params.items()}
+    return [
+        *(key for key in config if key not in SECTIONS),
+        *(f"trainer.{key}" for key in trainer if key not in asked),
+        *(
+            f"{key} = {', '.join(text)}"
+            for key, text in texts.items()
+            if key not in fields or write(read(fields[key], text)) != text
+        ),
+    ]
