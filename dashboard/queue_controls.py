@@ -1,11 +1,24 @@
-"""What one can do with a run that waits: move it, hold it, let it go."""
+"""What one can do with a run that waits: move it, hold it, let it go, say when it comes."""
 
 from typing import NamedTuple
 
 import streamlit as st
 
+from dashboard.board import read_board
+from dashboard.errors import plain_words
 from dashboard.workplace import open_store
-from jobs.queue import Direction, hold, is_held, move, release
+from jobs.queue import (
+    AFTER,
+    PRIORITIES,
+    Direction,
+    hold,
+    is_held,
+    move,
+    prioritise,
+    priority_of,
+    release,
+    start_after,
+)
 from tracking.runs import Run
 
 
@@ -46,4 +59,40 @@ def show_queue_controls(run: Run, *, is_first: bool, is_last: bool) -> None:
             type="tertiary",
         ):
             (release if held else hold)(store, run.run_id)
+            st.rerun()
+
+
+def show_turn(run: Run) -> None:
+    """Ask, on the page of a waiting run, for its priority and for a run that it is to follow.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+    """
+    store = open_store()
+    active = read_board(store).active
+    names = {"": "no other run"} | {one.run_id: one.name for one in active if one.run_id != run.run_id}
+    follows = run.tags.get(AFTER, "")
+    if follows not in names:
+        follows = ""
+    with st.popover("Turn", icon=":material/low_priority:"):
+        after = st.selectbox(
+            "Start after",
+            list(names),
+            index=list(names).index(follows),
+            format_func=lambda run_id: names[run_id],
+            help="As soon as that one has ended, however it did, and a device is free",
+        )
+        priority = st.number_input(
+            "Priority",
+            PRIORITIES.start,
+            PRIORITIES.stop - 1,
+            priority_of(run),
+            help="Before all of a lower one; 0 unless set",
+        )
+    with plain_words():
+        if after != follows:
+            start_after(store, run.run_id, after or None)
+            st.rerun()
+        if priority != priority_of(run):
+            prioritise(store, run.run_id, int(priority))
             st.rerun()

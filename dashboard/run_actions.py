@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard.board import forget_runs
 from dashboard.cloning import clone
 from dashboard.formatting import plain, size
+from dashboard.queue_controls import show_turn
 from dashboard.workplace import open_store
 from jobs.mlflow_ui import ensure_mlflow_ui, find_mlflow_ui, run_url
 from jobs.requests import can_resume, delete_run, request_stop, resume
@@ -23,6 +24,8 @@ def show_actions(run: Run) -> None:
             _show_resume(run)
         if batch_size := batch_to_try(run):
             _show_retry(run, batch_size)
+        if run.status == "SCHEDULED" and not run.is_stopping:
+            show_turn(run)
         if st.button(
             "Clone", icon=":material/content_copy:", help="Fill in the launch form with these settings"
         ):

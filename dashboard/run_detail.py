@@ -6,12 +6,13 @@ from typing import Literal
 import streamlit as st
 
 from dashboard import charts, curves, formatting
+from dashboard.board import read_board
 from dashboard.run_actions import show_actions
 from dashboard.run_data import describe_skipped, show_data
 from dashboard.run_rows import RUNS_PAGE, progress_text, remaining_text, setting_text, status_text
 from dashboard.workplace import open_store
 from jobs.logs import read_log, read_tail
-from jobs.queue import is_held
+from jobs.queue import FREE_DEVICE, is_held
 from tracking.runs import Run, get_run, read_config
 from tracking.scaling import COMPARED_WITH, EFFICIENCY
 
@@ -103,7 +104,11 @@ def _show_status(run: Run) -> None:
         st.progress(run.progress, text=f"{status_text(run)} {progress_text(run)} · {remaining_text(run)}")
     elif run.status == "SCHEDULED":
         goes_on = run.tags.get("job.request") == "resume"
-        what = f"It {'goes on' if goes_on else 'starts'} in its turn, as soon as a device is free"
+        obstacle = read_board(open_store()).obstacle(run)
+        when = (
+            ", as soon as a device is free" if obstacle == FREE_DEVICE else f": {formatting.plain(obstacle)}"
+        )
+        what = f"It {'goes on' if goes_on else 'starts'} in its turn{when}"
         held = "It is held until somebody releases it on the Runs page"
         st.markdown(f"{status_text(run)} {held if is_held(run) else what}.")
         if goes_on and (reason := run.tags.get("job.lost_reason")):

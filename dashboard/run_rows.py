@@ -12,7 +12,7 @@ from dashboard.queue_controls import show_queue_controls
 from dashboard.workplace import open_store
 from jobs.forecast import Span
 from jobs.machine import describe_machine
-from jobs.queue import FREE_DEVICE
+from jobs.queue import FREE_DEVICE, priority_of
 from tracking.runs import HOME, Run
 
 RUNS_PAGE = "app_pages/runs.py"
@@ -50,10 +50,11 @@ def span_text(span: Span) -> str:
     return start if span.end_s is None else f"{start}, for {formatting.duration(span.end_s - span.start_s)}"
 
 
-def waiting_text(reason: str, span: Span) -> str:
+def waiting_text(reason: str, span: Span, priority: int = 0) -> str:
     """Say what a queued run waits for and when it will run; that it waits for a device needs no saying."""
     when = span_text(span)
-    return ", ".join(filter(None, ("" if when and reason == FREE_DEVICE else reason, when)))
+    place = f"priority {priority}" if priority else ""
+    return ", ".join(filter(None, (place, "" if when and reason == FREE_DEVICE else reason, when)))
 
 
 def status_text(run: Run) -> str:
@@ -113,6 +114,8 @@ def show_rows(runs: Sequence[Run], columns: Sequence[Column]) -> None:
     with st.container(key="rows-done", gap=None):
         for run in runs:
             show_row(run, columns)
+            if run.error:
+                st.caption(formatting.plain(run.error))
 
 
 def show_row(run: Run, columns: Sequence[Column], show_more: Callable[[], None] | None = None) -> None:
@@ -163,7 +166,8 @@ def show_others(board: Board) -> None:
 
 
 def _show_queued(run: Run, board: Board, span: Span, *, has_controls: bool) -> None:
-    when = Column(236, lambda run: f":gray[{formatting.plain(waiting_text(board.obstacle(run), span))}]")
+    waits = waiting_text(board.obstacle(run), span, priority_of(run))
+    when = Column(236, lambda run: f":gray[{formatting.plain(waits)}]")
     controls = partial(
         show_queue_controls, run, is_first=run is board.queued[0], is_last=run is board.queued[-1]
     )

@@ -9,6 +9,8 @@ from tracking import runs
 from tracking.store import Store
 
 HELP = "move a waiting run in the queue"
+# Takes back `--after`.
+NOBODY = "none"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,14 +19,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("direction", nargs="?", choices=get_args(queue.Direction), help="where to")
     where.add_argument("--priority", type=int, help="before all of a lower one; 0 unless set")
-    where.add_argument("--after", metavar="RUN", help="start when that one has ended, however it did")
+    where.add_argument(
+        "--after", metavar="RUN", help="start when that one has ended, however it did; or none"
+    )
 
 
 def run(store: Store, options: argparse.Namespace) -> None:
     """Change the place of the run, and print the queue."""
     job = runs.find_run(store, options.run)
     if options.after is not None:
-        queue.start_after(store, job.run_id, runs.find_run(store, options.after).run_id)
+        before = None if options.after == NOBODY else runs.find_run(store, options.after).run_id
+        queue.start_after(store, job.run_id, before)
     elif options.priority is not None:
         queue.prioritise(store, job.run_id, options.priority)
     else:

@@ -175,6 +175,32 @@ def test_the_queue_is_moved_and_held_on_the_page(filled_store: Store, open_page:
     assert "held until somebody releases it" in texts(open_page("runs", run=first))
 
 
+def test_the_turn_of_a_run_is_chosen_on_its_page(filled_store: Store, open_page: OpenPage) -> None:
+    running = list_runs(filled_store, ["RUNNING"])[0]
+    first = list_runs(filled_store, ["SCHEDULED"])[0].run_id
+    second = record(filled_store, "alexnet", "SCHEDULED")
+    app = open_page("runs", run=second)
+    app.number_input[0].set_value(5).run()
+    check_sound(app)
+    assert [run.run_id for run in line_up(list_runs(filled_store, ["SCHEDULED"]))] == [second, first]
+    app.selectbox[0].set_value(running.run_id).run()
+    check_sound(app)
+    assert f"It starts in its turn: after {running.name}." in texts(app)
+    assert f"priority 5, after {running.name}" in texts(open_page("runs"))
+    app = open_page("runs", run=first)
+    app.selectbox[0].set_value(second).run()
+    app = open_page("runs", run=second)
+    app.selectbox[0].set_value(first).run()
+    assert ["would wait for itself" in error.value for error in app.error] == [True]
+    app.selectbox[0].set_value("").run()
+    check_sound(app)
+    assert "It starts in its turn, as soon as a device is free." in texts(app)
+
+
+def test_why_a_run_failed_stands_in_the_list(filled_store: Store, open_page: OpenPage) -> None:
+    assert "The training process ran out of memory." in [one.value for one in open_page("runs").caption]
+
+
 def test_a_failed_run_with_a_checkpoint_can_go_on(filled_store: Store, open_page: OpenPage) -> None:
     run = list_runs(filled_store, ["FAILED"])[0]
     assert not [one for one in open_page("runs", run=run.run_id).button if one.label == "Resume"]

@@ -65,6 +65,8 @@ def test_the_queue_from_a_shell(store):
         ["one", "held"],
     ]
     assert jobs("move", "one", "--after", "nobody").returncode == 2
+    assert jobs("move", "two", "--after", "one").stdout.splitlines()[0].endswith("after one")
+    assert jobs("move", "two", "--after", "none").stdout.splitlines()[0].endswith("for a free device")
 
 
 def test_one_that_has_ended_keeps_no_other_from_being_stopped(store, capsys):
