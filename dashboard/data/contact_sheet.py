@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import formatting
 from dashboard.data import fields
-from dashboard.data.data_sets import DataSet, Labels, labels, open_images
+from dashboard.data.data_sets import DataSet, Labels, class_names, labels, open_images
 from dashboard.data.meanings import class_label, meanings
 from dashboard.data.samples import Sample, picture, read_sample
 
@@ -24,7 +24,7 @@ def show_images(data_set: DataSet) -> None:
     Raises:
         DataError: the data set cannot be opened.
     """
-    names = open_images(data_set).class_names
+    names = class_names(open_images(data_set))
     shown = [class_label(name, meaning) for name, meaning in zip(names, meanings(names), strict=True)]
     split, label = _choose(names, shown)
     of_split = labels(data_set, split)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import catalogue
 from dashboard.data.folders import Folder, read_folders
-from datamodules.errors import DataError
+from datamodules.errors import DataError, printable
 from datamodules.sources import is_address
 from jobs.data_roots import check_folder
 from tracking.store import Store
@@ -130,7 +130,7 @@ def labels(data_set: DataSet, split: str) -> Labels:
 
 def count(data_set: DataSet) -> Numbers:
     """Count a data set's images by class. Raises DataError as `labels`."""
-    names = open_images(data_set).class_names
+    names = class_names(open_images(data_set))
     train, val = (np.bincount(labels(data_set, split), minlength=len(names)) for split in SPLITS)
     return Numbers(names, train, val)
 
@@ -143,10 +143,15 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def class_names(images: "Images") -> tuple[str, ...]:
+    """Give the names of the classes for people: folders may be called by bytes that are no text."""
+    return tuple(map(printable, images.class_names))
+
+
 def name_of(split: "Split", index: int) -> str:
-    """Give the name of an image: its file's within the split, or its place among the others."""
+    """Give the name of an image for people: its file's within the split, or its place among the others."""
     files = getattr(split, "index", None)
-    return f"image {index}" if files is None else str(files.file(index))
+    return f"image {index}" if files is None else printable(files.file(index))
 
 
 def split_of(images: "Images", split: str) -> "Split":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import streamlit as st
 
 from dashboard import catalogue, formatting
-from dashboard.data.data_sets import DataSet, name_of, open_images, split_of
+from dashboard.data.data_sets import DataSet, class_names, name_of, open_images, split_of
 from dashboard.data.fields import SIZES, choose_split
 from dashboard.data.meanings import class_label, meanings
 from dashboard.data.samples import picture, to_address
@@ -41,7 +41,7 @@ def show_sight(data_set: DataSet) -> None:
     images = open_images(data_set)
     split, index, size, roll = _choose(images)
     part = split_of(images, split)
-    name = images.class_names[part.label(index)]
+    name = class_names(images)[part.label(index)]
     word = class_label(name, meanings([name])[0])
     st.markdown(f"**{formatting.plain(word)}** :gray[{formatting.plain(name_of(part, index))}]")
     users = users_of_augmentations()
@@ -142,7 +142,7 @@ def _draw(
     shown = [to_address(one, SIDE) for one in _to_pixels(images, pixels)]
     if not chosen.mixes:
         return [View(address) for address in shown]
-    captions = [mixture(images.class_names, shares) for shares in labels.tolist()]
+    captions = [mixture(class_names(images), shares) for shares in labels.tolist()]
     return list(map(View, shown[1::2], captions[1::2]))
 
 

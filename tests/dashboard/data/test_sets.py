@@ -1,5 +1,6 @@
 """Data sets are added, opened and looked at; what is wrong is one sentence."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from dashboard.data.data_sets import DataSet, count
 from dashboard.data.folders import add_folder, read_folders
 from datamodules import sources
 from jobs.data_roots import VARIABLE
-from tests.dashboard.data.looking import OpenPage, press, problems
+from tests.dashboard.data.looking import CLASSES, OpenPage, press, problems
 from tracking.store import Store
 
 
@@ -81,6 +82,22 @@ def test_an_image_opens_as_the_network_sees_it(added: str, open_page: OpenPage) 
 def test_an_image_that_cannot_be_read_is_named(added: str, open_page: OpenPage) -> None:
     app = open_page("data", set=added, section="What the network sees", image="0")
     assert not app.exception and len(problems(app)) == 1 and "n01440764" in problems(app)[0]
+
+
+@pytest.mark.parametrize("section", ["Classes", "Images", "What the network sees", "Check", "Pack"])
+def test_names_may_be_any_bytes(section: str, added: str, images: Path, open_page: OpenPage) -> None:
+    odd = os.fsdecode(b"caf\xe9\n<b>")
+    for split in ("train", "val"):
+        (images / split / CLASSES[0]).rename(images / split / odd)
+        for file in (images / split / odd).iterdir():
+            file.rename(file.with_name(odd + file.name))
+    app = open_page("data", set=added, section=section, split="train", label="0")
+    assert not app.exception and not app.error and not problems(app)
+    shown = [*(one.value for one in (*app.markdown, *app.get("html"))), *(one.label for one in app.button)]
+    # The browser takes nothing but text.
+    assert "".join(shown).encode()
+    if section == "Classes":
+        assert app.dataframe[0].value["Class"].tolist()[0] == r"caf\xe9\n<b>"
 
 
 def test_a_folder_that_is_gone_is_one_sentence(added: str, images: Path, open_page: OpenPage) -> None:
