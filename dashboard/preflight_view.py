@@ -8,7 +8,6 @@ from typing import Any
 import streamlit as st
 
 from dashboard import formatting
-from dashboard.address import visit
 from dashboard.board import read_board
 from dashboard.launch_form import Form
 from dashboard.workplace import open_store
@@ -24,8 +23,9 @@ MARKS: Mapping[bool | None, str] = {
     False: ":red[:material/error:]",
     None: ":gray[:material/help:]",
 }
-# What trials have shown while somebody stays on the page.
-TRIALS = "trials"
+
+# What trials have shown since the dashboard began: they take long, and a reload must not lose it.
+TRIED: dict[str, tuple[Answer, Trial | None]] = {}
 
 
 def answer(form: Form) -> list[Answer]:
@@ -52,8 +52,7 @@ def answer(form: Form) -> list[Answer]:
 
 def expected_s(configs: Sequence[Config]) -> list[float | None]:
     """Say what the trials have shown that each job will take."""
-    known: dict[str, tuple[Answer, Trial | None]] = visit().get(TRIALS, {})
-    found = [known.get(_key(config), (None, None))[1] for config in configs]
+    found = [TRIED.get(key_of(config), (None, None))[1] for config in configs]
     return [trial.expected_s(config) if trial else None for config, trial in zip(configs, found, strict=True)]
 
 
@@ -99,16 +98,17 @@ def _take(remedy: Remedy) -> None:
 def _try_out(form: Form) -> None:
     for config in replace(form.spec, learning_rates=()).configurations():
         with st.spinner(f"Training 20 steps of {config['model']['architecture']} …"):
-            found = check_trial(open_store(), config, form.num_classes or 1000, describe_machine())
-        visit().setdefault(TRIALS, {})[_key(config)] = found
+            # Noted before anything is shown: whoever has changed a field meanwhile ends this run of the page.
+            TRIED[key_of(config)] = check_trial(
+                open_store(), config, form.num_classes or 1000, describe_machine()
+            )
 
 
 def _trials(configs: Sequence[Config]) -> list[tuple[Answer, Trial | None]]:
-    known = visit().get(TRIALS, {})
-    return [known[key] for key in dict.fromkeys(map(_key, configs)) if key in known]
+    return [TRIED[key] for key in dict.fromkeys(map(key_of, configs)) if key in TRIED]
 
 
-def _key(config: Config) -> str:
+def key_of(config: Config) -> str:
     """What decides about speed and memory, as text."""
     free = ("learning_rate", "weights", "max_epochs")
     decisive = [

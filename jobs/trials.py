@@ -5,14 +5,15 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import yaml
+from filelock import FileLock, Timeout
 
 from jobs import processes
 from jobs.engines.local import slots_of
@@ -65,7 +66,11 @@ def try_out(store: Store, config: Mapping[str, Any], timeout_s: float = TIMEOUT_
         LaunchError: No device is free, or it cannot be trained; memory that does not suffice is named.
         StoreUnavailable: The store cannot be read.
     """
-    slot = _free_slot(store)
+    with _free_slot(store) as slot:
+        return _try_on(slot, config, timeout_s)
+
+
+def _try_on(slot: str, config: Mapping[str, Any], timeout_s: float) -> Trial:
     environment = dict(os.environ)
     if slot.startswith("cuda:"):
         environment["CUDA_VISIBLE_DEVICES"] = slot.removeprefix("cuda:")
@@ -99,7 +104,9 @@ def try_out(store: Store, config: Mapping[str, Any], timeout_s: float = TIMEOUT_
     return _read(printed, complaints, child.returncode)
 
 
-def _free_slot(store: Store) -> str:
+@contextmanager
+def _free_slot(store: Store) -> Iterator[str]:
+    """Keep other trials from a device without a job."""
     busy = {slot: run for run in runs.list_ours(store, ["RUNNING"]) for slot in slots_of(run)}
     slots = describe_machine().slots
     free = [slot for slot in slots if slot not in busy]
@@ -108,7 +115,18 @@ def _free_slot(store: Store) -> str:
             f"{slots[0]} is busy with {busy[slots[0]].name}: a trial beside it would measure nothing right. "
             f"Wait for it, stop it, or queue without a trial."
         )
-    return free[0]
+    for slot in free:
+        try:
+            held = FileLock(store.root / f"trial-{slot.replace(':', '-')}.lock", timeout=0).acquire()
+        except Timeout:
+            continue
+        with held:
+            yield slot
+        return
+    raise LaunchError(
+        "Twenty steps are being trained already, and a second trial beside them would measure nothing right. "
+        "Try again when they are done."
+    )
 
 
 def _read(printed: str, complaints: str, code: int) -> Trial:

@@ -9,13 +9,15 @@ import yaml
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from dashboard import catalogue, forms
+from dashboard import catalogue, forms, preflight_view
 from dashboard.cloning import left_out
 from jobs.__main__ import main
 from jobs.data_roots import VARIABLE
 from jobs.machine import Gpu, Machine
+from jobs.preflight import Answer
 from jobs.spec import JobSpec
 from jobs.submit import check_config
+from jobs.trials import Trial
 from tracking.runs import list_runs, read_config
 from tracking.store import Store
 
@@ -422,3 +424,15 @@ def test_a_batch_that_does_not_fit_is_replaced_with_a_click(empty_store: Store, 
     assert accumulate > 1 and accumulate * batch_size == 1024
     assert f"--accumulate {accumulate}" in app.code[0].value and "--anyway" not in app.code[0].value
     assert any("**Memory** vgg16 with batches of" in one.value for one in app.markdown)
+
+
+def test_what_a_trial_has_shown_outlives_a_reload(
+    empty_store: Store, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (config,) = JobSpec(("resnet18",), image_size=40, batch_size=8).configs()
+    query: Query = {"networks": "resnet18", "image_size": "40", "batch_size": "8", "epochs": "2"}
+    shown = (Answer("Trial", True, "It works"), Trial(50.0, 2**30, 20, 1433))
+    monkeypatch.setitem(preflight_view.TRIED, preflight_view.key_of(config), shown)
+    values = [one.value for one in open_page("launch", **query).markdown]
+    assert any("**Trial** It works" in value for value in values)
+    assert any("**Time** Done in about" in value for value in values)

@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 
 import psutil
 import pytest
+from filelock import FileLock
 
 from jobs.__main__ import main
 from jobs.errors import LaunchError
@@ -127,6 +129,14 @@ def test_no_trial_beside_a_job(store):
     records.set_status(store, busy, "RUNNING")
     if len(describe_machine().slots) == 1:
         with pytest.raises(LaunchError, match="busy with busy: a trial beside it would measure nothing"):
+            try_out(store, {"trainer": {}})
+
+
+def test_no_trial_beside_a_trial(store):
+    with ExitStack() as stack:
+        for slot in describe_machine().slots:
+            stack.enter_context(FileLock(store.root / f"trial-{slot.replace(':', '-')}.lock"))
+        with pytest.raises(LaunchError, match="Twenty steps are being trained already"):
             try_out(store, {"trainer": {}})
 
 
