@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 
 from benchmarks import loading_peers as peers
+from datamodules.packs import Form
 
 NUM_IMAGES = 3200
 SECONDS = 6.0
@@ -30,7 +31,7 @@ REFERENCE = "torchvision, PIL"
 
 def report(folders: list[Path]) -> None:
     """Prints how fast everybody loads; the originals are repeated until there are enough."""
-    files = sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
+    files = find_photographs(folders)
     if not files:
         print("`loading` needs photographs: give `--folder DIR`, once or more.")
         return
@@ -53,23 +54,48 @@ def report(folders: list[Path]) -> None:
             _print_table(title, found, reference)
 
 
-def _prepare(root: Path, files: list[Path]) -> None:
-    """Makes a folder of links, both packs, and what the peers read in their own formats."""
-    repeats = -(-NUM_IMAGES // len(files))
-    for split, count in (("train", repeats), ("val", 1)):
+def find_photographs(folders: list[Path]) -> list[Path]:
+    """Returns all files in some folders."""
+    return sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
+
+
+def link(files: list[Path], root: Path, num_images: int) -> None:
+    """Makes a folder of links to photographs, repeated for training until there are enough."""
+    for split, count in (("train", -(-num_images // len(files))), ("val", 1)):
         for number, file in enumerate(files):
-            folder = root / "originals" / split / f"class{number % 10}"
+            folder = root / split / f"class{number % 10}"
             folder.mkdir(parents=True, exist_ok=True)
             for repeat in range(count):
                 (folder / f"{number:05}_{repeat:04}.JPEG").symlink_to(file.resolve())
-    for form in ("jpeg", "raw"):
-        command = ["-m", "datamodules", "pack", "folder", "--root", str(root / "originals")]
+
+
+def pack(root: Path, target: Path, form: Form) -> None:
+    """Packs a folder of images."""
+    command = [
+        "-m",
+        "datamodules",
+        "pack",
+        "folder",
+        "--root",
+        str(root),
+        "--to",
+        str(target),
+        "--form",
+        form,
+    ]
+    subprocess.run([sys.executable, *command], check=True, stderr=subprocess.DEVNULL)
+
+
+def _prepare(root: Path, files: list[Path]) -> None:
+    """Makes a folder of links, both packs, and what the peers read in their own formats."""
+    link(files, root / "originals", NUM_IMAGES)
+    num_images = -(-NUM_IMAGES // len(files)) * len(files)
+    forms: tuple[Form, ...] = ("jpeg", "raw")
+    for form in forms:
         started = time.perf_counter()
-        command += ["--to", str(root / f"pack-{form}"), "--form", form]
-        subprocess.run([sys.executable, *command], check=True, stderr=subprocess.DEVNULL)
-        size = sum(file.stat().st_size for file in (root / f"pack-{form}" / "train").iterdir())
-        num_images = repeats * len(files)
+        pack(root / "originals", root / f"pack-{form}", form)
         rate = num_images / (time.perf_counter() - started)
+        size = sum(file.stat().st_size for file in (root / f"pack-{form}" / "train").iterdir())
         print(f"Packed as {form}: {size / num_images / 1e3:.1f} kB an image, {rate:.0f} images/s.\n")
     peers.unpack(root / "pack-jpeg" / "train", root / "jpeg" / "train")
     for where in ("originals", "jpeg"):

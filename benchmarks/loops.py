@@ -45,18 +45,19 @@ def plain_step(network: nn.Module, batch_size: int, image_size: int) -> Step:
 
 def bare_step(network: nn.Module, batch_size: int, image_size: int) -> Step:
     """The very settings of our defaults (layout, precision, allocator, fused SGD) and nothing else."""
-    images = torch.randint(0, 256, (batch_size, 3, image_size, image_size), dtype=torch.uint8)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    images = torch.randint(0, 256, (batch_size, 3, image_size, image_size), dtype=torch.uint8, device=device)
     images = images.to(memory_format=torch.channels_last)
-    shift, scale = torch.full((3, 1, 1), -2.0), torch.full((3, 1, 1), 1 / 58)
-    labels = torch.randint(0, 1000, (batch_size,))
+    shift, scale = (torch.full((3, 1, 1), value, device=device) for value in (-2.0, 1 / 58))
+    labels = torch.randint(0, 1000, (batch_size,), device=device)
     criterion = nn.CrossEntropyLoss()
-    network = network.to(memory_format=torch.channels_last)
+    network = network.to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9, weight_decay=1e-4, fused=True)
-    half = choose_precision("cpu") == "bf16-mixed"
+    half = choose_precision(device.type) == "bf16-mixed"
 
     def step() -> float:
         pixels = torch.addcmul(shift, images.float(), scale)
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
             loss = total_loss(network, network(pixels), labels, criterion)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tracking import runs, series
+from tracking import runs, scaling, series
 from tracking.store import Store
 from training import OPENMP_SETTINGS
 
@@ -32,7 +32,7 @@ def measure(architecture: str, num_rounds: int) -> dict[str, float]:
     rounds = []
     for _ in range(num_rounds):
         plain = run_loop("plain", architecture, batch_size, num_steps)
-        fit = run_fit(architecture, batch_size, num_steps)
+        fit, _ = run_fit(architecture, batch_size, num_steps)
         bare = run_loop("bare", architecture, batch_size, num_steps)
         rounds.append(
             {"plain": plain, "fit": fit, "bare": bare, "fit/plain": fit / plain, "fit/bare": fit / bare}
@@ -52,19 +52,27 @@ def run_loop(loop: str, architecture: str, batch_size: int, num_steps: int) -> f
     return float(json.loads(printed.splitlines()[-1])["images_per_s"])
 
 
-def run_fit(architecture: str, batch_size: int, num_steps: int) -> float:
-    """Returns images per second of the trainer, from the record it left; the first step is warm-up."""
+def run_fit(
+    architecture: str, batch_size: int, num_steps: int, source: str = "synthetic", root: Path | None = None
+) -> tuple[float, float]:
+    """Trains and reads the record that was left; the first steps are warm-up.
+
+    Returns:
+        Images per second, and the percentage of the time that was spent waiting for images.
+    """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "training", "fit", "--model.architecture", architecture]
-        command += ["--data.source", "synthetic", "--data.image_size", "224"]
+        command += ["--data.source", source, "--data.image_size", "224"]
+        command += ["--data.root", str(root)] if root else []
         command += ["--data.batch_size", str(batch_size), "--trainer.max_steps", str(num_steps + 1)]
         command += ["--trainer.limit_val_batches", "0"]
         subprocess.run(command, check=True, capture_output=True, env=os.environ | {"ARENA_MLRUNS": folder})
         store = Store(Path(folder))
         (run,) = runs.list_runs(store)
-        recorded = series.read_series(store, [run.run_id], ["train/images_per_s"])
-        points = recorded[(run.run_id, "train/images_per_s")]
-        return speed_after_first(points.steps, points.values, batch_size)
+        recorded = series.read_series(store, [run.run_id], [scaling.SPEED, runs.DATA_WAIT])
+        speeds, waits = (recorded[run.run_id, key] for key in (scaling.SPEED, runs.DATA_WAIT))
+        speed = speed_after_first(speeds.steps, speeds.values, batch_size)
+        return speed, float(np.mean(waits.values[1:]))
 
 
 def speed_after_first(steps: NDArray[np.int64], values: NDArray[np.float64], batch_size: int) -> float:
