@@ -81,10 +81,15 @@ def find_duplicates(splits: Splits, readings: AllReadings) -> Iterator[Finding]:
             return name_image(splits, "val", place - num_train)
         return name_image(splits, "train", place)
 
-    def kind_of(group: list[int]) -> str:
-        if len(set(is_val[group].tolist())) > 1:
-            return "leak"
-        return "contradiction" if len(set(labels[group].tolist())) > 1 else "duplicate"
+    def classify(group: list[int]) -> Iterator[tuple[str, list[int]]]:
+        parts = [[place for place in group if is_val[place] == half] for half in (False, True)]
+        contradictory = [part for part in parts if len(set(labels[part].tolist())) > 1]
+        if all(parts):
+            yield "leak", group
+        elif not contradictory:
+            yield "duplicate", group
+        for part in contradictory:
+            yield "contradiction", part
 
     def telling(group: list[int]) -> list[int]:
         """Of many equal ones, those that differ most: of each split, of each class."""
@@ -93,13 +98,15 @@ def find_duplicates(splits: Splits, readings: AllReadings) -> Iterator[Finding]:
         chosen = dict.fromkeys([*of_split.values(), *reversed(of_class.values()), *group])
         return sorted(list(chosen)[:MAX_EQUAL])
 
-    groups = _group(prints)
-    exact = {tuple(group) for group in _group(digests)}
+    def is_exact(group: list[int]) -> bool:
+        return len({digests[place].tobytes() for place in group}) == 1
+
+    classified = [pair for group in _group(prints) for pair in classify(group)]
     for kind, (severity, text) in DUPLICATES.items():
-        found = [group for group in groups if kind_of(group) == kind]
+        found = [group for group_kind, group in classified if group_kind == kind]
         if found:
             names = tuple(
-                " = ".join(map(name, telling(group))) + ("" if tuple(group) in exact else " (equal pixels)")
+                " = ".join(map(name, telling(group))) + ("" if is_exact(group) else " (equal pixels)")
                 for group in found[:MAX_NAMED]
             )
             count = sum(int(is_val[group].sum()) if kind == "leak" else len(group) - 1 for group in found)

@@ -19,10 +19,9 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from datamodules.pixels.decoding import FORMATS, STRIP_PIXELS, UNREADABLE, strips
+from datamodules.pixels.decoding import FORMATS, MAX_BYTES, STRIP_PIXELS, UNREADABLE, reason, strips
 from datamodules.pixels.large import LARGE_PIXELS, TooLarge, admitted
 
-MAX_FILE_BYTES = 2**30
 # Up to here a file is read into memory, so that it is read once.
 IN_MEMORY_BYTES = 2**26
 # A progressive JPEG has ten or so; each costs a pass over the whole picture.
@@ -83,7 +82,7 @@ def inspect_file(path: str) -> tuple[Facts, Histogram | None]:
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
-        return _unreadable(NOTHING, "unreadable", error), None
+        return _unreadable(NOTHING, "unreadable", reason(error)), None
     status = os.fstat(handle)
     facts = NOTHING._replace(size=status.st_size, changed_ns=status.st_mtime_ns)
     if not stat.S_ISREG(status.st_mode):
@@ -92,12 +91,12 @@ def inspect_file(path: str) -> tuple[Facts, Histogram | None]:
     with os.fdopen(handle, "rb") as stream:
         if not status.st_size:
             return _unreadable(facts, "empty", "0 bytes"), None
-        if status.st_size > MAX_FILE_BYTES:
+        if status.st_size > MAX_BYTES:
             return _unreadable(facts, "large-file", f"{status.st_size:,} bytes"), None
         try:
             content, digest = _read(stream, status.st_size)
         except OSError as error:
-            return _unreadable(facts, "unreadable", error), None
+            return _unreadable(facts, "unreadable", reason(error)), None
         facts = facts._replace(digest=digest)
         if isinstance(content, io.BytesIO) and content.getvalue().count(b"\xff\xda") > MAX_SCANS:
             return _unreadable(facts, "slow", "too many passes over the picture"), None
@@ -161,7 +160,7 @@ def _decode(content: IO[bytes], facts: Facts, suffix: str) -> tuple[Facts, Histo
                     odd += ["corrupt"] * is_corrupt
                     fingerprint, histogram = look_at(decoded)
     except UNREADABLE as error:
-        return _unreadable(facts, _kind_of(error), error), None
+        return _unreadable(facts, _kind_of(error), reason(error)), None
     if _is_flat(histogram):
         odd.append("flat")
     return facts._replace(fingerprint=fingerprint, kinds=tuple(odd)), histogram
@@ -223,12 +222,8 @@ def _kind_of(error: BaseException) -> str:
     return "truncated" if "truncated" in str(error).lower() else "damaged"
 
 
-def _unreadable(facts: Facts, kind: str, error: object) -> Facts:
-    if isinstance(error, OSError) and error.strerror:
-        text = error.strerror.lower()
-    else:
-        text = (str(error).splitlines() or [type(error).__name__])[0]
-    return facts._replace(kinds=(kind,), error="not an image" if kind == "no-image" else text[:200])
+def _unreadable(facts: Facts, kind: str, why: str) -> Facts:
+    return facts._replace(kinds=(kind,), error=why[:200])
 
 
 @contextmanager

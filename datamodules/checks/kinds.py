@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from datamodules.checks.reports import Severity
+from datamodules.pixels.decoding import MAX_BYTES
 from datamodules.pixels.large import MAX_PIXELS
 
 
@@ -23,7 +24,9 @@ KINDS: dict[str, Kind] = {
     "no-image": Kind("error", "Files that are no images of a known format; training leaves them out."),
     "damaged": Kind("error", "Damaged images; training leaves them out."),
     "bomb": Kind("error", f"Images of more than {MAX_PIXELS:,} pixels; training leaves them out."),
-    "large-file": Kind("error", "Files of more than 1 GB, which were not read; training leaves them out."),
+    "large-file": Kind(
+        "error", f"Files of more than {MAX_BYTES:,} bytes, which were not read; training leaves them out."
+    ),
     "slow": Kind("error", "Images that take more than a minute to decode; remove them."),
     "memory": Kind("error", "Images that take more than 600 MB to decode; remove them."),
     "crash": Kind("error", "Images at which the decoder crashes; remove them, training would crash as well."),

@@ -15,7 +15,7 @@ from torch import Tensor
 from datamodules.errors import printable
 from datamodules.images import NamedBytes, UnreadableImage
 from datamodules.pixels import jpeg
-from datamodules.pixels.large import admitted
+from datamodules.pixels.large import MAX_PIXELS, admitted
 from datamodules.pixels.resampling import Pixels, cut
 from datamodules.pixels.views import Chooser
 
@@ -102,7 +102,7 @@ def _named(file: Path | NamedBytes) -> Iterator[None]:
         yield
     except UNREADABLE as error:
         name = file.name if isinstance(file, NamedBytes) else printable(file)
-        raise UnreadableImage(f"{name} ({_reason(error)})") from error
+        raise UnreadableImage(f"{name} ({reason(error)})") from error
 
 
 def _read(file: Path | NamedBytes) -> bytes:
@@ -129,9 +129,12 @@ def _measure(data: bytes) -> tuple[int, int]:
         return image.height, image.width
 
 
-def _reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
+    """Says in a few words why an image cannot be read."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image"
+    if isinstance(error, Image.DecompressionBombError):  # Pillow names a limit of its own
+        return f"more than {MAX_PIXELS:,} pixels"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return str(error).splitlines()[0] if str(error) else type(error).__name__

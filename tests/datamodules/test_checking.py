@@ -24,6 +24,7 @@ from datamodules.checks.reports import CheckReport, Finding, read_report
 from datamodules.ilsvrc2012.labels import val_labels, wnids
 from datamodules.images import Images
 from datamodules.index import FileIndex
+from datamodules.pixels.decoding import MAX_BYTES
 from datamodules.progress import Progress
 from datamodules.sources.folder import FolderSplit
 from tests.datamodules.conftest import CLASSES, cut_off, empty, picture, scribble
@@ -125,13 +126,17 @@ def grow_beyond_a_gigabyte(file: Path) -> None:
     os.truncate(file, 3 * 2**30)
 
 
+def grow_beyond_what_training_reads(file: Path) -> None:
+    os.truncate(file, MAX_BYTES + 1)
+
+
 ODD: dict[str, list[Callable[[Path], None]]] = {
     "empty": [empty],
     "truncated": [cut_off],
     "no-image": [scribble],
     "bomb": [claim_bomb],
     "slow": [scan_forever],
-    "large-file": [grow_beyond_a_gigabyte],
+    "large-file": [grow_beyond_a_gigabyte, grow_beyond_what_training_reads],
     "corrupt": [corrupt],
     "flat": [save(Image.new("RGB", (40, 30), (255, 255, 255)), "JPEG")],
     "deep": [save(Image.fromarray(np.arange(1200, dtype=np.uint16).reshape(30, 40) * 50), "PNG")],
@@ -207,7 +212,9 @@ def test_of_many_equal_pictures_one_of_each_split_is_named(folder: Path) -> None
             shutil.copyfile(image_of(folder, 0), folder / "train" / CLASSES[label] / f"a{number}.JPEG")
     shutil.copyfile(image_of(folder, 0), folder / "val" / CLASSES[0] / "copy.JPEG")
     kinds = found(check_folder(folder))
-    assert set(kinds) == {"leak"} and kinds["leak"].count == 1
+    assert set(kinds) == {"leak", "contradiction"} and kinds["leak"].count == 1
+    # That some of their labels are wrong is told all the same.
+    assert kinds["contradiction"].count == 18
     (names,) = kinds["leak"].names
     classes = [f"train/{CLASSES[label]}/a0.JPEG" for label in range(3)]
     assert names.split(" = ") == [*classes, f"val/{CLASSES[0]}/copy.JPEG"]
