@@ -46,10 +46,16 @@ def main() -> int:
         warnings.filterwarnings("ignore", message=hint)
     for handler in logging.getLogger("pytorch_lightning").handlers:
         handler.addFilter(_is_for_users)
-    leave_on_sigterm()
     session = Session(Store.default())
     ranks = Ranks(session)
     ranks.take_over()
+    leave_on_sigterm(session, ranks.end)
+    code = _train(session, ranks)
+    ranks.leave()
+    return code
+
+
+def _train(session: Session, ranks: Ranks) -> int:
     try:
         ArenaCLI(session)
     except (StopRequested, SIGTERMException, KeyboardInterrupt) as stop:

@@ -10,7 +10,10 @@ from training.batches import RETRY_BATCH, smaller_batch, step_text
 
 _MEMORY = re.compile(r"out of memory|not enough memory|(can.t|cannot) allocate memory|ALLOC_FAILED", re.I)
 _WORKER = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (?:is .* signal: ([\w ]+)|exited)")
-_PEER = re.compile(r"Connection (closed|reset) by (remote )?peer|ncclRemoteError|gloo.*Broken pipe")
+_PEER = re.compile(
+    r"Connection (closed|reset) by (remote )?peer|ncclRemoteError|gloo.*Broken pipe"
+    r"|^Broken pipe$|Failed to recv, got 0 bytes"  # while they connect
+)
 
 
 def describe(error: BaseException, batch_size: int) -> tuple[str, dict[str, str]]:
@@ -36,7 +39,7 @@ def describe(error: BaseException, batch_size: int) -> tuple[str, dict[str, str]
 
 def misses_a_peer(error: BaseException) -> bool:
     """Returns whether another process of the run has gone, so that it is there that something is wrong."""
-    return bool(_PEER.search(" ".join(str(one) for one in causes(error))))
+    return any(_PEER.search(str(one)) for one in causes(error))
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
@@ -15,6 +16,9 @@ from training.session import FAILED, STOPPED, Session
 
 # For the first process to find out what is wrong with all of them, before it is the other one's error.
 PATIENCE_S = 10.0
+# These ask to stop, and mostly all of them; the first needs as long as it may wait for another to leave.
+REQUESTS = (-signal.SIGINT, -signal.SIGTERM)
+REQUEST_PATIENCE_S = 20.0
 
 
 class Child(Protocol):
@@ -50,6 +54,21 @@ class Ranks:
         if self._threads:
             threading.Event().wait(PATIENCE_S)
 
+    def leave(self) -> None:
+        """Waits for those started here to leave as well, and ends those that do not."""
+        self._is_missed.set()
+        deadline_s = time.monotonic() + PATIENCE_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline_s - time.monotonic()))
+        if any(thread.is_alive() for thread in self._threads):
+            self.end()
+
+    def end(self) -> None:
+        """Ends all that was started here."""
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                process.kill()
+
     def _watch(self, children: Sequence[Child]) -> None:
         first = int(os.environ.get("NODE_RANK", "0")) * (len(children) + 1)
         for rank, child in enumerate(children, first + 1):
@@ -63,9 +82,13 @@ class Ranks:
         code = child.wait()
         if code in (0, STOPPED) or self._session.has_ended:
             return
-        if code > 0:
+        if code in REQUESTS:
+            self._is_missed.wait(REQUEST_PATIENCE_S)
+        elif code > 0:
             # Most of what goes wrong does so in all of them, and each says so itself.
             self._is_missed.wait(PATIENCE_S)
+        if self._session.has_ended:
+            return
         with self._ending:
             self._end(rank, code)
 
@@ -80,9 +103,7 @@ class Ranks:
             self._session.fail(sentence)
         sys.stderr.write(f"{sentence}\n")
         sys.stderr.flush()
-        for process in psutil.Process().children(recursive=True):
-            with suppress(psutil.Error):
-                process.kill()
+        self.end()
         if is_lost:
             os.kill(os.getpid(), signal.SIGKILL)  # the run is as lost as if it had been this process
         os._exit(FAILED)

@@ -43,6 +43,10 @@ class RunRecorder(Callback):
         self._num_skipped = 0
         self._one_device: scaling.OneDevice | None = None
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Tells all processes which run is theirs."""
+        self._session.run_id = trainer.strategy.broadcast(self._session.run_id)
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Records what is known only once the data, the device and the network are there."""
         assert isinstance(pl_module, ImageClassifier)

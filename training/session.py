@@ -29,10 +29,12 @@ class Session:
         store: Where the run is kept.
 
     Attributes:
-        run_id: The run, once `begin` was called.
+        run_id: The run, once `begin` was called; of processes that somebody else such as `srun` has started
+            without naming one, the others know it from the first as soon as they are connected.
         step: Optimiser steps done; every metric is logged at it.
         saved_step: The optimiser step of the newest checkpoint, -1 where there is none.
         batch_size: Images a step on each device, 0 before the configuration is known.
+        has_trained: Whether this process has trained a batch, so that there is something to lose.
         news: Sentences for the job's log about where it goes on.
     """
 
@@ -42,6 +44,7 @@ class Session:
         self.step = 0
         self.saved_step = -1
         self.batch_size = 0
+        self.has_trained = False
         self.news: list[str] = []
         self._ended = False
         self._params: frozenset[str] = frozenset()
@@ -78,7 +81,7 @@ class Session:
                 # It goes on all the same: what it records is delivered when the server is back.
             self._spool = Spool(self.store, self.run_id)
         else:
-            self.run_id = run_id or os.environ["ARENA_RUN_ID"]
+            self.run_id = run_id or os.environ.get("ARENA_RUN_ID", "")
         self._write_start()
 
     def _take_over(self) -> None:
@@ -181,9 +184,12 @@ class Session:
                 uploads.expect(self.store, self.run_id)
         self._end("FINISHED")
 
-    def stop(self) -> None:
-        """Records that the run was stopped or, on a cluster, that it waits for its next turn."""
-        self._end("SCHEDULED" if self._is_called_back() else "KILLED")
+    def stop(self, reason: str = "") -> None:
+        """Records that the run was stopped, with the reason if that is odd, or called back by a cluster."""
+        if self._is_called_back():
+            self._end("SCHEDULED")
+        else:
+            self._end("KILLED", {"job.error": reason} if reason else None)
 
     def _is_called_back(self) -> bool:
         """Whether a cluster wants its nodes back: it ends the process without a request to stop."""

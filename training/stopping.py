@@ -3,8 +3,10 @@
 import math
 import os
 import signal
+import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import Any
@@ -15,17 +17,33 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from tracking.store import StoreUnavailable
 from training.checkpoint_files import LAST
 from training.checkpoints import Checkpoints, can_save
-from training.session import Session, StopRequested
+from training.session import STOPPED, Session, StopRequested
 from training.validation import count_common_batches
 
 POLL_INTERVAL_S = 1.0
 # About so often the processes of a run ask each other; each time they wait for their devices.
 AGREE_INTERVAL_S = 1.0
+# What a process that has not trained a batch may take to leave, before it is ended where it stands.
+PATIENCE_S = 10.0
 
 
-def leave_on_sigterm() -> None:
-    """Lets SIGTERM end this process in good order while it has not begun to train."""
+def leave_on_sigterm(session: Session, end: Callable[[], None]) -> None:
+    """Lets SIGTERM end this process in good order while it has not begun to train.
+
+    One that waits for another process, to connect or for its share of the first batch, may never get to where
+    Python heeds a signal: nothing is lost by ending it.
+
+    Args:
+        session: The record of the run.
+        end: Ends the processes that were started beside this one.
+    """
     signal.signal(signal.SIGTERM, _leave)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    # The number of each signal that Python handles is written there as it comes; not of those of a fork.
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+    threading.Thread(target=_insist, args=(session, end, reader), name="patience", daemon=True).start()
 
 
 def watch_requests(session: Session) -> None:
@@ -35,6 +53,20 @@ def watch_requests(session: Session) -> None:
 
 def _leave(signum: int, frame: FrameType | None) -> None:
     raise StopRequested("stopped on request before training began")
+
+
+def _insist(session: Session, end: Callable[[], None], reader: int) -> None:
+    while os.read(reader, 1)[0] not in (signal.SIGTERM, signal.SIGINT):
+        pass
+    time.sleep(PATIENCE_S)
+    if session.has_ended or session.has_trained:
+        return
+    reason = "Stopped on request while it waited for something, such as another of its processes, to begin."
+    session.stop(reason)
+    sys.stderr.write(f"{reason}\n")
+    sys.stderr.flush()
+    end()
+    os._exit(STOPPED)
 
 
 def _watch(session: Session) -> None:
@@ -95,6 +127,7 @@ class GracefulStop(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Saves and leaves if asked to."""
+        self._session.has_trained = True
         if can_save(trainer, batch_idx) and self._is_asked(trainer):
             self._checkpoints.save_last(trainer)
             raise StopRequested(f"stopped on request at step {trainer.global_step}; saved as {LAST}")

@@ -1,5 +1,6 @@
 """A stop is obeyed in every phase, even one that never ends, and leaves no process behind."""
 
+import signal
 import time
 from collections.abc import Callable
 
@@ -11,7 +12,9 @@ from jobs.requests import request_stop
 from jobs.spec import JobSpec
 from jobs.supervisor import Supervisor
 from tests.faults.test_power_cut import family
+from tests.faults.test_ranks import second
 from tests.jobs.conftest import wait_for
+from tests.training.conftest import Arena
 from tracking import records, runs
 from tracking.store import Store
 
@@ -64,3 +67,27 @@ def test_no_phase_outlives_a_stop(store: Store, observed: Callable[[str], None])
     psutil.wait_procs(family(store), timeout=5)
     assert family(store) == []
     observed(", ".join(f"{phase} {took[phase]:.1f} s" for phase in PHASES) + f" (grace {2 * GRACE_S:g} s)")
+
+
+@pytest.mark.fault(
+    "SIGTERM by hand while two DDP processes connect", "KILLED, nothing left though nobody supervises"
+)
+@pytest.mark.parametrize("asked", ["one whose peer never comes", "both"])
+def test_processes_that_connect_are_stopped_by_hand(arena: Arena, asked: str) -> None:
+    process = arena.start(
+        *("--model.architecture", "cifar_resnet20", "--data.image_size", "32", "--data.batch_size", "8"),
+        *("--trainer.callbacks", "tests.training.probe.Hurry", "--trainer.max_epochs", "1000"),
+        *("--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"),
+    )
+    first, peer = psutil.Process(process.pid), wait_for(lambda: second(arena.store), seconds=60)
+    if asked == "both":
+        peer.send_signal(signal.SIGTERM)
+    else:
+        peer.suspend()
+        wait_for(lambda: any(one.status == "LISTEN" for one in first.net_connections()), seconds=60)
+    process.send_signal(signal.SIGTERM)
+    _, complained = process.communicate(timeout=60)
+    assert (process.returncode, arena.run.status) == (130, "KILLED"), complained
+    assert family(arena.store) == []
+    if asked != "both":
+        assert arena.run.error.startswith("Stopped on request while it waited for something")

@@ -102,6 +102,13 @@ class Talkative(Callback):
         stopping.AGREE_INTERVAL_S = 0.0
 
 
+class Hurry(Callback):
+    """Lets a process that was asked to stop before it trained wait for another for a second only."""
+
+    def __init__(self) -> None:
+        stopping.PATIENCE_S = 1.0
+
+
 class Recount(Callback):
     """Validates on all images once more, in the first process alone, and keeps what both have found."""
 

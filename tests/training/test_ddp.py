@@ -2,13 +2,15 @@
 
 import json
 import re
+import socket
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.datamodules.conftest import cut_off, picture
-from tests.training.conftest import Arena
+from tests.training.conftest import TIMEOUT_S, Arena
 from tracking import records, runs
 from tracking.scaling import COMPARED_WITH, EFFICIENCY, SPEED
 from tracking.series import read_series
@@ -28,6 +30,18 @@ def train(arena: Arena, *arguments: str) -> tuple[list[float], dict[str, float]]
     assert done.returncode == 0, done.stderr
     assert arena.run.status == "FINISHED"
     return json.loads(file.read_text()), arena.run.metrics
+
+
+def start_both(arena: Arena, *arguments: str) -> "list[subprocess.Popen[str]]":
+    """As `srun` and `torchrun` do: the second process is not told which run the first has created."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    both = []
+    for rank in range(2):
+        arena.environment |= meeting | {"LOCAL_RANK": str(rank), "NODE_RANK": "0"}
+        both.append(arena.start(*arguments))
+    return both
 
 
 def test_the_same_losses(arena: Arena) -> None:
@@ -50,13 +64,16 @@ def test_each_validation_image_counts_once(arena: Arena) -> None:
     """109 images, batches of 6: one of two processes has ten batches, the other nine."""
     file = arena.store.root / "found.json"
     arena.environment |= {"PROBE_FILE": str(file), "OMP_NUM_THREADS": "1"}
-    done = arena.fit(
+    both = start_both(
+        arena,
         *("--model.architecture", "cifar_resnet20", "--data.image_size", "32", "--data.classes", "3"),
         *("--data.batch_size", "6", "--trainer.limit_train_batches", "3", "--trainer.log_every_n_steps", "3"),
         *("--trainer.precision", "64-true", "--trainer.callbacks", "tests.training.probe.Recount"),
         *("--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"),
     )
-    assert done.returncode == 0, done.stderr
+    complaints = [process.communicate(timeout=TIMEOUT_S)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], complaints
+    assert arena.run.status == "FINISHED"
     found = json.loads(file.read_text())
     assert (found["images"], found["batches"]) == (109, 10)
     assert found["val/error_top1"] == pytest.approx(found["alone/error"], abs=1e-4)
