@@ -120,8 +120,8 @@ def size(num_bytes: float | None) -> str:
 
 
 def plural(count: int, word: str) -> str:
-    """Write a count with its noun: `1 run`, `2 runs`."""
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+    """Write a count with its noun: `1 run`, `2,000 runs`."""
+    return f"{count:,} {word}{'s' * (count != 1)}"
 
 
 def metric_name(name: str) -> str:

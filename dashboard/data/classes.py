@@ -83,7 +83,8 @@ def _show_table(numbers: Numbers, words: Sequence[Meaning], found: Sequence[int]
         "Train": numbers.train[found],
         "Val": numbers.val[found],
     }
-    if not any(meaning.words for meaning in words):
+    has_meanings = any(meaning.words for meaning in words)
+    if not has_meanings:
         columns = {name: values for name, values in columns.items() if name not in ("Meaning", "Definition")}
     chosen = st.dataframe(
         columns,
@@ -91,7 +92,7 @@ def _show_table(numbers: Numbers, words: Sequence[Meaning], found: Sequence[int]
         height="content" if len(found) <= LONG_TABLE else MAX_HEIGHT,
         column_config={
             "Label": st.column_config.NumberColumn(width=60, format="%d"),
-            "Class": st.column_config.TextColumn(width=110),
+            "Class": st.column_config.TextColumn(width=110 if has_meanings else "large"),
             "Definition": st.column_config.TextColumn(width="large"),
             "Train": st.column_config.NumberColumn(width=80, format="localized"),
             "Val": st.column_config.NumberColumn(width=80, format="localized"),

@@ -99,5 +99,6 @@ def test_sizes_and_nouns() -> None:
     assert formatting.size(25 * 2**30) == "25 GB" and formatting.size(5 * 2**20) == "5 MB"
     assert formatting.size(9 * 2**10) == "9 kB" and formatting.size(9) == "9 bytes"
     assert formatting.plural(1, "run") == "1 run" and formatting.plural(0, "run") == "0 runs"
+    assert formatting.plural(1000, "image") == "1,000 images"
     assert formatting.metric_name("error_top1") == "top-1 error"
     assert formatting.metric_name("grad_norm") == "grad norm"
