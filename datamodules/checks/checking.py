@@ -15,6 +15,7 @@ from datamodules.checks.findings import find_all, list_labels
 from datamodules.checks.inspection import Histogram
 from datamodules.checks.readings import Readings, digest_content, read_chunks
 from datamodules.checks.reports import PERCENTILES, CheckReport, SplitSummary, report_file, write_report
+from datamodules.errors import explain
 from datamodules.images import Channels, Images, Split
 from datamodules.manifest import compute_manifest, forget_digest
 from datamodules.progress import Progress
@@ -29,7 +30,8 @@ def check(
 ) -> CheckReport:
     """Reads everything and keeps the report; an interrupted check goes on where it was.
 
-    The report depends on the images alone, not on the number of processes.
+    The report depends on the images alone, not on the number of processes. Where it cannot be kept, that is
+    said, and those who have waited for it get it all the same.
 
     Args:
         source: Key of the data source.
@@ -37,9 +39,6 @@ def check(
         images: What the source has opened.
         progress: Whom to tell.
         num_workers: Processes that read; as many as there are processors if None.
-
-    Raises:
-        OSError: The report cannot be kept.
     """
     began_s = time.time()
     splits: dict[str, Split] = {"train": images.train, "val": images.val}
@@ -69,7 +68,11 @@ def check(
         checked_at=time.time(),
         duration_s=time.time() - began_s + sum(one.earlier_s for one in readings.values()),
     )
-    write_report(report)
+    try:
+        write_report(report)
+    except OSError as error:
+        progress.say(f"The report cannot be kept: {explain(error)}")
+        return report
     for file in kept.values():
         if file:
             file.unlink(missing_ok=True)

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.root and sources.is_address(arguments.root):
             root = arguments.root
         report = check(source.key, root, images, progress, arguments.workers)
-        progress.message = summarise(report)
+        progress.message = f"{summarise(report)} {progress.message}".rstrip()
     print(json.dumps(asdict(report), indent=2) if arguments.format == "json" else write_text(report))
 
 

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from datamodules import sources
+from datamodules.__main__ import main
 from datamodules.checks import checking
 from datamodules.checks.checking import check
 from datamodules.checks.labelling import find_mislabelled
@@ -25,7 +26,7 @@ from datamodules.ilsvrc2012.labels import val_labels, wnids
 from datamodules.images import Images
 from datamodules.index import FileIndex
 from datamodules.pixels.decoding import MAX_BYTES
-from datamodules.progress import Progress
+from datamodules.progress import Progress, read_progress
 from datamodules.sources.folder import FolderSplit
 from tests.datamodules.conftest import CLASSES, cut_off, empty, picture, scribble
 
@@ -295,6 +296,19 @@ def test_an_interrupted_check_goes_on(change: bool, folder: Path, own_cache: Pat
     assert list((own_cache / "checks").iterdir()) == []
     whole = check_folder(folder, 2)
     assert replace(report, checked_at=0.0, duration_s=0.0) == replace(whole, checked_at=0.0, duration_s=0.0)
+
+
+def test_a_report_that_cannot_be_kept_is_told_all_the_same(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ARENA_CACHE", str(tmp_path / "file"))
+    told = tmp_path / "progress.json"
+    assert main(["check", "folder", "--root", str(folder), "--workers", "1", "--progress", str(told)]) == 0
+    assert capsys.readouterr().out.startswith("18 images checked")
+    progress = read_progress(told)
+    assert progress is not None and progress.message.startswith("18 images checked")
+    assert "The report cannot be kept: " in progress.message
 
 
 class Deadly:
