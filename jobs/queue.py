@@ -19,6 +19,8 @@ PRIORITY, PLACE, HELD, AFTER = "queue.priority", "queue.place", "queue.held", "q
 REASON = "queue.reason"
 FREE_DEVICE = "waiting for a free device"
 PRIORITIES = range(-100, 101)
+# How far behind the last one a run is put, in seconds: before all that will be submitted from now on.
+STEP_S = 0.0005
 
 
 def line_up(waiting: Iterable[Run]) -> list[Run]:
@@ -126,8 +128,28 @@ def move(store: Store, run_id: str, direction: Direction) -> None:
     place = line.index(run)
     if place == now:
         return
-    passed = line[place + 1] if place < now else line[place - 1]
-    _renumber(store, run, priority_of(passed), line)
+    priority = priority_of(line[place + 1] if place < now else line[place - 1])
+    between = _place_between(*(_neighbour(line, at, priority) for at in (place - 1, place + 1)))
+    if between is None:
+        _renumber(store, run, priority, line)
+    else:
+        records.set_tags(store, run.run_id, {PLACE: repr(between), PRIORITY: priority})
+
+
+def _neighbour(line: Sequence[Run], at: int, priority: int) -> float | None:
+    """The place of whoever stands there, if it is of the same priority."""
+    run = line[at] if 0 <= at < len(line) else None
+    return _place(run) if run and priority_of(run) == priority else None
+
+
+def _place_between(before: float | None, after: float | None) -> float | None:
+    """A place between two, so that none of the others has to be written; None where there is none left."""
+    if before is None:
+        return None if after is None else after - 1
+    if after is None:
+        return before + STEP_S
+    middle = (before + after) / 2
+    return middle if before < middle < after else None
 
 
 def _renumber(store: Store, moved: Run, priority: int, line: Sequence[Run]) -> None:

@@ -36,6 +36,16 @@ def test_moving(store, ids, name, directions, expected):
     assert names(store) == f"{expected}e", "whoever comes later stands at the end"
 
 
+def test_a_move_writes_one_run_alone_as_long_as_there_is_room(store, ids):
+    before = {run.run_id: run.tags for run in runs.list_runs(store)}
+    queue.move(store, ids["d"], "up")
+    changed = [run.name for run in runs.list_runs(store) if run.tags != before[run.run_id]]
+    assert changed == ["d"] and names(store) == "abdc"
+    for number in range(30):  # ever smaller gaps between the same two
+        queue.move(store, ids["bd"[number % 2]], "down")
+        assert names(store) == ("adbc", "abdc")[number % 2]
+
+
 def test_a_higher_priority_comes_first_and_can_be_passed(store, ids):
     queue.prioritise(store, ids["c"], 5)
     queue.prioritise(store, ids["d"], -1)
