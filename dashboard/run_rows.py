@@ -17,6 +17,8 @@ from tracking.runs import HOME, Run
 
 RUNS_PAGE = "app_pages/runs.py"
 NAME_WIDTH = 184
+# Rows of a list at first: a queue of 200, drawn again every two seconds, leaves a browser no time for clicks.
+PAGE_SIZE = 25
 
 
 @dataclass(frozen=True)
@@ -98,14 +100,25 @@ OTHERS_COLUMNS = (STATUS, MACHINE, SETTINGS)
 DONE_COLUMNS = (STATUS, TOP1, TOP5, SETTINGS, DURATION, ENDED)
 
 
-def show_done(runs: Sequence[Run], page_size: int = 25) -> None:
+def show_done(runs: Sequence[Run]) -> None:
     """List runs that have ended, some at first and more on demand."""
-    shown = st.session_state.setdefault("runs_shown", page_size)
-    show_rows(runs[:shown], DONE_COLUMNS)
-    if len(runs) > shown and st.button(
-        f"Show {min(page_size, len(runs) - shown)} more", icon=":material/expand_more:"
+    show_rows(runs[: count_shown("runs_shown")], DONE_COLUMNS)
+    show_more("runs_shown", len(runs))
+
+
+def count_shown(key: str) -> int:
+    """Give how many rows of a list somebody wants to see."""
+    shown: int = st.session_state.setdefault(key, PAGE_SIZE)
+    return shown
+
+
+def show_more(key: str, count: int) -> None:
+    """Offer more rows of a list, if it has more."""
+    left = count - count_shown(key)
+    if left > 0 and st.button(
+        f"Show {min(PAGE_SIZE, left)} more", icon=":material/expand_more:", key=f"more-{key}"
     ):
-        st.session_state["runs_shown"] = shown + page_size
+        st.session_state[key] += PAGE_SIZE
         st.rerun()
 
 
@@ -143,8 +156,11 @@ def show_active(limit: int | None = None) -> Sequence[tuple[str, str]]:
             show_row(run, ACTIVE_COLUMNS)
             st.progress(run.progress)
         spans = board.forecast(describe_machine()) if board.queued else {}
-        for run in board.queued if limit is None else board.queued[: max(0, limit - len(board.running))]:
+        shown = count_shown("queue_shown") if limit is None else max(0, limit - len(board.running))
+        for run in board.queued[:shown]:
             _show_queued(run, board, spans[run.run_id], has_controls=limit is None)
+    if limit is None:
+        show_more("queue_shown", len(board.queued))
     if limit is not None and len(board.active) > limit:
         st.page_link(
             RUNS_PAGE, label=f"{len(board.active) - limit} more in the queue", icon=":material/more_horiz:"

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.board import read_board
 from dashboard.navigation import discover_pages
+from dashboard.run_rows import PAGE_SIZE
 from datamodules.checks.reports import CheckReport, Finding, SplitSummary, write_report
 from jobs.queue import line_up
 from tests.dashboard.conftest import record
@@ -173,6 +174,19 @@ def test_the_queue_is_moved_and_held_on_the_page(filled_store: Store, open_page:
     assert app.button(key=f"queue-hold-{first}").label == "Release"
     assert any("held" in text.value for text in app.markdown)
     assert "held until somebody releases it" in texts(open_page("runs", run=first))
+
+
+def test_a_long_queue_is_shown_in_parts(filled_store: Store, open_page: OpenPage) -> None:
+    for _ in range(PAGE_SIZE + 2):
+        record(filled_store, "alexnet", "SCHEDULED")
+    waiting = [run.run_id for run in line_up(list_runs(filled_store, ["SCHEDULED"]))]
+    app = open_page("runs")
+    keys = [button.key for button in app.button]
+    assert [f"queue-up-{run_id}" in keys for run_id in waiting] == [True] * PAGE_SIZE + [False] * 3
+    app.button(key="more-queue_shown").click().run()
+    check_sound(app)
+    assert app.button(key=f"queue-down-{waiting[-1]}").disabled
+    assert "more-queue_shown" not in [button.key for button in app.button]
 
 
 def test_the_turn_of_a_run_is_chosen_on_its_page(filled_store: Store, open_page: OpenPage) -> None:
