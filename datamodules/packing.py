@@ -98,7 +98,6 @@ def write_pack(images: Images, source: str, target: Path, plan: Plan, progress: 
     splits = dict(zip(SPLITS, (images.train, images.val), strict=True))
     with FolderTarget(target).locked():
         if _is_complete(target, manifest):
-            progress.say(f"{printable(target)} is packed already.")
             return read_manifest(target)
         _begin(target, manifest, splits, plan)
         left_out = {}

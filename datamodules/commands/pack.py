@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from datamodules import sources
+from datamodules.errors import printable
 from datamodules.progress import Progress, add_progress_argument
 
 HELP = "shrink all images of a source once, to train many times faster"
@@ -47,3 +48,9 @@ def run(arguments: argparse.Namespace) -> None:
         for split, names in manifest.left_out.items():
             for name in names:
                 progress.say(f"Left out of {split}: {name}")
+        num_left_out = sum(map(len, manifest.left_out.values()))
+        progress.say(
+            f"{printable(target)} is ready: {manifest.images['train']:,} images to train on, "
+            f"{manifest.images['val']:,} to validate"
+            + (f"; {num_left_out:,} unreadable left out." if num_left_out else ".")
+        )

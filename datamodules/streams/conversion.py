@@ -221,11 +221,14 @@ def _convert(images: Images, target: Target, settings: Settings, threads: int, p
     for name in SPLITS:
         _finish(target, name, splits[name], chunks[name], there[name])
     _put(target, INFO, json.dumps(_describe(images, settings), indent=1).encode())
-    if tally.unreadable:
-        names = "; ".join(tally.unreadable[:MAX_NAMED]) + (
-            " ..." if len(tally.unreadable) > MAX_NAMED else ""
-        )
-        progress.say(f"{len(tally.unreadable)} images cannot be read and are kept as they are: {names}")
+    ready = (
+        f"{target.title} is ready: {len(images.train):,} images to train on, {len(images.val):,} to validate"
+    )
+    if not tally.unreadable:
+        progress.say(f"{ready}.")
+        return
+    names = "; ".join(tally.unreadable[:MAX_NAMED]) + (" ..." if len(tally.unreadable) > MAX_NAMED else "")
+    progress.say(f"{ready}; {len(tally.unreadable):,} cannot be read and are kept as they are: {names}")
 
 
 def _shrink(split: Split, index: int, file: NamedBytes | None, settings: Settings) -> bytes:

@@ -101,7 +101,7 @@ def test_what_cannot_be_decoded_is_kept_and_named(
     empty.write_bytes(b"")
     assert convert("folder", "--root", str(folder), "--to", str(tmp_path / "out"), "--max-side", "8") == 0
     error = capsys.readouterr().err
-    assert "2 images cannot be read and are kept as they are" in error
+    assert "out is ready: 12 images to train on, 6 to validate; 2 cannot be read and are kept" in error
     assert broken.name in error and empty.name in error
     images = open_images(tmp_path / "out")
     assert contents(images.train)[broken.read_bytes()] == 0 and contents(images.val)[b""] == 1

@@ -279,7 +279,11 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     target = str(tmp_path / "pack")
     command = ["pack", "folder", "--root", str(folder), "--to", target, "--form", "raw", "--side", "32"]
     assert main(command) == 0
-    assert "Left out of val:" in capsys.readouterr().err
+    end = f"{target} is ready: 12 images to train on, 5 to validate; 1 unreadable left out.\n"
+    told = capsys.readouterr().err
+    assert "Left out of val:" in told and told.endswith(end)
+    assert main(command) == 0
+    assert capsys.readouterr().err.endswith(end), "so that one who starts it again knows where the pack is"
     data = ImageNetDataModule("packed", target, image_size=28, batch_size=4)
     assert (data.train_images, data.val_images, data.num_classes) == (12, 5, 3)
     assert len(list(data.val_dataloader())) == 2
