@@ -1,7 +1,8 @@
 """MLflow's own client: all writing goes through it, and the reading of a database we do not know."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tracking.database import Point, Record
@@ -44,9 +45,15 @@ def client(store: Store) -> "MlflowClient":
         return found
 
 
-def read_runs(store: Store, statuses: Sequence[str] | None = None, run_id: str | None = None) -> list[Record]:
+def read_runs(
+    store: Store,
+    statuses: Sequence[str] | None = None,
+    run_id: str | None = None,
+    params: Mapping[str, str] = MappingProxyType({}),
+) -> list[Record]:
     """The same as `tracking.database.read_runs`, through MLflow."""
     query = "" if run_id is None else f"attributes.run_id = '{run_id}' AND "
+    query += "".join(f"params.`{name}` = '{value}' AND " for name, value in params.items())
     # MLflow's filters know no list of statuses, and a server may hold many runs.
     queries = [f"{query}attributes.status = '{status}'" for status in statuses or ()]
     if statuses is None:

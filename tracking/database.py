@@ -2,8 +2,9 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tracking.store import EXPERIMENT, Store, reported
@@ -57,24 +58,41 @@ def is_known(store: Store) -> bool:
     return found <= KNOWN_REVISIONS
 
 
-def read_runs(store: Store, statuses: Sequence[str] | None = None, run_id: str | None = None) -> list[Record]:
-    """The runs of our experiment that were not deleted, those of `statuses` only, or the one of `run_id`."""
+def read_runs(
+    store: Store,
+    statuses: Sequence[str] | None = None,
+    run_id: str | None = None,
+    params: Mapping[str, str] = MappingProxyType({}),
+) -> list[Record]:
+    """The runs of our experiment that were not deleted.
+
+    Args:
+        store: Where to look.
+        statuses: Only those in one of these statuses.
+        run_id: Only this one.
+        params: Only those of which these params have these values.
+    """
     where, values = ACTIVE, list(statuses or ())
     if statuses is not None:
         where += f" AND r.status IN ({', '.join('?' * len(statuses))})"
     if run_id is not None:
         where += " AND r.run_uuid = ?"
         values.append(run_id)
+    for item in params.items():
+        where += (
+            " AND EXISTS (SELECT 1 FROM params p WHERE p.run_uuid = r.run_uuid AND p.key = ? AND p.value = ?)"
+        )
+        values += item
     chosen = f"run_uuid IN (SELECT r.run_uuid {where})"
 
-    params: dict[str, dict[str, str]] = defaultdict(dict)
+    found_params: dict[str, dict[str, str]] = defaultdict(dict)
     tags: dict[str, dict[str, str]] = defaultdict(dict)
     metrics: dict[str, dict[str, Point]] = defaultdict(dict)
     with connected(store) as connection:
         runs = connection.execute(
             "SELECT r.run_uuid, r.experiment_id, r.name, r.status, r.start_time, r.end_time" + where, values
         ).fetchall()
-        for table, target in (("params", params), ("tags", tags)):
+        for table, target in (("params", found_params), ("tags", tags)):
             rows = connection.execute(f"SELECT run_uuid, key, value FROM {table} WHERE {chosen}", values)
             for owner, key, value in rows:
                 target[owner][key] = value
@@ -82,7 +100,9 @@ def read_runs(store: Store, statuses: Sequence[str] | None = None, run_id: str |
         for owner, key, step, value, time, is_nan in connection.execute(f"{latest} WHERE {chosen}", values):
             metrics[owner][key] = (step, float("nan") if is_nan else value, time)
     return [
-        Record(run, str(experiment), name or "", status, start, end, params[run], tags[run], metrics[run])
+        Record(
+            run, str(experiment), name or "", status, start, end, found_params[run], tags[run], metrics[run]
+        )
         for run, experiment, name, status, start, end in runs
     ]
 

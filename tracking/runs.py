@@ -3,9 +3,9 @@
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 from tracking import client, database
 from tracking.database import Record
@@ -155,17 +155,20 @@ RANK_ERROR = "job.rank_error"
 CHOSEN = ("model.", "data.", "trainer.", "seed_everything")
 
 
-def list_runs(store: Store, statuses: Sequence[str] | None = None) -> list[Run]:
+def list_runs(
+    store: Store, statuses: Sequence[str] | None = None, params: Mapping[str, str] = MappingProxyType({})
+) -> list[Run]:
     """Every run that was not deleted, newest first.
 
     Args:
         store: Where to look.
         statuses: Only runs in one of these statuses.
+        params: Only runs of which these params, without quotes in them, have these values.
 
     Raises:
         StoreUnavailable: The store cannot be read.
     """
-    runs = [_run(record) for record in reader(store).read_runs(store, statuses)]
+    runs = [_run(record) for record in reader(store).read_runs(store, statuses, params=params)]
     return sorted(runs, key=lambda run: (run.created_at, run.run_id), reverse=True)
 
 

@@ -42,12 +42,10 @@ def find_one_device(store: Store, run_id: str, found: Mapping[str, str]) -> OneD
     """
     run = get_run(store, run_id)
     wanted = _decisive(run.params | dict(found))
-    for other in list_runs(store):
-        if (
-            other.params.get("world_size") == "1"
-            and other.tags.get("job.host") == run.tags.get("job.host")
-            and _decisive(other.params) == wanted
-        ):
+    # Of thousands of runs, few need to be read.
+    same = {name: wanted[name] for name in ("model.architecture", "device") if name in wanted}
+    for other in list_runs(store, params={"world_size": "1"} | same):
+        if other.tags.get("job.host") == run.tags.get("job.host") and _decisive(other.params) == wanted:
             speed = median_speed(store, other)
             if speed is not None:
                 return OneDevice(other, speed)

@@ -50,6 +50,12 @@ def test_both_readers_return_the_same(store, config):
     for run_id in (ids[0], "0" * 32):
         one, other = database.read_runs(store, run_id=run_id), client.read_runs(store, run_id=run_id)
         assert comparable(one) == comparable(other)
+    for steps, architecture in (("100", "alexnet"), ("100", "vgg16"), ("200", "alexnet")):
+        params = {"steps_total": steps, "model.architecture": architecture}
+        is_first = (steps, architecture) == ("100", "alexnet")
+        one, other = database.read_runs(store, params=params), client.read_runs(store, params=params)
+        assert comparable(one) == comparable(other)
+        assert [run.run_id for run in one] == ids[:is_first]
     assert database.read_keys(store, ids) == client.read_keys(store, ids) == {"train/loss", "val/loss"}
 
 
