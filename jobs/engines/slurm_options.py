@@ -14,7 +14,7 @@ _TIME = re.compile(r"(\d+-)?\d+(:\d{1,2}){0,2}")
 # Fields of the form, or what the engine itself relies on.
 _TAKEN = (
     "account", "array", "chdir", "comment", "error", "export", "export-file", "get-user-env", "gpus-per-node",
-    "help", "job-name", "nodes", "ntasks", "ntasks-per-node", "no-requeue", "open-mode", "output",
+    "clusters", "help", "job-name", "nodes", "ntasks", "ntasks-per-node", "no-requeue", "open-mode", "output",
     "parsable", "partition", "requeue", "signal", "test-only", "time", "version", "wait", "wrap",
 )  # fmt: skip
 
@@ -53,7 +53,7 @@ class SlurmOptions:
                 f"The time is {self.time!r}; write minutes, HH:MM:SS or DAYS-HH:MM:SS, as in 1-12:00:00."
             )
         for name, value in (("partition", self.partition), ("account", self.account), *self.extra.items()):
-            if not _NAME.fullmatch(name) or (name in _TAKEN and name in self.extra):
+            if not _NAME.fullmatch(name) or (name in self.extra and _is_taken(name)):
                 raise ValueError(
                     f"{name!r} cannot be among the further options; "
                     "take the long name of an sbatch option that is no field of its own, such as constraint."
@@ -104,6 +104,11 @@ class SlurmOptions:
             "--account": self.account,
             "--sbatch": write_extra(self.extra) or None,
         }
+
+
+def _is_taken(name: str) -> bool:
+    # sbatch takes the beginning of a long name for the whole where it is no other option.
+    return name != "gpus" and any(taken.startswith(name) for taken in _TAKEN)
 
 
 def read_options(config: Mapping[str, Any]) -> SlurmOptions | None:

@@ -1,11 +1,12 @@
 """Handing jobs to sbatch: one alone, or those of a group that ask for the same as one array."""
 
+import os
 import re
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,15 +123,32 @@ def _sbatch(store: Store, command: Sequence[str], comment: str, requests: Sequen
     task = SlurmTask(tuple(command), store, tuple(request.run.run_id for request in requests))
     DelayedSubmission(task).dump(folder / TASK)
     executor = SlurmExecutor(folder, python=_PYTHON)
-    executor.update_parameters(**parameters(requests, comment, log_pattern, folder))
+    settings = parameters(requests, comment, log_pattern, folder)
+    executor.update_parameters(**settings)
     try:
-        return [str(job.job_id) for job in executor.submit_array([task] * len(requests))]
+        with _without_defaults(settings):
+            return [str(job.job_id) for job in executor.submit_array([task] * len(requests))]
     except (FailedJobError, FailedSubmissionError) as error:
         message = last_words(str(error))
         shutil.rmtree(folder, ignore_errors=True)
         if is_passing(message):
             raise ClusterUnavailable(message) from error
         raise LaunchError(f"Slurm refuses the job: {message}.") from error
+
+
+@contextmanager
+def _without_defaults(settings: Mapping[str, Any]) -> Iterator[None]:
+    """Hide variables which somebody has set as his defaults: sbatch lets them pass what the script says."""
+    further = settings["additional_parameters"]
+    names = {f"SBATCH_{option.upper().replace('-', '_')}" for option in [*settings, *further]}
+    names |= {"SBATCH_ARRAY_INX", "SBATCH_NO_REQUEUE", "SBATCH_OPEN_MODE", "SBATCH_SIGNAL", "SBATCH_WAIT"}
+    if "time" in further:
+        names.add("SBATCH_TIMELIMIT")
+    hidden = {name: os.environ.pop(name) for name in names & os.environ.keys()}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def parameters(requests: Sequence[Request], comment: str, log_pattern: Path, folder: Path) -> dict[str, Any]:
@@ -176,5 +194,7 @@ def parameters(requests: Sequence[Request], comment: str, log_pattern: Path, fol
             f"--error={log_pattern}",
             "--open-mode=append",
             "--kill-on-bad-exit=1",
+            # Since Slurm 22.05 a step does not take it from its job.
+            *(f"--cpus-per-task={number}" for number in [options.extra.get("cpus-per-task")] if number),
         ],
     }

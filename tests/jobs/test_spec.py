@@ -170,6 +170,7 @@ def test_a_time_limit_is_read_as_slurm_reads_it(time, minutes):
         (SlurmOptions(time="; touch x"), "write minutes"),
         (SlurmOptions(nodes=0), "whole number from 1"),
         (SlurmOptions(extra={"wrap": "id"}), "'wrap' cannot be among"),
+        (SlurmOptions(extra={"outp": "/tmp/x"}), "'outp' cannot be among"),
         (SlurmOptions(extra={"mem=1 --wrap": "id"}), "cannot be among"),
         (SlurmOptions(extra={"constraint": "a b"}), "one word without blanks"),
     ],

@@ -62,6 +62,14 @@ def test_a_stop_of_two_nodes_leaves_a_checkpoint_and_no_process(trainings, clust
     assert states[stopped.tags["job.cluster_id"]] == "COMPLETED", "nobody had to force it"
     assert cluster.ask("squeue", "--me", "--noheader") == ""
     assert [cluster.find_processes(node) for node in NODES] == [[], []]
+    requests.resume(trainings.store, run_id)
+    trainings.until(lambda: trainings.run(run_id).step >= stopped.step + 2)
+    again = trainings.run(run_id)
+    assert int(again.tags["job.cluster_id"]) > int(stopped.tags["job.cluster_id"])
+    assert again.tags["job.resumes"] == "1" and again.tags["job.resumed_step"] == str(stopped.step)
+    (points,) = reader(trainings.store).read_points(trainings.store, [(run_id, "train/loss")]).values()
+    assert [step for step, *_ in points] == list(range(1, len(points) + 1))
+    assert [run.run_id for run in list_runs(trainings.store)] == [run_id]
 
 
 def test_what_does_not_hear_a_stop_is_killed_on_all_its_nodes(bench, cluster):
@@ -169,11 +177,12 @@ def test_a_group_is_one_array_whose_members_go_their_own_ways(bench, cluster):
     assert not list((bench.store.root / "slurm").iterdir())
 
 
-def test_neighbours_of_a_group_go_together_and_nobody_passes(bench, cluster):
+def test_neighbours_of_a_group_go_together_and_nobody_passes(bench, cluster, monkeypatch):
+    monkeypatch.setenv("SBATCH_PARTITION", "nowhere")  # somebody's default; the form says another
+    wanted = {"partition": "arena", "extra": {"begin": "now+1hour", "cpus-per-task": "1"}}
+
     def submit(group: str, **tags: str) -> str:
-        return bench.submit(
-            "finish", slurm={"extra": {"begin": "now+1hour"}}, tags={"job.group": group, **tags}
-        )
+        return bench.submit("finish", slurm=wanted, tags={"job.group": group, **tags})
 
     def job_of(run_id: str) -> str:
         return bench.run(run_id).tags.get("job.cluster_id", "")
@@ -185,6 +194,7 @@ def test_neighbours_of_a_group_go_together_and_nobody_passes(bench, cluster):
     many = [submit("c") for _ in range(6)]  # more than the cluster takes as one array
     bench.until(lambda: all(map(job_of, [one, two, between, late, *many])))
     array = job_of(one).removesuffix("_0")
+    assert os.environ["SBATCH_PARTITION"] == "nowhere"
     assert job_of(two) == f"{array}_1" and job_of(held) == ""
     alone = [job_of(run_id) for run_id in [between, late, *many]]
     assert [int(job_id) for job_id in alone] == sorted({int(job_id) for job_id in alone})
