@@ -13,6 +13,7 @@ from dashboard.workplace import open_store
 from jobs.forecast import Span
 from jobs.machine import describe_machine
 from jobs.queue import FREE_DEVICE, priority_of
+from tracking.groups import GROUP
 from tracking.runs import HOME, Run
 
 RUNS_PAGE = "app_pages/runs.py"
@@ -72,6 +73,15 @@ def setting_text(run: Run) -> str:
     return " · ".join(part for part in (run.source, run.recipe, size) if part)
 
 
+def row_text(run: Run) -> str:
+    """Name the settings of a run and what tells it from others of its group: `... · rate 0.01 · seed 3`."""
+    rate, seed = (run.params.get(key, "") for key in ("model.learning_rate", "seed_everything"))
+    told = [
+        f"{name} {value}" for name, value in (("rate", rate), ("seed", seed)) if value and GROUP in run.tags
+    ]
+    return " · ".join([setting_text(run), *told])
+
+
 def machine_text(run: Run) -> str:
     """Name the machine that looks after a run of a server: `on gpu3`; none does where others wrote it."""
     name = run.tags.get(HOME, "").partition(":")[0]
@@ -86,7 +96,7 @@ def labelled(word: str, value: str) -> str:
 STATUS = Column(92, status_text)
 TOP1 = Column(100, lambda run: labelled("top-1", formatting.percent(run.metrics.get("val/error_top1"))))
 TOP5 = Column(96, lambda run: labelled("top-5", formatting.percent(run.metrics.get("val/error_top5"))))
-SETTINGS = Column(176, lambda run: f":gray[{setting_text(run)}]")
+SETTINGS = Column(176, lambda run: f":gray[{row_text(run)}]")
 DURATION = Column(118, lambda run: labelled("took", formatting.duration(run.duration_s)))
 ENDED = Column(90, lambda run: f":gray[{formatting.ago(run.ended_at)}]")
 SPEED = Column(110, lambda run: formatting.rate(run.images_per_s))

@@ -330,6 +330,8 @@ def test_a_grid_is_launched_with_one_click_as_a_group(empty_store: Store, open_p
     app = open_page("runs")
     (group,) = app.expander
     assert "16 runs: 16 queued" in group.label
+    for text in (" · rate\u00a00.001 · seed\u00a00]", " · rate\u00a00.01 · seed\u00a01]"):
+        assert sum(one.value.endswith(text) for one in app.markdown) == 4, "networks and recipes"
     (table,) = group.dataframe
     assert list(table.value["Done"]) == ["0 of 2"] * 8
     assert sorted(set(table.value["Learning rate"])) == ["0.001", "0.01"]
