@@ -12,6 +12,7 @@ from dashboard.run_data import describe_skipped, show_data
 from dashboard.run_rows import RUNS_PAGE, progress_text, remaining_text, setting_text, status_text
 from dashboard.workplace import open_store
 from jobs.logs import read_log, read_tail
+from jobs.notifications import PROBLEM
 from jobs.queue import FREE_DEVICE, is_held
 from tracking.runs import Run, get_run, read_config
 from tracking.scaling import COMPARED_WITH, EFFICIENCY
@@ -115,6 +116,8 @@ def _show_status(run: Run) -> None:
             st.info(formatting.plain(reason), icon=":material/restart_alt:")
     else:
         st.markdown(f"{status_text(run)} {formatting.ago(run.ended_at)}")
+    if run.is_terminal and (problem := run.tags.get(PROBLEM)):
+        st.caption(f"The notification that it has ended failed: {formatting.plain(problem)}")
     if run.error:
         st.error(formatting.plain(run.error), icon=":material/error:")
         if words := read_tail(open_store().log_file(run.run_id), LAST_WORDS):

@@ -77,7 +77,9 @@ def row_text(run: Run) -> str:
     """Name the settings of a run and what tells it from others of its group: `... · rate 0.01 · seed 3`."""
     rate, seed = (run.params.get(key, "") for key in ("model.learning_rate", "seed_everything"))
     told = [
-        f"{name} {value}" for name, value in (("rate", rate), ("seed", seed)) if value and GROUP in run.tags
+        f"{name}\u00a0{value}"
+        for name, value in (("rate", rate), ("seed", seed))
+        if value and GROUP in run.tags
     ]
     return " · ".join([setting_text(run), *told])
 

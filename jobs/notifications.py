@@ -19,6 +19,7 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,6 +36,8 @@ WEBHOOK, COMMAND = "ARENA_WEBHOOK", "ARENA_NOTIFY_COMMAND"
 TOLD = ("FINISHED", "FAILED")
 # The tag of a run whose end is to be told, also by a supervisor that finds it ended.
 NOTIFY, DUE, SENT = "job.notify", "due", "sent"
+# The tag that says why somebody was not told, empty when everybody was.
+PROBLEM = "job.notify_problem"
 WEBHOOK_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 30.0
 # Before the second and the third attempt of a webhook.
@@ -80,8 +83,11 @@ class Notifications:
 
     def tell(self, run_id: str) -> None:
         """Tell that a run has ended, if anybody wants to know; returns at once."""
-        if not self._settings():
-            return
+        try:
+            if not read_settings(self.store):
+                return
+        except ValueError:
+            pass  # the run is to say so
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="notifications", daemon=True)
             self._thread.start()
@@ -112,10 +118,17 @@ class Notifications:
             try:
                 run = runs.get_run(self.store, run_id)
                 if run.status in TOLD:
-                    notify(read_settings(self.store), run)
-                    records.set_tags(self.store, run_id, {NOTIFY: SENT})
+                    records.set_tags(self.store, run_id, {NOTIFY: SENT, PROBLEM: self._notify(run)})
             except Exception as error:  # a thread that dies would keep all later ones from being told
                 log.warning("%s: %s", run_id, error)
+
+    def _notify(self, run: Run) -> str:
+        """Tell of a run. Returns what was wrong."""
+        try:
+            return notify(read_settings(self.store), run)
+        except ValueError as error:
+            log.warning("%s", error)
+            return str(error)
 
 
 def read_settings(store: Store, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -144,9 +157,9 @@ def read_settings(store: Store, environment: Mapping[str, str] = os.environ) -> 
     return Settings(webhook, tuple(command))
 
 
-def notify(settings: Settings, run: Run) -> None:
-    """Tell that a run has ended; both ways are tried, and what fails is in the log."""
-    message = describe(run)
+def notify(settings: Settings, run: Run) -> str:
+    """Tell that a run has ended; both ways are tried. Returns what failed in the end, as it is in the log."""
+    message, problems = describe(run), []
     if settings.webhook:
         # The rest of the address may be a secret.
         where = urlsplit(settings.webhook).hostname
@@ -159,11 +172,15 @@ def notify(settings: Settings, run: Run) -> None:
                 log.warning("%s was not told that %s is %s: %s", where, run.name, run.status, error)
                 if pause_s is not None:
                     time.sleep(pause_s)
+                else:
+                    problems.append(f"{where} was not told: {error}.")
     if settings.command:
         try:
             start(settings.command, message)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             log.warning("%s did not tell that %s is %s: %s", settings.command[0], run.name, run.status, error)
+            problems.append(f"{settings.command[0]} did not tell: {error}.")
+    return " ".join(problems)
 
 
 def describe(run: Run) -> dict[str, Any]:
@@ -212,8 +229,11 @@ def post(address: str, message: Mapping[str, Any], timeout_s: float = WEBHOOK_TI
         urllib.request.HTTPDefaultErrorHandler,
     ):
         opener.add_handler(handler())
-    with opener.open(request, timeout=timeout_s):
-        pass
+    try:
+        with opener.open(request, timeout=timeout_s):
+            pass
+    except HTTPException as error:  # its text may hold the address, and so a secret
+        raise OSError(f"the address or the answer is none of HTTP ({type(error).__name__})") from error
 
 
 def start(command: Sequence[str], message: Mapping[str, Any], timeout_s: float = COMMAND_TIMEOUT_S) -> None:

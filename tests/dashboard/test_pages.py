@@ -11,6 +11,7 @@ from dashboard.board import read_board
 from dashboard.navigation import discover_pages
 from dashboard.run_rows import PAGE_SIZE
 from datamodules.checks.reports import CheckReport, Finding, SplitSummary, write_report
+from jobs.notifications import PROBLEM
 from jobs.queue import line_up
 from tests.dashboard.conftest import record
 from tracking.records import delete_run, log_metrics, log_params, set_status, set_tags
@@ -209,6 +210,13 @@ def test_the_turn_of_a_run_is_chosen_on_its_page(filled_store: Store, open_page:
     app.selectbox[0].set_value("").run()
     check_sound(app)
     assert "It starts in its turn, as soon as a device is free." in texts(app)
+
+
+def test_a_run_says_that_nobody_was_told_of_it(filled_store: Store, open_page: OpenPage) -> None:
+    run = list_runs(filled_store, ["FAILED"])[0]
+    set_tags(filled_store, run.run_id, {PROBLEM: "example.org was not told."})
+    app = open_page("runs", run=run.run_id)
+    assert "it has ended failed: example.org was not told." in texts(app)
 
 
 def test_why_a_run_failed_stands_in_the_list(filled_store: Store, open_page: OpenPage) -> None:

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from jobs import notifications
-from jobs.notifications import NOTIFY, Settings, notify, post, read_settings, start
+from jobs.notifications import NOTIFY, PROBLEM, Settings, notify, post, read_settings, start
 from tracking import records, runs
 
 
@@ -83,13 +83,30 @@ def test_what_ended_without_a_supervisor_is_made_up_for(store, server, failed):
     assert len(server.got) == 1
 
 
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ("webhook: ftp://host/x", "The webhook must be an address that begins with http"),
+        ("command: [/no/such/program]", "/no/such/program did not tell: "),
+        ("", ""),
+    ],
+)
+def test_the_run_says_why_nobody_was_told(store, failed, settings, problem):
+    (store.root / "notify.yaml").write_text(settings)
+    told = notifications.Notifications(store)
+    told.tell(failed.run_id)
+    told.close()
+    said = runs.get_run(store, failed.run_id).tags.get(PROBLEM, "")
+    assert said.startswith(problem) and bool(said) == bool(problem)
+
+
 def test_a_server_that_is_away_for_a_moment_is_asked_again(failed, server, monkeypatch, caplog):
     monkeypatch.setattr(notifications, "PAUSES_S", (0.01, 0.01))
     server.answers += [503, 500]
     caplog.set_level("INFO", "jobs.notifications")
-    notify(Settings(server.address), failed)
+    assert notify(Settings(server.address), failed) == ""
     assert len(server.got) == 3 and "told 127.0.0.1 that" in caplog.text and "secret" not in caplog.text
-    notify(Settings("http://127.0.0.1:9/"), failed)
+    assert notify(Settings("http://127.0.0.1:9/"), failed).startswith("127.0.0.1 was not told: ")
     assert caplog.text.count("was not told") == 2 + 3
 
 
@@ -101,6 +118,8 @@ def test_a_webhook_gets_so_much_time_and_leads_nowhere_else(server):
     server.delay_s = 1
     with pytest.raises(OSError, match="timed out"):
         post(server.address, {"text": "a"}, timeout_s=0.2)
+    with pytest.raises(OSError, match=r"none of HTTP \(InvalidURL\)"):
+        post(f"{server.address} secret", {"text": "a"})
     for address in ("file:///etc/passwd", "ftp://127.0.0.1/x", "http://", "javascript:x"):
         with pytest.raises(ValueError, match="begins with http"):
             post(address, {"text": "a"})
