@@ -139,17 +139,16 @@ def make_plan(images: Images, order: NDArray[np.int64], target: Target, settings
     return plan
 
 
-def check_room(images: Images, target: Target, plan: Plan, written_bytes: int) -> None:
-    """Makes sure that the disk is large enough, by the size that the plan expects of a chunk.
+def check_room(num_images: int, target: Target, plan: Plan) -> None:
+    """Makes sure that the disk has room for so many images, by the size that the plan expects of a chunk.
 
     Raises:
-        DataError: It is not.
+        DataError: It has not.
     """
-    free = target.free_bytes()
-    total = (len(images.train) + len(images.val)) * CHUNK_BYTES / plan.chunk_images
-    if free is not None and total - written_bytes > free:
+    free, needed = target.free_bytes(), num_images * CHUNK_BYTES / plan.chunk_images
+    if free is not None and needed > free:
         raise DataError(
-            f"The images take about {(total - written_bytes) / 1e9:.1f} GB more, and {target.title} has "
+            f"The images take about {needed / 1e9:.1f} GB more, and {target.title} has "
             f"{free / 1e9:.1f} GB left; choose a larger disk, an s3:// address, or a smaller max_side."
         )
 
@@ -200,7 +199,6 @@ def _convert(images: Images, target: Target, settings: Settings, threads: int, p
     plan = make_plan(images, orders["train"], target, settings)
     chunks = {name: split_order(order, plan.chunk_images) for name, order in orders.items()}
     there = {name: target.sizes_bytes(name) for name in SPLITS}
-    check_room(images, target, plan, sum(sum(sizes.values()) for sizes in there.values()))
     total = sum(map(len, splits.values()))
     missing = [
         (name, number, part)
@@ -208,7 +206,9 @@ def _convert(images: Images, target: Target, settings: Settings, threads: int, p
         for number, part in enumerate(chunks[name])
         if chunk_name(number) not in there[name]
     ]
-    progress.begin("Converting", total, "images", done=total - sum(len(part) for _, _, part in missing))
+    num_missing = sum(len(part) for _, _, part in missing)
+    check_room(num_missing, target, plan)
+    progress.begin("Converting", total, "images", done=total - num_missing)
     tally = Tally()
 
     def write(name: str, number: int, part: NDArray[np.int64]) -> None:

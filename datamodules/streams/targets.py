@@ -148,10 +148,18 @@ class BucketTarget:
     def write(self, name: str) -> Iterator[BinaryIO]:
         """Opens a file of this machine without a name, which no kill leaves behind, and uploads it."""
         folder, _, file = name.rpartition("/")
-        with tempfile.TemporaryFile() as stream:
-            yield stream
-            stream.seek(0)
-            self._bucket(folder).upload(stream, file)
+        try:
+            with tempfile.TemporaryFile() as stream:
+                yield stream
+                stream.seek(0)
+                self._bucket(folder).upload(stream, file)
+        except InterruptedError:
+            raise
+        except OSError as error:
+            raise DataError(
+                f"{tempfile.gettempdir()} cannot hold {file} on its way to {self.title} ({error.strerror}); "
+                f"make room, or name another folder in TMPDIR."
+            ) from error
 
     def free_bytes(self) -> None:
         """Returns None: a bucket grows."""

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from datamodules.images import Images, Split
 from datamodules.progress import read_progress
 from datamodules.streams import conversion
 from datamodules.streams.conversion import shuffled, split_order
+from datamodules.streams.targets import open_target
 from tests.datamodules.conftest import CLASSES, cut_off, picture
 from tests.datamodules.s3_server import BUCKET, Server
 
@@ -233,6 +235,29 @@ def test_a_disk_that_is_too_small_is_noticed_before(
         convert("folder", "--root", str(folder), "--to", str(tmp_path / "out"))
     assert "GB left; choose a larger disk" in capsys.readouterr().err
     assert not list((tmp_path / "out").rglob("*.bin"))
+
+
+def test_what_is_complete_needs_no_room(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in (folder / "val").rglob("*.JPEG"):
+        picture(0, size=(9, 8)).save(file)  # less than is expected of them
+    for _ in range(2):
+        assert convert("folder", "--root", str(folder), "--to", str(tmp_path / "out")) == 0
+        assert "out is ready: 12 images to train on, 6 to validate." in capsys.readouterr().err
+        full = shutil.disk_usage(tmp_path)._replace(free=0)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, full=full: full)
+
+
+def test_chunks_on_their_way_to_a_bucket_need_room_in_the_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with (
+        pytest.raises(DataError, match=r"none cannot hold a\.bin on its way to s3://images/set .* TMPDIR\.$"),
+        open_target("s3://images/set").write("train/a.bin"),
+    ):
+        raise AssertionError("there is nothing to write to")
 
 
 def test_progress_is_told_to_those_who_watch(folder: Path, tmp_path: Path) -> None:
