@@ -54,7 +54,8 @@ def show_queue_controls(run: Run, *, is_first: bool, is_last: bool) -> None:
         held = is_held(run)
         if st.button(
             "Release" if held else "Hold",
-            key=f"queue-hold-{run.run_id}",
+            # Two keys: a click on what another window has done already must not undo it.
+            key=f"queue-{'release' if held else 'hold'}-{run.run_id}",
             help="Let it start in its turn" if held else "Keep it from starting; others pass it",
             type="tertiary",
         ):

@@ -12,7 +12,7 @@ from dashboard.navigation import discover_pages
 from dashboard.run_rows import PAGE_SIZE
 from datamodules.checks.reports import CheckReport, Finding, SplitSummary, write_report
 from jobs.notifications import PROBLEM
-from jobs.queue import line_up
+from jobs.queue import is_held, line_up
 from tests.dashboard.conftest import record
 from tracking.records import delete_run, log_metrics, log_params, set_status, set_tags
 from tracking.runs import DATA_WAIT, list_runs
@@ -172,9 +172,16 @@ def test_the_queue_is_moved_and_held_on_the_page(filled_store: Store, open_page:
     assert [run.run_id for run in waiting] == [second, first]
     app.button(key=f"queue-hold-{first}").click().run()
     check_sound(app)
-    assert app.button(key=f"queue-hold-{first}").label == "Release"
+    assert app.button(key=f"queue-release-{first}").label == "Release"
     assert any("held" in text.value for text in app.markdown)
     assert "held until somebody releases it" in texts(open_page("runs", run=first))
+    stale = open_page("runs")
+    app.button(key=f"queue-release-{first}").click().run()
+    stale.button(key=f"queue-release-{first}").click().run()
+    check_sound(stale)
+    assert not any(is_held(run) for run in list_runs(filled_store, ["SCHEDULED"])), (
+        "released twice is released"
+    )
 
 
 def test_a_long_queue_is_shown_in_parts(filled_store: Store, open_page: OpenPage) -> None:
