@@ -16,6 +16,7 @@ from jobs.deliveries import Deliveries
 from jobs.endings import MemoryWatch, explain, is_lost, last_words, ran_out_of_memory, was_restarted
 from jobs.engines import LOCAL, Engine, Exit, engine_of, is_asked_for, is_started
 from jobs.engines.local import slots_of
+from jobs.engines.slurm_cluster import forget_wishes
 from jobs.errors import LaunchError
 from jobs.forecast import busy_until, wish_of
 from jobs.notifications import Notifications
@@ -94,6 +95,7 @@ class Supervisor:
         except Timeout as error:
             raise LaunchError(f"Another supervisor looks after {self.store.root} already.") from error
         with lock:
+            forget_wishes()
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._leave)
             me = Background.of(os.getpid())

@@ -62,6 +62,12 @@ def check_trainer(trainer: "Trainer", *, sync_batchnorm: bool, compile: bool) ->
         ValueError: It cannot; one sentence.
     """
     kind = trainer.strategy.root_device.type
+    wanted = trainer.num_devices * trainer.num_nodes
+    if trainer.world_size != wanted:
+        raise ValueError(
+            f"{wanted} processes were asked for, but Slurm has started {trainer.world_size}; take fewer "
+            f"devices or, of srun, --nodes={trainer.num_nodes} --ntasks-per-node={trainer.num_devices}."
+        )
     if sync_batchnorm and trainer.world_size > 1 and kind == "cpu":
         raise ValueError("sync_batchnorm needs GPUs, and this run is on a CPU; leave it out.")
     if compile and (missing := missing_compiler(kind)):

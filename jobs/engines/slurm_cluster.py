@@ -39,6 +39,10 @@ _PASSING = (
 _NUMBER = ("limit", "array")
 
 
+# How to reach the cluster, and that a program is within a job at all.
+_LASTING = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT", "SLURM_JOB_ID")
+
+
 class ClusterUnavailable(Exception):
     """The cluster does not answer, or takes nothing at the moment; the message says what it said."""
 
@@ -80,6 +84,17 @@ class ClusterJob:
     def has_ended(self) -> bool:
         """Whether it never runs again."""
         return self.state in _ENDED
+
+
+def forget_wishes() -> None:
+    """Remove what a Slurm job tells this process, should it be in one: those it starts are no part of that.
+
+    A training on several devices would take itself for one of the processes that Slurm has started, and jobs
+    that are handed over would ask for what this one did.
+    """
+    for name in [*os.environ]:
+        if name.startswith(("SLURM_", "SRUN_")) and name not in _LASTING:
+            del os.environ[name]
 
 
 def list_jobs() -> list[ClusterJob]:

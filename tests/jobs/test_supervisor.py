@@ -7,6 +7,7 @@ import pytest
 from jobs import requests
 from jobs.endings import explain
 from jobs.errors import LaunchError
+from tests.jobs.conftest import supervise, wait_for
 from tracking import records, runs
 
 
@@ -144,3 +145,18 @@ def test_every_end_has_its_sentence(bench):
     for code in (None, 0, 1, -9, -11, -34):
         sentence = explain(Exit(code))
         assert sentence.endswith("see the log.") and sentence.count(".") == 1
+
+
+def test_jobs_are_no_part_of_a_slurm_job_around_the_supervisor(store, tmp_path, monkeypatch):
+    for name in ("SLURM_CONF", "SLURM_JOB_ID", "SLURM_NTASKS", "SLURM_JOB_NAME", "SRUN_CPUS_PER_TASK"):
+        monkeypatch.setenv(name, "1")
+    job = tmp_path / "job.py"
+    job.write_text(
+        "import os; print('told', sorted(name for name in os.environ if name[:2] in ('SL', 'SR')))"
+    )
+    supervisor = supervise(store, job)
+    run_id = records.create_run(store, {})
+    wait_for(lambda: runs.get_run(store, run_id).is_terminal)
+    assert "told ['SLURM_CONF', 'SLURM_JOB_ID']" in store.log_file(run_id).read_text()
+    supervisor.terminate()
+    supervisor.communicate()

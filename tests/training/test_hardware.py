@@ -47,5 +47,16 @@ def test_normalisation_over_all_devices_needs_gpus() -> None:
         check_trainer(trainer_of(2), sync_batchnorm=True, compile=False)
 
 
+def test_a_cluster_has_to_start_as_many_processes_as_there_are_devices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = {"NTASKS": "1", "JOB_ID": "1", "JOB_NAME": "train", "PROCID": "0", "LOCALID": "0", "NODEID": "0"}
+    for name, value in told.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    check_trainer(trainer_of(1), sync_batchnorm=False, compile=False)
+    with pytest.raises(ValueError, match=r"^2 processes were asked for, but Slurm has started 1; take fewer"):
+        check_trainer(trainer_of(2), sync_batchnorm=False, compile=False)
+
+
 def trainer_of(devices: int) -> Trainer:
     return Trainer(accelerator="cpu", devices=devices, logger=False, enable_checkpointing=False)
