@@ -87,14 +87,17 @@ def check_place(text: str, *more: Path) -> Path:
         if "\0" in text or not typed.is_absolute():
             raise ValueError(f"{text.strip()!r} is not a full path; begin with / or ~.")
         folder = typed.resolve()
+        # The two halves of a folder of images are often links themselves.
+        places = {typed: folder, **{typed / half: (folder / half).resolve() for half in ("train", "val")}}
     except (OSError, RuntimeError) as error:
         raise ValueError(f"{text.strip()} leads nowhere: no such home, or a link to itself.") from error
     roots = allowed_roots()
     # Before anything is looked up: nobody learns here what there is elsewhere on this machine.
-    if not any(folder.is_relative_to(root) for root in (*roots, *more)):
-        places = ", ".join(map(str, roots)) or "nowhere"
-        raise ValueError(
-            f"{typed} is not in a place that data may be read from ({places}); "
-            f"set {VARIABLE}, before the dashboard starts, to allow others."
-        )
+    for place, real in places.items():
+        if not any(real.is_relative_to(root) for root in (*roots, *more)):
+            allowed = ", ".join(map(str, roots)) or "nowhere"
+            raise ValueError(
+                f"{place} is not in a place that data may be read from ({allowed}); "
+                f"set {VARIABLE}, before the dashboard starts, to allow others."
+            )
     return folder

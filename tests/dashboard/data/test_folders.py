@@ -37,6 +37,7 @@ def test_a_folder_below_a_root_is_taken_by_its_real_path(allowed: Path) -> None:
         ("{root}/../secret", "not in a place"),
         ("{root}/out", "not in a place"),
         ("{root}/out/deep", "not in a place"),
+        ("{root}/inner", "inner/val is not in a place"),
         ("{root}/loop", "There is no folder|leads nowhere"),
         ("{root}-secret", "not in a place"),
         ("/etc", "not in a place"),
@@ -48,6 +49,8 @@ def test_what_is_refused(typed: str, problem: str, allowed: Path) -> None:
         other.mkdir(parents=True)
     (allowed / "out").symlink_to(allowed.parent / "secret")
     (allowed / "loop").symlink_to(allowed / "loop")
+    (allowed / "inner").mkdir()
+    (allowed / "inner" / "val").symlink_to(allowed.parent / "secret")
     with pytest.raises(ValueError, match=problem) as refused:
         check_folder(typed.format(root=allowed))
     assert "\n" not in str(refused.value)
