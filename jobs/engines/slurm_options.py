@@ -124,6 +124,9 @@ def read_options(config: Mapping[str, Any]) -> SlurmOptions | None:
     if not isinstance(section, Mapping) or (unknown := sorted(set(section) - known)):
         wrong = ", ".join(unknown) if isinstance(section, Mapping) else repr(section)
         raise ValueError(f"slurm: {wrong} is unknown; there are {', '.join(sorted(known))}.")
+    time = section.get("time")
+    if isinstance(time, int) and time >= 3600:  # as a number of minutes it would be days
+        raise ValueError(f"The time is {time}, which YAML makes of HH:MM:SS; put it in quotes.")
     words = {
         name: str(section[name]) for name in ("partition", "time", "account") if section.get(name) is not None
     }

@@ -2,6 +2,7 @@ import math
 import shlex
 
 import pytest
+import yaml
 
 from jobs.__main__ import build_parser
 from jobs.engines.slurm_options import SlurmOptions, parse_extra, read_options
@@ -187,3 +188,6 @@ def test_what_cannot_be_asked_of_a_cluster():
         parse_extra("mem")
     with pytest.raises(ValueError, match="colour is unknown; there are account"):
         read_options({"slurm": {"colour": "red"}, "trainer": {}})
+    with pytest.raises(ValueError, match="The time is 5400, which YAML makes of HH:MM:SS; put it in quotes"):
+        read_options({"slurm": yaml.safe_load("time: 1:30:00"), "trainer": {}})
+    assert read_options({"slurm": yaml.safe_load("time: '1:30:00'"), "trainer": {}}).time == "1:30:00"
