@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         options.run(options)
+        sys.stdout.flush()
     except (DataError, ValueError) as error:
         parser.error(str(error))
     except KeyboardInterrupt:

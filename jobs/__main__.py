@@ -1,6 +1,7 @@
 """Jobs from a shell: `python -m jobs submit alexnet --source digits`; each command is a file in commands/."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -17,13 +18,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     store = Store.default()
     try:
         options.act(store, options)
+        sys.stdout.flush()
     except (LaunchError, StoreUnavailable, ValueError) as error:
         print(error, file=sys.stderr)
         return WRONG
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `| head` has seen enough
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         options.run(options)
+        sys.stdout.flush()
     except ValueError as error:
         parser.error(str(error))
     except BrokenPipeError:  # whoever read along has seen enough, as head does

@@ -1,9 +1,9 @@
 """The command line: found commands, one sentence for what is wrong, an orderly end."""
 
 import json
+import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -45,7 +45,13 @@ def test_an_unknown_command_is_one_sentence(capsys: pytest.CaptureFixture[str]) 
     assert "'lsit'" in error and "list" in error and error.count("\n") == 1
 
 
-def test_whoever_reads_along_may_leave(tmp_path: Path) -> None:
-    command = f"{sys.executable} -m datamodules list | true"
-    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+@pytest.mark.parametrize("unbuffered", ["1", ""])
+@pytest.mark.parametrize("package", ["datamodules", "lightning_modules"])
+def test_whoever_reads_along_may_leave(package: str, unbuffered: str) -> None:
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{sys.executable} -m {package} list | true"],
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0 and done.stderr == ""
