@@ -88,7 +88,7 @@ def test_a_check(hostile: Path, tmp_path: Path) -> None:
     output, most = run_watched(command, tmp_path / "cache")
     for line in (
         "1 × Images of more than",
-        "1 × Files of more than 1 GB",
+        "1 × Files of more than 200,000,000 bytes",
         "1 × Images that take more than a minute",
         "1 × Empty files",
         r"no\ntext\xff.jpg (not an image)",

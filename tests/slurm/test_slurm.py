@@ -218,7 +218,9 @@ def signal_python(bench: Bench, run_id: str) -> None:
 
     def is_starting(process: psutil.Process) -> bool:
         words = process.cmdline()
-        return "submitit.core._submit" in words and words[-1].startswith(str(folder / key))
+        # Not the shell before it, which may not have got to its `trap` yet, nor srun.
+        is_python = bool(words) and words[0] == sys.executable
+        return is_python and "submitit.core._submit" in words and words[-1].startswith(str(folder / key))
 
     bench.until(lambda: bench.run(run_id).tags.get("job.cluster_asked"))
     key = key_of(bench.run(run_id).tags["job.cluster_asked"])
