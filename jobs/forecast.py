@@ -9,7 +9,7 @@ from jobs.engines.local import count_slots, slots_of
 from jobs.errors import LaunchError
 from jobs.passing import Wish, may_pass
 from jobs.queue import AFTER, is_held
-from tracking.runs import Run
+from tracking.runs import PAUSE, Run
 
 # What tells how long an epoch takes, and what of it does not.
 DECISIVE = ("model.", "data.", "trainer.devices", "trainer.precision", "trainer.accelerator")
@@ -106,7 +106,7 @@ def remaining_s(run: Run, done: Sequence[Run], host: str) -> float | None:
 
 
 def expected_s(run: Run, known: Sequence[Run], host: str) -> float | None:
-    """Seconds that a job will take: those of the newest run like it, in proportion to its epochs.
+    """Seconds that a job will take: those of the newest run like it, with more or fewer epochs of its pace.
 
     One that is still running tells them after its first epoch. Where there is none, what a trial has shown.
     """
@@ -115,7 +115,7 @@ def expected_s(run: Run, known: Sequence[Run], host: str) -> float | None:
         if run.max_epochs and other.max_epochs and other.tags.get("job.host") == host:
             took_s = _whole_s(other)
             if took_s is not None and _decisive(other.params) == wanted:
-                return took_s * run.max_epochs / other.max_epochs
+                return took_s + (run.max_epochs - other.max_epochs) * _epoch_s(other, took_s)
     try:
         return float(run.tags[EXPECTED])
     except (KeyError, ValueError):
@@ -138,6 +138,16 @@ def _whole_s(run: Run) -> float | None:
     if run.eta_s is None or run.duration_s is None or (run.epoch or 0) < 1:
         return None
     return run.duration_s + run.eta_s
+
+
+def _epoch_s(run: Run, took_s: float) -> float:
+    """Seconds of one epoch and its validation: without the start, where the run's pace is known."""
+    epochs = run.max_epochs or 1
+    images = (run.number("steps_per_epoch") or 0) * (run.number("images_per_step") or 0)
+    if not images or not run.images_per_s:
+        return took_s / epochs
+    epoch_s = images / run.images_per_s + float(run.tags.get(PAUSE, 0))
+    return min(epoch_s, took_s / epochs)  # one that was slower than lately has no time left for a start
 
 
 def _decisive(params: Mapping[str, str]) -> dict[str, str]:

@@ -1,11 +1,12 @@
 """When jobs will start and end: from measured runs alone, in the order of the queue."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from jobs.forecast import EXPECTED, UNKNOWN, Span, expected_s, forecast
-from tracking.runs import ENDS_AT, Run
+from tracking.runs import ENDS_AT, PAUSE, Run
 
 HOST = "here"
 
@@ -39,6 +40,20 @@ def test_a_job_takes_what_the_newest_like_it_took_by_the_epoch() -> None:
     assert expected_s(run("c1"), DONE, HOST) is None, "never measured"
     assert expected_s(run("a1"), DONE, "elsewhere") is None
     assert expected_s(run("d1"), [run("d0", "FAILED", took_s=10)], HOST) is None
+
+
+def test_a_start_is_not_counted_with_every_epoch() -> None:
+    paced = {"steps_per_epoch": "10", "images_per_step": "32"}
+
+    def known(took_s: float, images_per_s: float) -> Run:
+        done = run("a0", "FINISHED", took_s=took_s, epochs=3, **{PAUSE: "1.0"})
+        return replace(done, params=done.params | paced, metrics={"train/images_per_s": images_per_s})
+
+    # 320 images in 2 s and a second for their validation, three times, after a start of 18 s.
+    assert expected_s(run("a1", epochs=300), [known(27, 160)], HOST) == pytest.approx(18 + 300 * 3)
+    assert expected_s(run("a1", epochs=1), [known(27, 160)], HOST) == pytest.approx(18 + 3)
+    # Slower lately than on the whole: the start cannot be told from the epochs.
+    assert expected_s(run("a1", epochs=6), [known(27, 10)], HOST) == pytest.approx(54)
 
 
 def test_one_after_the_other() -> None:
