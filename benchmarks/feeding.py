@@ -6,6 +6,7 @@ already: what the device could do.
 
 import tempfile
 from pathlib import Path
+from typing import get_args
 
 import torch
 
@@ -14,7 +15,6 @@ from benchmarks.throughput import BATCH_SIZES, NUM_STEPS, run_fit, run_loop
 from datamodules.packs import Form
 
 NETWORKS = ("alexnet", "resnet50")
-FORMS: tuple[Form, ...] = ("jpeg", "raw")
 # A GPU takes larger batches, and so many images in a second that epochs have to be longer.
 NUM_IMAGES, NUM_IMAGES_OF_GPU, BATCH_SIZE_OF_GPU = 3_200, 64_000, 256
 
@@ -30,7 +30,7 @@ def report(folders: list[Path]) -> None:
         root = Path(place)
         link(files, root / "originals", NUM_IMAGES_OF_GPU if is_gpu else NUM_IMAGES)
         sources = {"original JPEGs": ("folder", root / "originals")}
-        for form in FORMS:
+        for form in get_args(Form):
             pack(root / "originals", root / form, form)
             sources[f"packed as {form}"] = ("packed", root / form)
         print(f"On {torch.cuda.get_device_name() if is_gpu else 'the processor'}:\n")

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tracking.database import Point, Record
@@ -49,11 +48,11 @@ def read_runs(
     store: Store,
     statuses: Sequence[str] | None = None,
     run_id: str | None = None,
-    params: Mapping[str, str] = MappingProxyType({}),
+    params: Mapping[str, str] | None = None,
 ) -> list[Record]:
     """The same as `tracking.database.read_runs`, through MLflow."""
     query = "" if run_id is None else f"attributes.run_id = '{run_id}' AND "
-    query += "".join(f"params.`{name}` = '{value}' AND " for name, value in params.items())
+    query += "".join(f"params.`{name}` = '{value}' AND " for name, value in (params or {}).items())
     # MLflow's filters know no list of statuses, and a server may hold many runs.
     queries = [f"{query}attributes.status = '{status}'" for status in statuses or ()]
     if statuses is None:

@@ -4,7 +4,6 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from types import MappingProxyType
 from typing import NamedTuple
 
 from tracking.store import EXPERIMENT, Store, reported
@@ -62,7 +61,7 @@ def read_runs(
     store: Store,
     statuses: Sequence[str] | None = None,
     run_id: str | None = None,
-    params: Mapping[str, str] = MappingProxyType({}),
+    params: Mapping[str, str] | None = None,
 ) -> list[Record]:
     """The runs of our experiment that were not deleted.
 
@@ -78,7 +77,7 @@ def read_runs(
     if run_id is not None:
         where += " AND r.run_uuid = ?"
         values.append(run_id)
-    for item in params.items():
+    for item in (params or {}).items():
         where += (
             " AND EXISTS (SELECT 1 FROM params p WHERE p.run_uuid = r.run_uuid AND p.key = ? AND p.value = ?)"
         )

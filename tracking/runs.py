@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType, ModuleType
+from types import ModuleType
 
 from tracking import client, database
 from tracking.database import Record
@@ -156,7 +156,7 @@ CHOSEN = ("model.", "data.", "trainer.", "seed_everything")
 
 
 def list_runs(
-    store: Store, statuses: Sequence[str] | None = None, params: Mapping[str, str] = MappingProxyType({})
+    store: Store, statuses: Sequence[str] | None = None, params: Mapping[str, str] | None = None
 ) -> list[Run]:
     """Every run that was not deleted, newest first.
 
