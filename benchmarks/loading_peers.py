@@ -7,6 +7,7 @@ starts an endless stream of images, float32, 64 x 3 x 224 x 224 (DALI: 64 x 224 
 import io
 import tarfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ FROM_RAW = ["DataLoader, v2", "DALI on the CPU, raw"]
 Stream = Callable[[], Iterator[Any]]
 
 
-def ours(root: Path, where: str, workers: int) -> Stream:
-    """Our datamodule, and what it does once a batch is on its device."""
+def ours(root: Path, where: str, workers: int, normalises: bool = True) -> Stream:
+    """Our datamodule, and what it does once a batch is on its device; without that, batches are bytes."""
     from datamodules.imagenet import ImageNetDataModule
 
     source = "folder" if where == "originals" else "packed"
@@ -45,7 +46,7 @@ def ours(root: Path, where: str, workers: int) -> Stream:
         while True:
             loader.sampler.set_epoch(epoch)
             for batch in loader:
-                yield data.normalise(batch.images)
+                yield data.normalise(batch.images) if normalises else batch.images
             epoch += 1
 
     return stream
@@ -319,6 +320,7 @@ def _endless(loader: Any) -> Stream:
 PREPARE = {"WebDataset": write_tars, "LitData": write_chunks}
 PARTICIPANTS: dict[str, Callable[[Path, str, int], Stream]] = {
     "ours": ours,
+    "ours, bytes": partial(ours, normalises=False),
     "torchvision, PIL": torchvision_pil,
     "torchvision, v2": torchvision_v2,
     "timm": timm_loader,

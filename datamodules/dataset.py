@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, get_worker_info
+from torch.utils.data import Dataset
 
 from datamodules.damage import Unreadable
 from datamodules.images import Split, UnreadableImage, as_streamed
@@ -55,22 +56,24 @@ class TrainingImages(Dataset[Batch]):
         self.policy = chosen.policy
 
     def __getitem__(self, draws: Sequence[Draw]) -> Batch:
-        """Reads a batch."""
+        """Reads a batch into memory of its own."""
+        return self.read(draws, empty_images(len(draws), self.image_size))
+
+    def read(self, draws: Sequence[Draw], out: Pixels) -> Batch:
+        """Reads a batch into uint8, N x S x S x 3."""
         if self.streamed:
             for draw in draws:
                 if draw.ahead >= 0:
                     self.streamed.expect(draw.ahead)
-        images = empty_images(len(draws), self.image_size)
-        views = images.numpy()
         labels: list[int] = []
         seeds: list[int] = []
         unreadable: list[Unreadable] = []
         for draw in draws:
-            label = self._fill(draw, views[len(labels)], unreadable)
+            label = self._fill(draw, out[len(labels)], unreadable)
             if label is not None:
                 labels.append(label)
                 seeds.append(draw.seed)
-        return make_batch(images, labels, seeds, unreadable)
+        return make_batch(out, labels, seeds, unreadable)
 
     def draw(self, draw: Draw, out: Pixels) -> None:
         """Writes the image of a draw, but for what is done on the device; raises UnreadableImage."""
@@ -108,41 +111,37 @@ class ValidationImages(Dataset[Batch]):
         return len(self.split)
 
     def __getitem__(self, indices: Sequence[int]) -> Batch:
-        """Reads a batch; one without any readable image has length 0."""
+        """Reads a batch into memory of its own."""
+        return self.read(indices, empty_images(len(indices), self.image_size))
+
+    def read(self, indices: Sequence[int], out: Pixels) -> Batch:
+        """Reads a batch into uint8, N x S x S x 3; one without any readable image has length 0."""
         if self.streamed and self.streamed.parts and self.streamed.parts.lookahead:
             self.streamed.expect(min(indices[-1] + self.streamed.parts.lookahead, len(self) - 1))
-        images = empty_images(len(indices), self.image_size)
-        views = images.numpy()
         labels: list[int] = []
         unreadable: list[Unreadable] = []
         for index in indices:
             try:
-                self.split.view(index, self.choose, views[len(labels)])
+                self.split.view(index, self.choose, out[len(labels)])
             except UnreadableImage as error:
                 unreadable.append(Unreadable("val", str(error)))
             else:
                 labels.append(self.split.label(index))
-        return make_batch(images, labels, [0] * len(labels), unreadable)
+        return make_batch(out, labels, [0] * len(labels), unreadable)
 
 
 def make_batch(
-    images: Tensor, labels: Sequence[int], seeds: Sequence[int], unreadable: Sequence[Unreadable]
+    images: Pixels, labels: Sequence[int], seeds: Sequence[int], unreadable: Sequence[Unreadable]
 ) -> Batch:
     """Returns the images that have labels, the first ones; perhaps none."""
     return Batch(
-        images[: len(labels)].permute(0, 3, 1, 2),
+        torch.from_numpy(images[: len(labels)]).permute(0, 3, 1, 2),
         torch.tensor(labels, dtype=torch.int64),
         torch.tensor(seeds, dtype=torch.int64),
         tuple(unreadable),
     )
 
 
-def empty_images(count: int, size: int) -> Tensor:
-    """Returns uint8, N x S x S x 3, as decoders lay images out and convolutions like them best.
-
-    In a worker's process, they lie in memory that it shares with the one that will use them.
-    """
-    if get_worker_info() is None:
-        return torch.empty(count, size, size, 3, dtype=torch.uint8)
-    storage = torch.UntypedStorage._new_shared(count * size * size * 3)  # type: ignore[no-untyped-call]
-    return torch.empty(0, dtype=torch.uint8).set_(storage).view(count, size, size, 3)
+def empty_images(count: int, size: int) -> Pixels:
+    """Returns uint8, N x S x S x 3, as decoders lay images out and convolutions like them best."""
+    return np.empty((count, size, size, 3), np.uint8)

@@ -1,9 +1,7 @@
 """The datamodule that feeds every network, whatever the source of the images."""
 
-import atexit
-import multiprocessing
 import os
-import signal
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from datamodules.manifest import compute_manifest
 from datamodules.pixels import augmentation as augmentations
 from datamodules.pixels.mean_image import read_mean_image
 from datamodules.pixels.normalisation import normalise
+from datamodules.processes import ProcessLoader
 from datamodules.sampling import EpochSampler
 from datamodules.subset import choose_classes
 from datamodules.threads import ThreadedLoader
@@ -169,7 +168,7 @@ class ImageNetDataModule(LightningDataModule):
         self.damage.found.update(Unreadable(*image) for image in place.pop("unreadable", ()))
         self._place_to_resume = place
 
-    def val_dataloader(self) -> DataLoader[Any] | ThreadedLoader:
+    def val_dataloader(self) -> DataLoader[Any] | ThreadedLoader | ProcessLoader:
         """Returns every validation image once, over all processes together.
 
         Raises:
@@ -233,30 +232,22 @@ class ImageNetDataModule(LightningDataModule):
 
     def _load(
         self, dataset: Any, sampler: Iterable[Any], drop_last: bool
-    ) -> DataLoader[Any] | ThreadedLoader:
+    ) -> DataLoader[Any] | ThreadedLoader | ProcessLoader:
         num_workers = self._choose_workers()
         # Whole batches are read at once, into memory that is used as it is.
         batches = BatchSampler(sampler, self.batch_size, drop_last)
         with_gpu = torch.cuda.is_available()
-        threads = self.source.threads
-        if num_workers and (threads == "always" or (threads == "beside a CPU" and not with_gpu)):
-            return ThreadedLoader(dataset, batches, num_workers, pin_memory=with_gpu)
-        # A cluster signals all processes of a job, and without its readers the training could not save.
-        must_stay = num_workers > 0 and "SLURM_JOB_ID" in os.environ
-        if must_stay:
-            atexit.register(_end_workers)
-        return DataLoader(
-            dataset,
-            sampler=batches,
-            batch_size=None,
-            num_workers=num_workers,
-            # Of its own, so that loading uses up none of the randomness that dropout draws from.
-            generator=torch.Generator().manual_seed(self.seed),
-            persistent_workers=num_workers > 0,
-            prefetch_factor=4 if num_workers else None,
-            pin_memory=with_gpu,
-            worker_init_fn=_stay if must_stay else None,
-        )
+        if not num_workers:
+            # Randomness of its own, so that loading uses up none of what dropout draws from.
+            chance = torch.Generator()
+            return DataLoader(
+                dataset, sampler=batches, batch_size=None, pin_memory=with_gpu, generator=chance
+            )
+        # One thread has Python's lock nearly for itself beside a CPU that trains; several wait for each
+        # other, and a GPU's own thread for them.
+        if self.source.threads and not with_gpu and (num_workers == 1 or sys.platform != "linux"):
+            return ThreadedLoader(dataset, batches, num_workers)
+        return ProcessLoader(dataset, batches, self.batch_size, num_workers, pin_memory=with_gpu)
 
     def _choose_workers(self) -> int:
         if self.num_workers is not None:
@@ -267,15 +258,3 @@ class ImageNetDataModule(LightningDataModule):
             return 1  # one keeps ahead of a processor that trains, and more would take its time
         processes = max(1, self.trainer.num_devices if self.trainer else 1)
         return max(1, min(MAX_WORKERS, (os.cpu_count() or 1) // processes))
-
-
-def _stay(worker: int) -> None:
-    """Leaves the answer to SIGTERM to the process that trains, which ends its workers."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-
-
-def _end_workers() -> None:
-    """Ends workers that ignore the SIGTERM by which Python ends them when it leaves, and waits for ever."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch would call it an accident
-    for worker in multiprocessing.active_children():
-        worker.kill()

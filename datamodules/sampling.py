@@ -1,7 +1,7 @@
 """Which image comes when: decided by seed and epoch alone, whatever the number of processes."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sized
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -42,6 +42,10 @@ class Draw(NamedTuple):
     image: int
     seed: int
     ahead: int = -1
+
+
+class IndexBatches(Sized, Iterable[Any], Protocol):
+    """What draws batches of indices, such as torch's ``BatchSampler``."""
 
 
 class EpochSampler(Sampler[Draw]):

@@ -5,7 +5,7 @@ It pays where the work is done outside of Python's interpreter, such as in decod
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from datamodules.dataset import Batch
+from datamodules.sampling import IndexBatches
 
 THREADS = "images"
 # Batches in work or done, for each thread.
@@ -27,10 +28,6 @@ class Batched(Protocol):
         """Reads it."""
 
 
-class IndexBatches(Sized, Iterable[Any], Protocol):
-    """What draws batches of indices, such as torch's ``BatchSampler``."""
-
-
 class ThreadedLoader:
     """Batches in the order of their indices, each read by one of some threads.
 
@@ -38,12 +35,10 @@ class ThreadedLoader:
         dataset: Reads batches; safe to use from several threads.
         indices: Draws what is in each batch.
         num_threads: How many batches are read at once.
-        pin_memory: Whether to put batches where a GPU can fetch them by itself.
     """
 
-    def __init__(self, dataset: Batched, indices: IndexBatches, num_threads: int, pin_memory: bool) -> None:
-        self.dataset, self.indices = dataset, indices
-        self.num_threads, self.pin_memory = num_threads, pin_memory
+    def __init__(self, dataset: Batched, indices: IndexBatches, num_threads: int) -> None:
+        self.dataset, self.indices, self.num_threads = dataset, indices, num_threads
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -51,23 +46,19 @@ class ThreadedLoader:
     def __iter__(self) -> Iterator[Batch]:
         pool = ThreadPoolExecutor(self.num_threads, THREADS, initializer=_work_alone)
         try:
-            drawn = iter(self.indices)
+            drawn, read = iter(self.indices), self.dataset.__getitem__
             ahead: deque[Future[Batch]] = deque(
-                pool.submit(self._read, some) for some in islice(drawn, PREFETCH * self.num_threads)
+                pool.submit(read, some) for some in islice(drawn, PREFETCH * self.num_threads)
             )
             while ahead:
                 batch = ahead.popleft().result()
-                ahead.extend(pool.submit(self._read, some) for some in islice(drawn, 1))
+                ahead.extend(pool.submit(read, some) for some in islice(drawn, 1))
                 yield batch
         finally:
             # An iterator that was left behind may be collected in one of its own threads, which cannot wait
             # for itself.
             is_own = threading.current_thread().name.startswith(THREADS)
             pool.shutdown(wait=not is_own, cancel_futures=True)
-
-    def _read(self, indices: Any) -> Batch:
-        batch = self.dataset[indices]
-        return batch._replace(images=batch.images.pin_memory()) if self.pin_memory else batch
 
 
 def _work_alone() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from datamodules.errors import DataError, explain
 
@@ -28,8 +28,7 @@ class Source:
         needs_root: Whether the user has to name a folder.
         order: Sources are listed from small to large.
         in_memory: Whether reading costs so little that no extra process should do it.
-        threads: Whether threads read it and not processes: ``always``, where little is done in Python;
-            ``beside a CPU``, where a GPU's own thread would have to wait for them; ``never``.
+        threads: Whether threads can read it, and a single reader beside a CPU is one.
         prepare: Makes the folder from archives: takes the folder, that of the archives if there is one, and
             whom to tell; raises DataError. None where there is nothing to prepare.
     """
@@ -41,7 +40,7 @@ class Source:
     needs_root: bool = False
     order: int = 100
     in_memory: bool = False
-    threads: Literal["always", "beside a CPU", "never"] = "never"
+    threads: bool = False
     prepare: "Callable[[Path, Path | None, Progress], None] | None" = None
     open_address: "Callable[[str], Images] | None" = None
 

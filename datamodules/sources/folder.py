@@ -146,6 +146,6 @@ SOURCE = Source(
     "such as train/n01440764/*.JPEG.",
     open=open_folder,
     needs_root=True,
-    threads="beside a CPU",
+    threads=True,
     order=6,
 )

@@ -53,7 +53,7 @@ SOURCE = Source(
     "folder that python -m datamodules prepare imagenet makes from the three archives of image-net.org.",
     open=open_imagenet,
     needs_root=True,
-    threads="beside a CPU",
+    threads=True,
     order=5,
     prepare=prepare_imagenet,
 )

@@ -56,7 +56,7 @@ SOURCE = Source(
     "python -m datamodules prepare imagenette downloads once (342 MB).",
     open=open_imagenette,
     needs_root=True,
-    threads="beside a CPU",
+    threads=True,
     order=4,
     prepare=prepare_imagenette,
 )

@@ -24,5 +24,5 @@ SOURCE = Source(
     open=open_packed,
     needs_root=True,
     order=7,
-    threads="always",
+    threads=True,
 )

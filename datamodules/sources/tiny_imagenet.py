@@ -86,6 +86,6 @@ SOURCE = Source(
     f"folder {NAME} as unpacked from Stanford's {NAME}.zip.",
     open=open_tiny_imagenet,
     needs_root=True,
-    threads="beside a CPU",
+    threads=True,
     order=3,
 )

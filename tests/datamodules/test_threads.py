@@ -45,7 +45,7 @@ class Indices:
 
 @pytest.mark.parametrize("num_threads", [1, 2, 5])
 def test_order_is_that_of_the_indices(num_threads: int) -> None:
-    loader = ThreadedLoader(Numbers(), Indices(30), num_threads, pin_memory=False)
+    loader = ThreadedLoader(Numbers(), Indices(30), num_threads)
     assert len(loader) == 30
     for _ in range(2):
         found: list[Any] = [label for batch in loader for label in batch.labels.tolist()]
@@ -60,7 +60,7 @@ def test_readers_leave_the_processor_to_the_training() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        batches = list(ThreadedLoader(Asking(), Indices(9), 3, pin_memory=False))
+        batches = list(ThreadedLoader(Asking(), Indices(9), 3))
         assert {batch.seeds.item() for batch in batches} == {1} and torch.get_num_threads() == 2
         seen: list[int] = []
         other = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
@@ -73,7 +73,7 @@ def test_readers_leave_the_processor_to_the_training() -> None:
 
 def test_no_more_is_read_than_soon_needed() -> None:
     indices, dataset = Indices(1000), Numbers()
-    batches = iter(ThreadedLoader(dataset, indices, 2, pin_memory=False))
+    batches = iter(ThreadedLoader(dataset, indices, 2))
     next(batches)
     time.sleep(0.2)
     assert indices.drawn <= PREFETCH * 2 + 1
@@ -82,7 +82,7 @@ def test_no_more_is_read_than_soon_needed() -> None:
 
 
 def test_an_error_comes_where_its_batch_would() -> None:
-    batches = iter(ThreadedLoader(Numbers(), Indices(100), 3, pin_memory=False))
+    batches = iter(ThreadedLoader(Numbers(), Indices(100), 3))
     assert [next(batches).labels[0].item() for _ in range(33)] == list(range(0, 66, 2))
     with pytest.raises(DataError, match=r"66 is damaged\."):
         next(batches)
@@ -100,7 +100,7 @@ def test_one_left_behind_is_cleared_away_by_its_own_threads(monkeypatch: pytest.
     complaints: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", complaints.append)
     for _ in range(10):
-        batches = iter(ThreadedLoader(Collecting(), Indices(30), 2, pin_memory=False))
+        batches = iter(ThreadedLoader(Collecting(), Indices(30), 2))
         next(batches)
         left_behind: list[object] = [batches]
         left_behind.append(left_behind)
