@@ -31,7 +31,7 @@ from datamodules.pixels.resampling import Pixels
 from datamodules.sampling import IndexBatches
 
 # Batches in work or done, for each process.
-PREFETCH = 4
+PREFETCH = 2
 # Batches that whoever trains may hold at a time: the one that it is given, and the one before.
 HELD = 2
 
