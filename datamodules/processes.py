@@ -29,6 +29,7 @@ from datamodules.damage import Unreadable
 from datamodules.dataset import Batch
 from datamodules.pixels.resampling import Pixels
 from datamodules.sampling import IndexBatches
+from datamodules.threads import Batched
 
 # Batches in work or done, for each process.
 PREFETCH = 2
@@ -36,13 +37,10 @@ PREFETCH = 2
 HELD = 2
 
 
-class Readable(Protocol):
-    """Images that can be read into memory that is there already."""
+class Readable(Batched, Protocol):
+    """What can also read a batch into memory that is there already."""
 
     image_size: int
-
-    def __getitem__(self, indices: Any) -> Batch:
-        """Reads a batch into memory of its own."""
 
     def read(self, indices: Any, out: Pixels) -> Batch:
         """Reads a batch into uint8, N x S x S x 3."""
@@ -104,6 +102,7 @@ class Slots:
         shape: Of each, uint8.
     """
 
+    # PyTorch's thread that pins memory has nothing but what a process has sent.
     _known: "weakref.WeakValueDictionary[int, Slots]" = weakref.WeakValueDictionary()
     _numbers = count()
 
