@@ -8,11 +8,10 @@ from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torchmetrics import MetricCollection
 
 from lightning_modules import registry
 from lightning_modules.initialisation import draw_he
-from lightning_modules.metrics import MeanLoss, TopKError
+from lightning_modules.metrics import MeanLoss, TopErrors
 from lightning_modules.recipes import build_optimizer, build_scheduler
 from lightning_modules.weights import Rescale, Start, start_from
 
@@ -74,12 +73,10 @@ class ImageClassifier(LightningModule):
         self.network: nn.Module = network.to(memory_format=torch.channels_last)
         if compile:
             # In place, so that no name of a weight changes. Shapes are few: full batches, and the last one of
-            # a validation.
-            self.network.compile()
+            # a validation, for which kernels of any size would be made, and be slower, if that were allowed.
+            self.network.compile(dynamic=False)
         self.criterion = nn.CrossEntropyLoss(label_smoothing=self.recipe.label_smoothing)
-        errors = MetricCollection({f"error_top{k}": TopKError(num_classes, k) for k in (1, 5)})
-        self.train_errors = errors.clone(prefix="train/")
-        self.val_errors = errors.clone(prefix="val/")
+        self.train_errors, self.val_errors = TopErrors(num_classes), TopErrors(num_classes)
         # `self.log` would divide by the processes' average number of images, rounded down.
         self.val_loss = MeanLoss()
 
@@ -106,7 +103,7 @@ class ImageClassifier(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Logs the training errors of the epoch."""
-        self.log_dict(self.train_errors.compute())
+        self.log_dict({f"train/{name}": error for name, error in self.train_errors.compute().items()})
         self.train_errors.reset()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -120,13 +117,15 @@ class ImageClassifier(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Logs the validation loss and errors."""
-        self.log_dict({"val/loss": self.val_loss.compute(), **self.val_errors.compute()})
+        errors = {f"val/{name}": error for name, error in self.val_errors.compute().items()}
+        self.log_dict({"val/loss": self.val_loss.compute(), **errors})
         self.val_loss.reset()
         self.val_errors.reset()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Builds the optimiser and the learning-rate schedule of the recipe."""
-        optimizer = build_optimizer(self.recipe, self.network)
+        clips = bool(self.trainer.gradient_clip_val) or self.recipe.gradient_clip is not None
+        optimizer = build_optimizer(self.recipe, self.network, fused=not clips)
         self.trainer.fit_loop.setup_data()  # or the number of batches may not be known yet
         total_steps = int(self.trainer.estimated_stepping_batches)
         batches = self.trainer.num_training_batches
@@ -151,13 +150,11 @@ class ImageClassifier(LightningModule):
         """Adds what the epoch's training errors have counted so far, in all processes together."""
         if self._trainer is None:
             return  # nothing was trained
-        reduce = self.trainer.strategy.reduce  # in place
-        counts: dict[str, dict[str, Tensor]] = {}
-        for name, metric in self.train_errors.items():
-            counts[name] = {}
-            for key, count in metric.metric_state.items():
-                counts[name][key] = reduce(cast(Tensor, count).clone(), reduce_op="sum")
-        checkpoint["train_errors"] = counts
+        strategy = self.trainer.strategy
+        checkpoint["train_errors"] = {
+            name: strategy.reduce(count.to(strategy.root_device, copy=True), reduce_op="sum")  # in place
+            for name, count in self.train_errors.counts().items()
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes the counts of the interrupted epoch, and makes room for what may precede the network.
@@ -168,8 +165,5 @@ class ImageClassifier(LightningModule):
             self.rescale = Rescale()
         if self._trainer is None or not self.trainer.is_global_zero:
             return  # the sum over all processes stays what it was
-        for name, states in checkpoint.get("train_errors", {}).items():
-            metric = self.train_errors[name]
-            metric._update_count = 1  # or it would warn that it has seen nothing
-            for key, value in states.items():
-                setattr(metric, key, value.to(metric.device))
+        if "train_errors" in checkpoint:
+            self.train_errors.take_up(checkpoint["train_errors"])

@@ -116,11 +116,18 @@ def scale_learning_rate(recipe: Recipe, images_per_step: int) -> Recipe:
     return replace(recipe, learning_rate=recipe.learning_rate * images_per_step / recipe.batch_size)
 
 
-def build_optimizer(recipe: Recipe, module: nn.Module) -> Optimizer:
-    """Returns the recipe's optimiser over the module's trainable parameters, fused where the device can.
+def build_optimizer(recipe: Recipe, module: nn.Module, fused: bool = True) -> Optimizer:
+    """Returns the recipe's optimiser over the module's trainable parameters.
 
     Without ``decay_all``, parameters of one dimension (biases, normalisation) form a second group
     that does not decay.
+
+    Args:
+        recipe: Names the optimiser and its numbers.
+        module: Has the parameters.
+        fused: Whether it may be one kernel where the device has such. Not where gradients are clipped: fused
+            optimisers take the scaling of mixed precision back themselves, so that nothing can be clipped
+            before.
     """
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     groups = [{"params": parameters, "weight_decay": recipe.weight_decay}]
@@ -129,7 +136,7 @@ def build_optimizer(recipe: Recipe, module: nn.Module) -> Optimizer:
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
-    fused = all(parameter.device.type in FUSED_DEVICES for parameter in parameters)
+    fused = fused and all(parameter.device.type in FUSED_DEVICES for parameter in parameters)
     if recipe.optimizer == "adamw":
         return AdamW(groups, lr=recipe.learning_rate, fused=fused)
     if recipe.optimizer == "rmsprop":

@@ -82,6 +82,14 @@ class Checkpoints(Checkpoint):
         self._last_save_s = time.monotonic()
         self._cost_s = self._last_save_s - began_s
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Saves the final state for whoever wants to train on.
+
+        Here, where the processes are still connected and the network is on its device: after the fit Lightning
+        has moved it to the CPU, and NCCL would refuse to add up what lies there.
+        """
+        self.save_last(trainer)
+
     @property
     def saved_step(self) -> int:
         """The optimiser step that `LAST` is of."""
@@ -113,7 +121,7 @@ class Checkpoints(Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Adds every process's random numbers, and sets Lightning's counters to a moment between steps."""
-        mine = read_random(pl_module.device)
+        mine = read_random(trainer.strategy.root_device)
         of_each = [mine] * trainer.world_size
         if trainer.world_size > 1:
             torch.distributed.all_gather_object(of_each, mine)
@@ -133,7 +141,7 @@ class Checkpoints(Checkpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Takes up the random numbers; the next to draw is the first step."""
         if self._random is not None:
-            write_random(self._random, pl_module.device)
+            write_random(self._random, trainer.strategy.root_device)
             self._random = None
         # Otherwise Lightning would leave out the plateau schedule's step at the end of a resumed epoch.
         trainer.fit_loop._restarting = False
@@ -200,7 +208,11 @@ def settle(trainer: Trainer, loops: dict[str, Any]) -> None:
 
 
 def read_random(device: torch.device) -> dict[str, Any]:
-    """Returns where this process's random numbers are, in plain data and tensors."""
+    """Returns where this process's random numbers are, in plain data and tensors.
+
+    Those of the device are kept under its type: a run may go on with another kind of device, which has no use
+    for them.
+    """
     _, words, *rest = np.random.get_state(legacy=True)
     state: dict[str, Any] = {
         "python": random.getstate(),
@@ -208,9 +220,9 @@ def read_random(device: torch.device) -> dict[str, Any]:
         "torch": torch.get_rng_state(),
     }
     if device.type == "cuda":
-        state["device"] = torch.cuda.get_rng_state(device)
+        state["cuda"] = torch.cuda.get_rng_state(device)
     elif device.type == "mps":
-        state["device"] = torch.mps.get_rng_state()
+        state["mps"] = torch.mps.get_rng_state()
     return state
 
 
@@ -221,7 +233,7 @@ def write_random(state: dict[str, Any], device: torch.device) -> None:
     words, *rest = state["numpy"]
     np.random.set_state(("MT19937", np.array(words, dtype=np.uint32), *rest))
     torch.set_rng_state(state["torch"])
-    if device.type == "cuda" and "device" in state:
-        torch.cuda.set_rng_state(state["device"], device)
-    elif device.type == "mps" and "device" in state:
-        torch.mps.set_rng_state(state["device"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)
+    elif device.type == "mps" and "mps" in state:
+        torch.mps.set_rng_state(state["mps"])

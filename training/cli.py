@@ -164,8 +164,7 @@ class ArenaCLI(LightningCLI):
         )
 
     def after_fit(self) -> None:
-        """Keeps the final state for whoever wants to train on."""
-        self.checkpoints.save_last(self.trainer)
+        """Deletes what only an interrupted run needs; `Checkpoints` has saved the final state."""
         if self.trainer.is_global_zero:
             keep_one(self.session.checkpoint_folder)
 

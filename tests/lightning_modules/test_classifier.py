@@ -106,7 +106,7 @@ def test_the_loss_of_mixed_images_by_hand(architecture, recipe):
     expected = losses[0] + sum(weight * loss for weight, loss in heads)
     torch.testing.assert_close(module.training_step((images, shares), 0), expected, rtol=1e-4, atol=1e-5)
     right = int((outputs[0].argmax(1) == 1).sum())
-    assert float(module.train_errors["error_top1"].compute()) == pytest.approx(100 * (1 - right / 3))
+    assert float(module.train_errors.compute()["error_top1"]) == pytest.approx(100 * (1 - right / 3))
 
 
 def test_googlenet_adds_its_heads():
@@ -238,10 +238,12 @@ class GradientNorm(Callback):
             self.norms.append(float(nn.utils.get_total_norm(found)))
 
 
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @pytest.mark.parametrize(
     ("of_recipe", "of_trainer", "longest"), [(0.02, None, 0.02), (0.02, 0.01, 0.01), (None, 0.01, 0.01)]
 )
-def test_gradients_are_clipped_as_the_recipe_or_the_trainer_says(of_recipe, of_trainer, longest):
+def test_gradients_are_clipped_as_the_recipe_or_the_trainer_says(of_recipe, of_trainer, longest, precision):
+    """Also in mixed precision, in which fused optimisers cannot be clipped."""
     module = ImageClassifier("resnet18", 10, 32, "paper", learning_rate=1e-3)
     module.recipe = replace(module.recipe, gradient_clip=of_recipe)
     norms = GradientNorm()
@@ -250,6 +252,7 @@ def test_gradients_are_clipped_as_the_recipe_or_the_trainer_says(of_recipe, of_t
         devices=1,
         max_epochs=1,
         gradient_clip_val=of_trainer,
+        precision=precision,
         callbacks=[norms],
         logger=False,
         enable_checkpointing=False,

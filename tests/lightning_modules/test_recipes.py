@@ -189,6 +189,8 @@ def test_one_kernel_where_the_device_has_it(name):
     assert isinstance(on_cpu, SGD if name == "sgd" else AdamW) and on_cpu.defaults["fused"] is True
     elsewhere = build_optimizer(recipe(Constant(), optimizer=name), nn.Linear(2, 2, device="meta"))
     assert elsewhere.defaults["fused"] is False
+    clipped = build_optimizer(recipe(Constant(), optimizer=name), nn.Linear(2, 2), fused=False)
+    assert clipped.defaults["fused"] is False
 
 
 @pytest.mark.parametrize("nesterov", [False, True])

@@ -1,5 +1,6 @@
 """Callbacks for `--trainer.callbacks`."""
 
+import atexit
 import hashlib
 import json
 import os
@@ -129,6 +130,49 @@ class Recount(Callback):
         found |= {"images": len(images), "batches": int(trainer.num_val_batches[0])}
         found |= {"alone/loss": float(images.mean()), "alone/error": 100 * (1 - hits / len(images))}
         Path(os.environ["PROBE_FILE"]).write_text(json.dumps(found), encoding="utf-8")
+
+
+class Collectives(Callback):
+    """Counts what processes tell each other, and keeps what NCCL would refuse: it knows tensors of a device.
+
+    That is a tensor that lies elsewhere than the network is trained, or anything after the strategy has moved
+    the network away. Gloo, which tests use, takes both.
+    """
+
+    NAMES = ("all_reduce", "reduce", "broadcast", "all_gather", "all_gather_into_tensor", "reduce_scatter")
+    OBJECTS = ("all_gather_object", "broadcast_object_list", "gather_object", "barrier")
+
+    def __init__(self) -> None:
+        self.calls, self.refused = 0, []
+        self.is_torn_down = False
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        for name in (*self.NAMES, *self.OBJECTS):
+            setattr(torch.distributed, name, self.watched(trainer, name, getattr(torch.distributed, name)))
+        tear_down = trainer.strategy.teardown
+
+        def teardown() -> None:
+            tear_down()
+            self.is_torn_down = True
+
+        trainer.strategy.teardown = teardown
+
+    def watched(self, trainer: Trainer, name: str, call: Any) -> Any:
+        def do(*args: Any, **kwargs: Any) -> Any:
+            self.calls += 1
+            tensors = [one for one in (*args, *kwargs.values()) if isinstance(one, torch.Tensor)]
+            if self.is_torn_down or any(one.device != trainer.strategy.root_device for one in tensors):
+                self.refused.append(name)
+            return call(*args, **kwargs)
+
+        return do
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if trainer.is_global_zero:
+            atexit.register(self.keep)
+
+    def keep(self) -> None:
+        Path(os.environ["PROBE_FILE"]).write_text(json.dumps([self.calls, self.refused]), encoding="utf-8")
 
 
 class Impatience(Callback):

@@ -14,6 +14,7 @@ from tests.training.conftest import TIMEOUT_S, Arena
 from tracking import records, runs
 from tracking.scaling import COMPARED_WITH, EFFICIENCY, SPEED
 from tracking.series import read_series
+from training.checkpoint_files import LAST, read
 
 SETTINGS = (
     *("--model.architecture", "alexnet", "--data.image_size", "64", "--trainer.accelerator", "cpu"),
@@ -78,6 +79,22 @@ def test_each_validation_image_counts_once(arena: Arena) -> None:
     assert (found["images"], found["batches"]) == (109, 10)
     assert found["val/error_top1"] == pytest.approx(found["alone/error"], abs=1e-4)
     assert found["val/loss"] == pytest.approx(found["alone/loss"], rel=1e-6)
+
+
+def test_processes_talk_only_while_the_network_is_on_its_device(arena: Arena) -> None:
+    file = arena.store.root / "collectives.json"
+    arena.environment |= {"PROBE_FILE": str(file), "OMP_NUM_THREADS": "1"}
+    done = arena.fit(
+        *("--model.architecture", "cifar_resnet20", "--data.image_size", "32", "--data.batch_size", "8"),
+        *("--trainer.max_epochs", "1", "--trainer.limit_train_batches", "3"),
+        *("--trainer.limit_val_batches", "2", "--trainer.accelerator", "cpu", "--trainer.devices", "2"),
+        *("--trainer.strategy", "ddp", "--trainer.callbacks", "tests.training.probe.Collectives"),
+    )
+    assert (done.returncode, arena.run.status) == (0, "FINISHED"), done.stderr
+    calls, refused = json.loads(file.read_text())
+    assert calls > 10 and refused == []
+    last = read(arena.store.checkpoint_folder(arena.run.run_id) / LAST)
+    assert last["global_step"] == 3 and len(last["random"]) == 2
 
 
 def test_scaling_is_measured_against_one_device(arena: Arena) -> None:
