@@ -1,32 +1,35 @@
 """The datamodule that feeds every network, whatever the source of the images."""
 
-import os
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader
 
-from datamodules import sources
+from datamodules import on_device, sources
+from datamodules.cores import cores_of_each
 from datamodules.damage import Damage, Unreadable
 from datamodules.dataset import Batch, TrainingImages, ValidationImages
 from datamodules.errors import DataError
 from datamodules.images import as_streamed
 from datamodules.loading import ResumableLoader
 from datamodules.manifest import compute_manifest
+from datamodules.on_device import Cutter, DrawingLoader, DrawnBatch, Resident, TrainingDraws, ValidationDraws
 from datamodules.pixels import augmentation as augmentations
 from datamodules.pixels.mean_image import read_mean_image
-from datamodules.pixels.normalisation import normalise
-from datamodules.processes import ProcessLoader
+from datamodules.pixels.normalisation import Normalisation, normalisation, normalise
+from datamodules.processes import ProcessLoader, load_in_processes
 from datamodules.sampling import EpochSampler
 from datamodules.subset import choose_classes
 from datamodules.threads import ThreadedLoader
 
 MAX_WORKERS = 16
+
+
+Loader = DataLoader[Any] | ThreadedLoader | ProcessLoader | DrawingLoader
 
 
 class ImageNetDataModule(LightningDataModule):
@@ -97,6 +100,9 @@ class ImageNetDataModule(LightningDataModule):
             self.mean_image = read_mean_image(Path(mean_image).expanduser(), image_size)
         self.images = choose_classes(self.source.images(root), classes)
         self.damage = Damage(max_unreadable, {"train": self.train_images, "val": self.val_images})
+        self._normalisations: dict[torch.device, Normalisation] = {}
+        self._cutters: dict[str, Cutter] = {}
+        self._copies: torch.cuda.Stream | None = None
         self._loader: ResumableLoader | None = None
         self._place_to_resume: dict[str, Any] = {}
         if batch_size > self.train_images:
@@ -142,7 +148,13 @@ class ImageNetDataModule(LightningDataModule):
                 f"{self.train_images} images to train on; choose at most {len(sampler)}."
             )
         images = TrainingImages(self.images.train, augmentation, self.image_size, self.images.can_mirror)
-        batches = self._load(images, sampler, drop_last=True)
+        # Whole batches are read at once, into memory that is used as it is.
+        drawn = BatchSampler(cast(Any, sampler), self.batch_size, drop_last=True)
+        resident = None if augmentation.policy else self._find_resident("train")
+        if resident is None:
+            batches = self._load(images, drawn)
+        else:
+            batches = self._draw(TrainingDraws(resident, images.views), drawn)
         self._loader = ResumableLoader(batches, sampler, self.batch_size)
         if self._place_to_resume:
             self._loader.load_state_dict(self._place_to_resume)
@@ -168,7 +180,7 @@ class ImageNetDataModule(LightningDataModule):
         self.damage.found.update(Unreadable(*image) for image in place.pop("unreadable", ()))
         self._place_to_resume = place
 
-    def val_dataloader(self) -> DataLoader[Any] | ThreadedLoader | ProcessLoader:
+    def val_dataloader(self) -> Loader:
         """Returns every validation image once, over all processes together.
 
         Raises:
@@ -180,13 +192,23 @@ class ImageNetDataModule(LightningDataModule):
                 f"There are {self.val_images} images to validate on, fewer than the {world_size} devices; "
                 f"take at most {self.val_images}."
             )
+        images = self.validation_images()
+        mine = BatchSampler(range(rank, self.val_images, world_size), self.batch_size, drop_last=False)
+        resident = self._find_resident("val")
+        if resident is not None:
+            return self._draw(ValidationDraws(resident, images.choose), mine)
+        return self._load(images, mine)
+
+    def validation_images(self) -> ValidationImages:
+        """Returns what reads validation images by their numbers."""
         augmentation = augmentations.get(self.augmentation or "light")
         choose = augmentations.validation_view(augmentation, self.image_size, self.val_resize)
-        mine = range(rank, self.val_images, world_size)
-        return self._load(ValidationImages(self.images.val, choose, self.image_size), mine, drop_last=False)
+        return ValidationImages(self.images.val, choose, self.image_size)
 
-    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Notes what could not be read; what travels is images, labels and seeds.
+    def on_before_batch_transfer(
+        self, batch: Batch | DrawnBatch, dataloader_idx: int
+    ) -> tuple[Tensor, Tensor, Tensor] | DrawnBatch:
+        """Notes what could not be read; what travels is images, or where to cut them out, labels and seeds.
 
         Raises:
             DataError: Too much could not be read.
@@ -194,14 +216,33 @@ class ImageNetDataModule(LightningDataModule):
         self.damage.add(batch.unreadable)
         if self.trainer and self.trainer.training and not len(batch.labels):
             raise DataError(f"No image of a whole batch can be read, such as {batch.unreadable[0].name}.")
-        return batch.images, batch.labels, batch.seeds
+        return batch if isinstance(batch, DrawnBatch) else (batch.images, batch.labels, batch.seeds)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Copies to a GPU while it still computes the step before, in a stream of its own."""
+        if device.type != "cuda":
+            return super().transfer_batch_to_device(batch, device, dataloader_idx)
+        if self._copies is None:
+            self._copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        with torch.cuda.stream(self._copies):
+            there = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        computing = torch.cuda.current_stream(device)
+        computing.wait_stream(self._copies)
+        for one in there:
+            if isinstance(one, Tensor):
+                one.record_stream(computing)  # its memory belongs to the other stream
+        return there
 
     def on_after_batch_transfer(
-        self, batch: tuple[Tensor, Tensor, Tensor], dataloader_idx: int
+        self, batch: tuple[Tensor, Tensor, Tensor] | DrawnBatch, dataloader_idx: int
     ) -> tuple[Tensor, Tensor]:
         """Makes images for a network on the device: bytes are what travels fastest."""
-        images, labels, seeds = batch
-        if self.trainer and self.trainer.training:
+        is_training = bool(self.trainer and self.trainer.training)
+        if isinstance(batch, DrawnBatch):
+            images, labels, seeds = self._cut("train" if is_training else "val", batch)
+        else:
+            images, labels, seeds = batch
+        if is_training:
             images, labels = self.finish(images, labels, seeds)
         else:
             images = self.normalise(images)
@@ -216,13 +257,15 @@ class ImageNetDataModule(LightningDataModule):
 
     def normalise(self, images: Tensor) -> Tensor:
         """Maps pixels of 0 to 255 to float32 of mean 0 and standard deviation 1 over the training images."""
-        mean, std = (
-            torch.tensor(values, device=images.device).mul_(255)[:, None, None]
-            for values in (self.images.mean, self.images.std)
-        )
-        if self.mean_image is not None:
-            mean = self.mean_image.to(images.device)
-        return normalise(images, mean, std)
+        by = self._normalisations.get(images.device)
+        if by is None:
+            mean, std = (
+                torch.tensor(values).mul_(255)[:, None, None]
+                for values in (self.images.mean, self.images.std)
+            )
+            by = normalisation(mean if self.mean_image is None else self.mean_image, std, images.device)
+            self._normalisations[images.device] = by
+        return normalise(images, by)
 
     def _place(self) -> tuple[int, int]:
         """Rank and number of the processes that share the images."""
@@ -230,31 +273,48 @@ class ImageNetDataModule(LightningDataModule):
             return 0, 1
         return self.trainer.global_rank, self.trainer.world_size
 
-    def _load(
-        self, dataset: Any, sampler: Iterable[Any], drop_last: bool
-    ) -> DataLoader[Any] | ThreadedLoader | ProcessLoader:
-        num_workers = self._choose_workers()
-        # Whole batches are read at once, into memory that is used as it is.
-        batches = BatchSampler(sampler, self.batch_size, drop_last)
-        with_gpu = torch.cuda.is_available()
+    def _device(self) -> torch.device:
+        """Where the network is trained."""
+        return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+
+    def _find_resident(self, split: str) -> Resident | None:
+        """Returns the images of a split if they are to live on the device."""
+        if self._device().type not in on_device.DEVICES:
+            return None
+        return on_device.find_resident(getattr(self.images, split))
+
+    def _cut(self, split: str, batch: DrawnBatch) -> tuple[Tensor, Tensor, Tensor]:
+        if split not in self._cutters:
+            images = on_device.find_resident(getattr(self.images, split))
+            assert images is not None
+            self._cutters[split] = Cutter(images, self.image_size, batch.labels.device)
+        return self._cutters[split].cut(batch), batch.labels, batch.seeds
+
+    def _draw(self, dataset: TrainingDraws | ValidationDraws, drawn: BatchSampler) -> DrawingLoader:
+        """Reads no pixels: processes draw where the views lie."""
+        workers = self.num_workers
+        if workers is None:
+            workers = min(on_device.MAX_PROCESSES, self._cores())
+        return DrawingLoader(dataset, drawn, workers, pin_memory=self._device().type == "cuda")
+
+    def _load(self, dataset: TrainingImages | ValidationImages, drawn: BatchSampler) -> Loader:
+        num_workers, device = self._choose_workers(), self._device().type
         if not num_workers:
-            # Randomness of its own, so that loading uses up none of what dropout draws from.
-            chance = torch.Generator()
-            return DataLoader(
-                dataset, sampler=batches, batch_size=None, pin_memory=with_gpu, generator=chance
-            )
+            return load_in_processes(dataset, drawn, 0, pin_memory=device == "cuda")
         # One thread has Python's lock nearly for itself beside a CPU that trains; several wait for each
         # other, and a GPU's own thread for them.
-        if self.source.threads and not with_gpu and (num_workers == 1 or sys.platform != "linux"):
-            return ThreadedLoader(dataset, batches, num_workers)
-        return ProcessLoader(dataset, batches, self.batch_size, num_workers, pin_memory=with_gpu)
+        is_alone = device == "cpu" and num_workers == 1
+        if self.source.threads and (is_alone or sys.platform != "linux"):
+            return ThreadedLoader(dataset, drawn, num_workers)
+        return ProcessLoader(dataset, drawn, self.batch_size, num_workers, pin_memory=device == "cuda")
 
     def _choose_workers(self) -> int:
         if self.num_workers is not None:
             return self.num_workers
-        if self.source.in_memory:
-            return 0
-        if not torch.cuda.is_available():
-            return 1  # one keeps ahead of a processor that trains, and more would take its time
-        processes = max(1, self.trainer.num_devices if self.trainer else 1)
-        return max(1, min(MAX_WORKERS, (os.cpu_count() or 1) // processes))
+        if self._device().type == "cpu":
+            # One keeps ahead of a processor that trains, and more would take its time.
+            return 0 if self.source.in_memory else 1
+        return min(MAX_WORKERS, self._cores())
+
+    def _cores(self) -> int:
+        return cores_of_each(self.trainer.num_devices if self.trainer else 1)

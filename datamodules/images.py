@@ -64,6 +64,18 @@ class Split(Protocol):
 
 
 @runtime_checkable
+class PixelSplit(Split, Protocol):
+    """Images of one size that lie in memory all together."""
+
+    @property
+    def pixels(self) -> Tensor:
+        """uint8, M x channels x height x width; one channel is grey."""
+
+    def place(self, index: int) -> int:
+        """Where among the pixels an image is."""
+
+
+@runtime_checkable
 class StreamedSplit(Split, Protocol):
     """Images that come in parts, which have to be fetched."""
 

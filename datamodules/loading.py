@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import Any, Protocol
 
-from datamodules.dataset import Batch
 from datamodules.errors import DataError
 from datamodules.sampling import EpochSampler
 
@@ -15,7 +14,7 @@ class Batches(Protocol):
     def __len__(self) -> int:
         """Batches of a whole epoch."""
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Any]:
         """Draws anew."""
 
 
@@ -49,7 +48,7 @@ class ResumableLoader:
         """Batches of a whole epoch."""
         return len(self._batches)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Any]:
         if self.sampler.epoch != self._epoch:
             self._start = 0
         self._epoch, self._delivered, self._start = self.sampler.epoch, self._start, 0
@@ -59,7 +58,7 @@ class ResumableLoader:
             self._delivered += 1
             yield batch
 
-    def _wait_for(self, batches: Iterator[Batch]) -> Batch | None:
+    def _wait_for(self, batches: Iterator[Any]) -> Any:
         asked_s = monotonic()
         batch = next(batches, None)
         self.waited_s += monotonic() - asked_s

@@ -31,6 +31,8 @@ from datamodules.pixels.resampling import Pixels
 from datamodules.sampling import IndexBatches
 from datamodules.threads import Batched
 
+# Others would have to be told the whole list of images, and get no memory to share from us.
+CAN_FORK = sys.platform == "linux"
 # Batches in work or done, for each process.
 PREFETCH = 2
 # Batches that whoever trains may hold at a time: the one that it is given, and the one before.
@@ -44,6 +46,41 @@ class Readable(Batched, Protocol):
 
     def read(self, indices: Any, out: Pixels) -> Batch:
         """Reads a batch into uint8, N x S x S x 3."""
+
+
+def load_in_processes(
+    dataset: Any, drawn: IndexBatches, num_processes: int, pin_memory: bool
+) -> DataLoader[Any]:
+    """Returns PyTorch's loader as training uses it.
+
+    Args:
+        dataset: Reads whole batches.
+        drawn: What is in each.
+        num_processes: That read; 0 reads in this one, when a batch is asked for.
+        pin_memory: Whether to put batches where a GPU can fetch them by itself; a thread does it.
+    """
+    settings: dict[str, Any] = {
+        "sampler": drawn,
+        "batch_size": None,
+        "pin_memory": pin_memory,
+        # Of its own, so that loading uses up none of the randomness that dropout draws from.
+        "generator": torch.Generator(),
+    }
+    if not num_processes:
+        return DataLoader(dataset, **settings)
+    # A cluster signals all processes of a job, and without its readers the training could not save.
+    must_stay = "SLURM_JOB_ID" in os.environ
+    if must_stay:
+        atexit.register(_end_processes)
+    return DataLoader(
+        dataset,
+        num_workers=num_processes,
+        persistent_workers=True,
+        prefetch_factor=PREFETCH,
+        worker_init_fn=_stay if must_stay else None,
+        multiprocessing_context="fork" if CAN_FORK else None,
+        **settings,
+    )
 
 
 class ProcessLoader:
@@ -64,26 +101,10 @@ class ProcessLoader:
         self, dataset: Readable, indices: IndexBatches, batch_size: int, num_processes: int, pin_memory: bool
     ) -> None:
         self.dataset = dataset
-        # Others would have to be told the whole list of images, and get no memory to share from us.
-        can_fork = sys.platform == "linux"
-        number = PREFETCH * num_processes + HELD if can_fork else 0
+        number = PREFETCH * num_processes + HELD if CAN_FORK else 0
         slots = Slots(number, (batch_size, dataset.image_size, dataset.image_size, 3))
-        # A cluster signals all processes of a job, and without its readers the training could not save.
-        must_stay = "SLURM_JOB_ID" in os.environ
-        if must_stay:
-            atexit.register(_end_processes)
-        self._batches: DataLoader[Any] = DataLoader(
-            _Reader(dataset, slots),
-            sampler=_Draws(indices, slots),
-            batch_size=None,
-            num_workers=num_processes,
-            # Of its own, so that loading uses up none of the randomness that dropout draws from.
-            generator=torch.Generator(),
-            persistent_workers=True,
-            prefetch_factor=PREFETCH,
-            pin_memory=pin_memory,
-            worker_init_fn=_stay if must_stay else None,
-            multiprocessing_context="fork" if can_fork else None,
+        self._batches = load_in_processes(
+            _Reader(dataset, slots), _Draws(indices, slots), num_processes, pin_memory
         )
 
     def __len__(self) -> int:

@@ -63,8 +63,8 @@ def main() -> int:
 def leave_at_once(code: int, ranks: Ranks) -> NoReturn:
     """Ends a process of several without taking leave of the others, once its record is written.
 
-    At a usual exit PyTorch takes the connections down, for which NCCL waits for processes that may be stuck or
-    gone, for half an hour.
+    At a usual exit PyTorch takes the connections down, for which NCCL waits up to half an hour for processes
+    that may be stuck or gone.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pytorch_lightning import LightningModule, Trainer
@@ -29,22 +29,54 @@ class MovingAverage(WeightAveraging):
 
     def __init__(self, decay: float) -> None:
         check_decay(decay)
-        super().__init__(multi_avg_fn=self._blend)
+        super().__init__()
         self._decay = decay
         self._has_average_in_place = False
+        self._pairs: list[tuple[list[Tensor], list[Tensor]]] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Makes room for the average, where the network will be."""
         self._device = trainer.strategy.root_device
         super().setup(trainer, pl_module, stage)
 
-    def _blend(self, averages: Any, current: Any, num_averaged: Tensor | int) -> None:
-        if not averages[0].is_floating_point():
-            torch._foreach_copy_(averages, current)  # how many batches a normalisation has seen
-            return
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Pairs each average with its weight, once both are where they stay."""
+        assert self._average_model is not None
+        network = self._average_model.module
+        self._pairs = []
+        averages = [*network.parameters(), *network.buffers()]
+        pairs = [
+            (average.detach(), current.detach())
+            for average, current in zip(
+                averages, [*pl_module.parameters(), *pl_module.buffers()], strict=True
+            )
+        ]
+        for is_number in (True, False):
+            chosen = [pair for pair in pairs if pair[0].is_floating_point() is is_number]
+            self._pairs.append(([average for average, _ in chosen], [current for _, current in chosen]))
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Moves the average after an optimiser step.
+
+        As `AveragedModel.update_parameters` does, which asks the device with every step how often it has done
+        so already, and waits for the answer.
+        """
         updates = self._latest_update_step
-        decay = min(self._decay, (1 + updates) / (10 + updates))
-        torch._foreach_lerp_(averages, current, 1 - decay)
+        if trainer.global_step <= updates:
+            return
+        (averages, weights), (counted, counts) = self._pairs
+        if counts:
+            torch._foreach_copy_(counted, counts)  # how many batches a normalisation has seen
+        if updates:
+            decay = min(self._decay, (1 + updates) / (10 + updates))
+            torch._foreach_lerp_(averages, weights, 1 - decay)
+        else:
+            torch._foreach_copy_(averages, weights)
+        assert self._average_model is not None
+        self._average_model.n_averaged += 1
+        self._latest_update_step = trainer.global_step
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Puts the average in the place of the weights."""
@@ -67,6 +99,16 @@ class MovingAverage(WeightAveraging):
         if self._has_average_in_place:
             average = checkpoint["current_model_state"]
             checkpoint["current_model_state"], checkpoint["state_dict"] = checkpoint["state_dict"], average
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Takes up both kinds of weights, also where the checkpoint has a layer more than a new network."""
+        assert self._average_model is not None
+        for module in (pl_module, self._average_model.module):
+            cast(LightningModule, module).on_load_checkpoint(checkpoint)
+        self._average_model.to(self._device)
+        super().on_load_checkpoint(trainer, pl_module, checkpoint)
 
 
 @contextmanager

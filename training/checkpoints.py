@@ -85,8 +85,8 @@ class Checkpoints(Checkpoint):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Saves the final state for whoever wants to train on.
 
-        Here, where the processes are still connected and the network is on its device: after the fit Lightning
-        has moved it to the CPU, and NCCL would refuse to add up what lies there.
+        Here, where the processes are still connected and the network is on its device: after the fit
+        Lightning has moved it to the CPU, and NCCL would refuse to add up what lies there.
         """
         self.save_last(trainer)
 

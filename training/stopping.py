@@ -79,6 +79,10 @@ def _watch(session: Session) -> None:
                 return
 
 
+def do_nothing() -> None:
+    """Takes the place of Lightning's question; `GracefulStop` has its own."""
+
+
 class GracefulStop(Callback):
     """Ends training after the step in which a stop was asked for, with a checkpoint of that very step.
 
@@ -103,8 +107,12 @@ class GracefulStop(Callback):
         self._take_signals()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Takes the signals back from Lightning, which by now listens too and would leave without saving."""
+        """Takes the signals back from Lightning, which by now listens too and would leave without saving.
+
+        It would also let the processes ask each other before every batch, and wait for the answer.
+        """
         self._take_signals()
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = do_nothing  # type: ignore[method-assign]
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int

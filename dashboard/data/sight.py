@@ -108,7 +108,7 @@ def _validated(
     """Look at an image as a whole, and with the eyes of a validation. Raises UnreadableImage."""
     datamodule = _datamodule(data_set, split, size)
     whole = datamodule.images.val.read(index)
-    batch = datamodule.val_dataloader().dataset[[index]]
+    batch = datamodule.validation_images()[[index]]
     pixels, _ = datamodule.on_after_batch_transfer(datamodule.on_before_batch_transfer(batch, 0), 0)
     return to_address(whole, SIDE), to_address(_to_pixels(datamodule.images, pixels)[0], SIDE)
 

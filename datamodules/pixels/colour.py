@@ -4,6 +4,7 @@ Draws depend on the seed of each image alone. Nothing is rounded: the papers' co
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -27,9 +28,19 @@ def shift_colour(pixels: Tensor, seeds: Tensor) -> Tensor:
     from N(0, 0.1). The code of 2012 has "stdevs" in their place and divides by 1.1 afterwards; the paper is
     followed. As in that code, colours may end up outside of what a file can hold.
     """
-    amounts = draw_normal(seeds, 3, SHIFT) * (0.1 * pixels.new_tensor(PCA_VALUES, dtype=torch.float32))
-    shift = amounts @ pixels.new_tensor(PCA_VECTORS, dtype=torch.float32).T * 255
+    # The three products are written out: a matrix product may be rounded to bfloat16 or TF32 on the way.
+    amounts = draw_normal(seeds, 3, SHIFT)
+    shift = (amounts[:, None] * _components(pixels.device)).sum(dim=2)
     return pixels.add_(shift[:, :, None, None])
+
+
+@cache
+def _components(device: torch.device) -> Tensor:
+    """Returns the principal components of ImageNet's colours, columns, as long as a draw of 1 shifts by them.
+
+    Kept on each device: copying numbers to a GPU waits for it.
+    """
+    return (255 * 0.1 * torch.tensor(PCA_VECTORS) * torch.tensor(PCA_VALUES)).to(device)
 
 
 def jitter_colour(pixels: Tensor, seeds: Tensor, reach: float = 0.4) -> Tensor:

@@ -37,10 +37,10 @@ def compute_mean_image(data: "ImageNetDataModule", progress: "Progress") -> Tens
     total = torch.zeros(3, data.image_size, data.image_size, dtype=torch.int64)
     count = 0
     for batch in data.val_dataloader():
-        images, _, _ = data.on_before_batch_transfer(batch, 0)
-        total += images.sum(0)
-        count += len(images)
-        progress.advance(len(images))
+        data.damage.add(batch.unreadable)
+        total += batch.images.sum(0)
+        count += len(batch.images)
+        progress.advance(len(batch.images))
     return (total / count).to(torch.float32)
 
 

@@ -67,8 +67,13 @@ def mix(images: Tensor, labels: Tensor, seeds: Tensor, num_classes: int) -> tupl
     )
     shares = torch.where(is_cut, 1 - (bottom - top) * (right - left) / size**2, share[:, None])
     classes = one_hot(labels, num_classes).to(torch.float32)
-    targets = torch.lerp(classes.roll(1, 0), classes, shares)
-    return torch.lerp(images.roll(1, 0), images, own.to(images.dtype)), targets
+    targets = torch.lerp(_before(classes), classes, shares)
+    return torch.lerp(_before(images), images, own.to(images.dtype)), targets
+
+
+def _before(batch: Tensor) -> Tensor:
+    """Returns what comes before each in a batch, laid out as it is; CUDA's `roll` puts channels first."""
+    return torch.cat([batch[-1:], batch[:-1]])
 
 
 def _cutmix_box(seeds: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

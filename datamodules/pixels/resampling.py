@@ -6,6 +6,9 @@ most, but for the outermost pixels: Pillow looks beyond a box's edges, torch doe
 resizes whole pictures, as those transforms do.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,6 +21,74 @@ Pixels = NDArray[np.uint8]
 # Unlike torch.nn.functional.interpolate, these write where they are told to: no memory is taken and cleared.
 _resample = torch.ops.aten._upsample_bilinear2d_aa.out
 _flip = torch.ops.aten.flip.out
+
+
+class Placement(NamedTuple):
+    """Where views lie in pictures of one size, as `cut` and the libraries that it asks see it.
+
+    Along an axis, the middle of a view's pixel i is at ``start + (i - first + 0.5) * step`` pixels of the
+    picture; a view shows it from pixel ``first``, which may be negative, to the one before ``last``, and is
+    black beside; and resampling looks at the picture from pixel ``low`` to the one before ``high``.
+
+    Attributes:
+        rows: first, last, start, step, low and high of each view, N x 6 in float64.
+        columns: Likewise.
+        mirrored: N.
+    """
+
+    rows: NDArray[np.float64]
+    columns: NDArray[np.float64]
+    mirrored: NDArray[np.bool_]
+
+    @property
+    def moves_only(self) -> bool:
+        """Whether no view changes the size of its picture."""
+        axes = np.concatenate([self.rows, self.columns])
+        return bool((axes[:, 3] == 1).all() and (axes[:, 2] % 1 == 0).all())
+
+
+def place(views: Sequence[View], height: int, width: int) -> Placement:
+    """Returns where views lie in pictures of a size; all are cut after resizing (``whole``), or none."""
+    mirrored = np.array([view.mirrored for view in views])
+    box = np.array([view[:4] for view in views], np.float64)
+    size = views[0].size
+    if (whole := views[0].whole) is not None:
+        corners = [_corner(view, height, width, whole) for view in views]
+        rows, columns = (
+            np.array([(-corner[axis], size, 0, length / whole[axis], 0, length) for corner in corners])
+            for axis, length in enumerate((height, width))
+        )
+        return Placement(rows, columns, mirrored)
+    shown = np.stack([box[:, :2].clip(min=0), box[:, 2:].clip(max=(width, height))], axis=1)
+    is_whole = (shown % 1 == 0).all(axis=(1, 2))
+    across, down = (
+        _place_along(box[:, axis], box[:, axis + 2], shown[:, :, axis], is_whole, size, length)
+        for axis, length in enumerate((width, height))
+    )
+    return Placement(down, across, mirrored)
+
+
+def _place_along(
+    begin: NDArray[np.float64],
+    end: NDArray[np.float64],
+    shown: NDArray[np.float64],
+    is_whole: NDArray[np.bool_],
+    size: int,
+    length: int,
+) -> NDArray[np.float64]:
+    step = (end - begin) / size
+    first = np.rint((-begin).clip(min=0) / step)
+    last = size - np.rint((end - length).clip(min=0) / step)
+    # Pillow keeps a box in float32, and looks at what is around it; torch sees what was cut out alone.
+    start, stop = shown.astype(np.float32).T
+    low, high = np.where(is_whole, shown.T, [[0], [length]])
+    return np.stack([first, last, start, (stop - start) / np.maximum(1, last - first), low, high], axis=1)
+
+
+def _corner(view: View, height: int, width: int, whole: tuple[int, int]) -> tuple[int, int]:
+    """Returns where a view begins in the picture that was resized to so many rows and columns."""
+    rows, columns = whole
+    return round(view.top * rows / height), round(view.left * columns / width)
 
 
 def cut(pixels: Pixels, view: View, out: Pixels) -> None:
@@ -61,7 +132,7 @@ def _cut_after(pixels: Pixels, view: View, whole: tuple[int, int], out: Pixels) 
     """Resizes the whole picture to so many rows and columns, and cuts the view out of that."""
     rows, columns = whole
     image = Image.fromarray(np.ascontiguousarray(pixels)).resize((columns, rows), Image.Resampling.BILINEAR)
-    top, left = round(view.top * rows / pixels.shape[0]), round(view.left * columns / pixels.shape[1])
+    top, left = _corner(view, pixels.shape[0], pixels.shape[1], whole)
     out[:] = np.asarray(image)[top : top + view.size, left : left + view.size]
 
 

@@ -32,9 +32,13 @@ class NoiseSplit:
         """Returns a class that has nothing to do with the image."""
         return index * 7919 % NUM_CLASSES
 
+    def place(self, index: int) -> int:
+        """Returns where among the pixels an image is."""
+        return index % len(self.pixels)
+
     def read(self, index: int) -> "Tensor":
         """Returns one image."""
-        return self.pixels[index % len(self.pixels)]
+        return self.pixels[self.place(index)]
 
     def view(self, index: int, choose: "Chooser", out: "Pixels") -> None:
         """Writes a part of it; see `datamodules.pixels.resampling.cut_whole`."""

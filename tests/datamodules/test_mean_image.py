@@ -10,7 +10,7 @@ from PIL import Image
 from datamodules.__main__ import main
 from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
-from datamodules.pixels.normalisation import normalise
+from datamodules.pixels.normalisation import normalisation, normalise
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_batches_are_laid_out_alike_on_other_devices() -> None:
     images = images.to(memory_format=torch.channels_last)
     std = torch.empty(3, 1, 1, device="meta")
     for mean in (std, torch.empty(3, 8, 8, device="meta")):
-        normalised = normalise(images, mean, std)
+        normalised = normalise(images, normalisation(mean, std, images.device))
         assert normalised.shape == (2, 3, 8, 8) and normalised.dtype == torch.float32
         assert normalised.is_contiguous(memory_format=torch.channels_last)
 

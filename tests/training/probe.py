@@ -22,6 +22,7 @@ from pytorch_lightning.utilities.types import LRSchedulerConfig
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from datamodules import on_device
 from datamodules.imagenet import ImageNetDataModule
 from training import stopping
 
@@ -94,6 +95,13 @@ class Diary(Callback):
         is_first = os.environ.get("LOCAL_RANK", "0") == "0"  # it alone looks for requests
         if is_first and os.environ.get("STOP") == f"{kind},{self.batches[kind]}":
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+class OnDevice(Callback):
+    """Lets small image sets live on the device that trains, which tests have only a CPU for."""
+
+    def __init__(self) -> None:
+        on_device.DEVICES = frozenset({"cpu"})
 
 
 class Talkative(Callback):

@@ -8,6 +8,8 @@ from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from lightning_modules.classifier import ImageClassifier
+from lightning_modules.weights import Rescale
 from training.averaging import MovingAverage, average_in_place
 
 
@@ -61,6 +63,45 @@ def test_what_is_validated_is_the_average(decay: float, tmp_path: Path) -> None:
     with average_in_place(trainer):
         torch.testing.assert_close(module.layer.weight.detach(), average[:2])
     assert module.layer.num_batches_tracked == 5
+
+
+def one_step(module: ImageClassifier, folder: Path, steps: int, resumed: Path | None = None) -> Trainer:
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    trainer = Trainer(
+        max_steps=steps,
+        accelerator="cpu",
+        callbacks=[MovingAverage(0.9)],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=folder,
+    )
+    batches = DataLoader([(images, torch.arange(2))] * 2, batch_size=None)
+    trainer.fit(module, batches, batches, ckpt_path=resumed, weights_only=True)
+    return trainer
+
+
+@pytest.mark.filterwarnings(
+    "ignore::FutureWarning",
+    "ignore:.*does not have many workers",
+    "ignore:.*logging interval",
+    "ignore:.*dataloader is not resumable",
+)
+def test_a_run_from_published_weights_goes_on(tmp_path: Path) -> None:
+    """Its checkpoint has a layer that a new network has not: the weights want pixels from -1 to 1."""
+    module = ImageClassifier("cifar_resnet20", num_classes=2, image_size=64)
+    module.rescale = Rescale()
+    one_step(module, tmp_path, 1).save_checkpoint(tmp_path / "one.ckpt")
+    resumed = ImageClassifier("cifar_resnet20", num_classes=2, image_size=64)
+    trainer = one_step(resumed, tmp_path, 2, tmp_path / "one.ckpt")
+    assert isinstance(resumed.rescale, Rescale)
+    trained = resumed.network.state_dict()
+    with average_in_place(trainer):
+        averaged = resumed.network.state_dict()
+        torch.testing.assert_close(resumed.rescale.scale, Rescale().scale)
+        assert any(not torch.equal(averaged[name], module.network.state_dict()[name]) for name in trained)
 
 
 @pytest.mark.parametrize("decay", [0.0, 1.0, -1.0, float("nan")])

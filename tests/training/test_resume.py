@@ -163,6 +163,24 @@ def test_stopped_at_any_moment(
     assert_same_run(bench, whole, stopped, validated_at)
 
 
+def test_images_that_live_on_the_device_come_in_the_same_order(bench: Arena) -> None:
+    """Pixels too: the losses are those of a run that reads them, also after a kill and after a stop."""
+    read, resident = new_run(bench, "read"), new_run(bench, "resident")
+    rest = [*SETTINGS, "--data.augmentation", "mixup"]
+    on_device = [*rest, *callbacks("OnDevice", "Chance", "Diary"), "--run_id", resident]
+    attempts(
+        bench,
+        [0, -9, 130, 0],
+        ([*rest, *callbacks("Chance", "Diary"), "--run_id", read], {}),
+        (on_device, {"FATE": "0,6,20"}),
+        (on_device, {"STOP": "val,1"}),
+        (on_device, {}),
+    )
+    (batches, _), (again, entries) = read_diary(bench, read), read_diary(bench, resident)
+    assert again == batches and entries >= len(batches)
+    assert_same_run(bench, read, resident, [BATCHES * (epoch + 1) for epoch in range(EPOCHS)])
+
+
 @pytest.mark.fault("newest checkpoint truncated, then a full disk", "goes on from the one before and says so")
 def test_a_damaged_checkpoint_and_a_full_disk(bench: Arena) -> None:
     whole, unlucky = new_run(bench, "whole"), new_run(bench, "unlucky")

@@ -1,0 +1,267 @@
+"""Image sets that are small enough to live on the GPU that trains on them: a batch is cut out of them there.
+
+What travels is where each view lies in its image, 13 numbers, drawn from the same seeds as everywhere else;
+processes draw them ahead. The pixels are those that `datamodules.pixels.resampling` gives: the same to the
+last bit where it only moves an image or asks Pillow, one level of 255 apart at most where it asks torch.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from datamodules.damage import Unreadable
+from datamodules.images import PixelSplit, Split
+from datamodules.pixels.resampling import Placement, place
+from datamodules.pixels.views import Chooser, TrainingViews
+from datamodules.processes import load_in_processes
+from datamodules.sampling import Draw, IndexBatches
+from datamodules.subset import ChosenSplit
+
+# MPS has no float64, in which sums of products of whole numbers are exact.
+DEVICES = frozenset({"cuda"})
+# Pillow's weights have so many binary digits.
+WEIGHT_ONE = 1 << 22
+# One draws some 60,000 views a second.
+MAX_PROCESSES = 2
+# Bytes of float64 that are resized at a time.
+CHUNK_BYTES = 2**26
+
+
+class DrawnBatch(NamedTuple):
+    """A batch of views that are still to be cut.
+
+    Attributes:
+        images: N numbers of images among the pixels.
+        labels: N classes.
+        seeds: N, for what chance does to the pixels; 0 where there is none.
+        rows: Where each view lies, N x 6 in float64; see `datamodules.pixels.resampling.Placement`.
+        columns: Likewise.
+        mirrored: N.
+        moves_only: Whether no view changes the size of its image.
+        unreadable: None; a file's pixels were read when the set was opened.
+    """
+
+    images: Tensor
+    labels: Tensor
+    seeds: Tensor
+    rows: Tensor
+    columns: Tensor
+    mirrored: Tensor
+    moves_only: bool
+    unreadable: tuple[Unreadable, ...] = ()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a process sends of a batch: arrays, which travel in one piece."""
+
+    images: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    seeds: NDArray[np.int64]
+    placed: Placement
+
+    def batch(self) -> DrawnBatch:
+        """Returns it as tensors."""
+        images, labels, seeds, rows, columns, mirrored = map(
+            torch.from_numpy, (self.images, self.labels, self.seeds, *self.placed)
+        )
+        return DrawnBatch(images, labels, seeds, rows, columns, mirrored, self.placed.moves_only)
+
+    def pin_memory(self) -> DrawnBatch:
+        """Returns it where a GPU can fetch it by itself; PyTorch's thread that pins memory calls this."""
+        batch = self.batch()
+        return batch._replace(**{name: getattr(batch, name).pin_memory() for name in batch._fields[:6]})
+
+
+@dataclass(frozen=True)
+class Resident:
+    """The images of a split that lie in memory all together.
+
+    Attributes:
+        pixels: uint8, M x channels x height x width; one channel is grey.
+        places: Of the N images of the split among them.
+        labels: Of the N images.
+    """
+
+    pixels: Tensor
+    places: NDArray[np.int64]
+    labels: NDArray[np.int64]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.pixels.shape[2], self.pixels.shape[3]
+
+    def draw(self, numbers: NDArray[np.int64], seeds: NDArray[np.int64], placed: Placement) -> Drawn:
+        """Returns a batch of images by their numbers in the split."""
+        return Drawn(self.places[numbers], self.labels[numbers], seeds, placed)
+
+
+def find_resident(split: Split) -> Resident | None:
+    """Returns the pixels of a split; None where they are read one by one."""
+    if isinstance(split, ChosenSplit):
+        of_all = find_resident(split.split)
+        if of_all is None:
+            return None
+        return Resident(of_all.pixels, of_all.places[split.numbers], split.labels.astype(np.int64))
+    if not isinstance(split, PixelSplit):
+        return None
+    numbers = range(len(split))
+    return Resident(
+        split.pixels,
+        np.fromiter(map(split.place, numbers), np.int64, len(split)),
+        np.fromiter(map(split.label, numbers), np.int64, len(split)),
+    )
+
+
+class TrainingDraws(Dataset[Drawn]):
+    """Draws the views of training images.
+
+    Args:
+        images: Of the split.
+        views: Choose them.
+    """
+
+    def __init__(self, images: Resident, views: TrainingViews) -> None:
+        self.images, self.views = images, views
+
+    def __getitem__(self, draws: Sequence[Draw]) -> Drawn:
+        """Draws a batch."""
+        height, width = self.images.size
+        views = [self.views.seeded(draw.seed)(height, width) for draw in draws]
+        numbers, seeds, _ = np.array(draws, np.int64).T
+        return self.images.draw(numbers, seeds, place(views, height, width))
+
+
+class ValidationDraws(Dataset[Drawn]):
+    """Gives the one view that all validation images are seen through.
+
+    Args:
+        images: Of the split.
+        choose: Chooses it.
+    """
+
+    def __init__(self, images: Resident, choose: Chooser) -> None:
+        self.images, self.view = images, choose(*images.size)
+
+    def __len__(self) -> int:
+        return len(self.images.labels)
+
+    def __getitem__(self, numbers: Sequence[int]) -> Drawn:
+        """Gives a batch."""
+        chosen = np.array(numbers, np.int64)
+        views = [self.view] * len(chosen)
+        return self.images.draw(chosen, np.zeros_like(chosen), place(views, *self.images.size))
+
+
+class DrawingLoader:
+    """Batches of views in the order of their indices, drawn ahead by other processes.
+
+    Args:
+        dataset: Draws batches.
+        indices: What is in each.
+        num_processes: That draw; 0 draws in this one, when a batch is asked for.
+    """
+
+    def __init__(
+        self,
+        dataset: TrainingDraws | ValidationDraws,
+        indices: IndexBatches,
+        num_processes: int,
+        pin_memory: bool,
+    ) -> None:
+        self._batches = load_in_processes(dataset, indices, num_processes, pin_memory)
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[DrawnBatch]:
+        for drawn in self._batches:
+            yield drawn.batch() if isinstance(drawn, Drawn) else drawn
+
+
+class Cutter:
+    """Cuts views out of images on their device.
+
+    Args:
+        images: Of a split.
+        image_size: Side of the views.
+        device: Gets a copy of the pixels.
+    """
+
+    def __init__(self, images: Resident, image_size: int, device: torch.device) -> None:
+        # As networks like images best: colours of a pixel beside each other.
+        self.pixels = images.pixels.to(device).permute(0, 2, 3, 1).contiguous()
+        self.image_size = image_size
+
+    def cut(self, batch: DrawnBatch) -> Tensor:
+        """Returns uint8, N x 3 x S x S, channels last; nothing waits for the device."""
+        views = self._move(batch) if batch.moves_only else self._resize(batch)
+        return views.expand(-1, -1, -1, 3).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+    def _move(self, batch: DrawnBatch) -> Tensor:
+        height, width = self.pixels.shape[1:3]
+        rows, shows_row = self._sources(batch.rows, height)
+        columns, shows_column = self._sources(batch.columns, width, batch.mirrored)
+        views = self.pixels[batch.images[:, None, None], rows[:, :, None], columns[:, None, :]]
+        return views * (shows_row[:, :, None] & shows_column[:, None, :])[..., None]
+
+    def _sources(self, axes: Tensor, length: int, mirrored: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Returns for each pixel of a view along an axis, N x S, which one it shows, and if it shows any."""
+        here = self._here(mirrored, axes)
+        first, last, start = (axes[:, number, None] for number in range(3))
+        source = (start + here - first).long().clamp(0, length - 1)
+        return source, (here >= first) & (here < last)
+
+    def _resize(self, batch: DrawnBatch) -> Tensor:
+        size, (height, width, colours) = self.image_size, self.pixels.shape[1:]
+        down = weigh(batch.rows, self._here(None, batch.rows), height)
+        across = weigh(batch.columns, self._here(batch.mirrored, batch.columns), width)
+        parts = []
+        at_once = max(1, CHUNK_BYTES // (8 * colours * size * max(size, height)))
+        for start in range(0, len(batch.images), at_once):
+            part = slice(start, start + at_once)
+            pixels = self.pixels[batch.images[part]].permute(0, 3, 1, 2)  # n x colours x height x width
+            wide = _add_up(pixels.double() @ across[part, None].mT)  # n x colours x height x S
+            parts.append(_add_up(down[part, None] @ wide).to(torch.uint8).permute(0, 2, 3, 1))
+        return torch.cat(parts)
+
+    def _here(self, mirrored: Tensor | None, axes: Tensor) -> Tensor:
+        """Returns the numbers of a view's pixels, backwards where it is mirrored; N x S or 1 x S."""
+        here = torch.arange(self.image_size, device=axes.device)[None]
+        return here if mirrored is None else torch.where(mirrored[:, None], self.image_size - 1 - here, here)
+
+
+def weigh(axes: Tensor, here: Tensor, length: int) -> Tensor:
+    """Returns how much of each pixel of an image is in each pixel of its view, as Pillow's resize has it.
+
+    A triangle about the pixel's middle, as wide as two pixels of the view or of the image, whichever is more.
+
+    Args:
+        axes: N x 6 in float64; see `datamodules.pixels.resampling.Placement`.
+        here: Numbers of the view's pixels, N x S or 1 x S.
+        length: Of the image along the axis.
+
+    Returns:
+        Whole numbers, `WEIGHT_ONE` in all or 0 where the view shows nothing; N x S x length in float64.
+    """
+    first, last, start, step, low, high = (axes[:, number, None, None] for number in range(6))
+    place, source = here[:, :, None], torch.arange(length, device=axes.device)
+    middle = start + (place - first + 0.5) * step
+    reach = step.clamp(min=1)
+    begin, end = (middle - reach + 0.5).trunc(), (middle + reach + 0.5).trunc()
+    is_near = (source >= torch.maximum(begin, low)) & (source < torch.minimum(end, high))
+    weights = (1 - ((source - middle + 0.5) * (1 / reach)).abs()).clamp(min=0) * is_near
+    weights = weights / weights.sum(dim=2, keepdim=True).clamp(min=1e-9)
+    return (weights * WEIGHT_ONE + 0.5).trunc() * ((place >= first) & (place < last))
+
+
+def _add_up(sums: Tensor) -> Tensor:
+    """Rounds sums of pixels times weights to levels from 0 to 255."""
+    return ((sums + WEIGHT_ONE // 2) / WEIGHT_ONE).floor().clamp(max=255)
