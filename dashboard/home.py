@@ -93,6 +93,8 @@ def machine_lines(machine: Machine) -> list[tuple[str, str]]:
         ("developer_board", gpu.name + (f", {formatting.size(gpu.memory_bytes)}" if gpu.memory_bytes else ""))
         for gpu in machine.gpus
     ]
+    if machine.problem:
+        lines.append(("warning", machine.problem))
     if not machine.gpus:
         kind = (
             "Apple's GPU through MPS"
@@ -100,8 +102,9 @@ def machine_lines(machine: Machine) -> list[tuple[str, str]]:
             else "no GPU: networks train on the processor"
         )
         lines.append(("developer_board", kind))
-    jobs = formatting.plural(len(machine.slots), "job")
-    return [*lines, ("stacks", f"{jobs} at a time; the others queue")]
+    jobs = f"{formatting.plural(machine.num_devices, 'job')} at a time"
+    beside = ", one more on the processor if it asks for it" if machine.accelerator != "cpu" else ""
+    return [*lines, ("stacks", f"{jobs}{beside}; the others queue")]
 
 
 def _show_quick_arena(*, primary: bool) -> None:

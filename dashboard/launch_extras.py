@@ -66,7 +66,7 @@ def scaling_note(
     """Say what the linear rule makes of the learning rates."""
     from lightning_modules.recipes import scale_learning_rate
 
-    number = devices if isinstance(devices, int) else len((machine or describe_machine()).slots)
+    number = devices if isinstance(devices, int) else (machine or describe_machine()).num_devices
     changes = []
     for recipe in recipes:
         images = (batch_size or recipe.batch_size) * accumulate * number

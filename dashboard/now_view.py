@@ -9,9 +9,10 @@ from dashboard.board import Board, read_board
 from dashboard.run_rows import show_active, show_others
 from dashboard.timeline import left_out, timeline
 from dashboard.workplace import open_store
-from jobs.engines.local import slots_of
-from jobs.load import Load, read_loads
+from jobs.gpus import Load
+from jobs.load import read_loads
 from jobs.machine import describe_machine
+from jobs.slots import slots_of
 
 LOAD_TTL_S = 1.5
 
@@ -35,7 +36,7 @@ def show_now() -> Sequence[tuple[str, str]]:
 def show_loads(board: Board) -> None:
     """Show a line for the processor and each GPU: load, memory, temperature, and who is on it."""
     machine = describe_machine()
-    names = {f"cuda:{gpu.key}": f"{gpu.name} ({gpu.key})" for gpu in machine.gpus}
+    names = {gpu.slot: f"{gpu.name} ({gpu.key})" for gpu in machine.gpus}
     on = {slot: run.name for run in board.running for slot in slots_of(run)}
     with st.container(key="loads", gap="xxsmall"):
         for load in read_loads_briefly():

@@ -13,7 +13,7 @@ from dashboard.launch_form import Form
 from dashboard.workplace import open_store
 from jobs.fitting import Remedy
 from jobs.machine import describe_machine
-from jobs.preflight import Answer, check_disk, check_memory, check_size, check_time, check_trial
+from jobs.preflight import Answer, check_disk, check_gpu, check_memory, check_size, check_time, check_trial
 from jobs.trials import Trial
 
 Config = Mapping[str, Any]
@@ -43,7 +43,8 @@ def answer(form: Form) -> list[Answer]:
     board = read_board(store)
     return [
         *anywhere,
-        check_memory(first, num_classes, machine),
+        *check_gpu(first, machine),
+        *check_memory(first, num_classes, machine, board.active),
         check_disk(store, configs, num_classes, machine),
         *(shown for shown, _ in _trials(first)),
         check_time(configs, machine, [*board.active, *board.done], expected_s(configs)),

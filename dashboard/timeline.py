@@ -6,12 +6,15 @@ from html import escape
 from dashboard import formatting, palette
 from dashboard.architectures.stacked_bars import ticks
 from jobs.forecast import Span
+from jobs.slots import kind_of
 from tracking.runs import Run
 
 DEVICES: Mapping[str, str] = {"cpu": "Processor", "mps": "Apple's GPU"}
 # Seconds of each unit of the axis, and from how many of the smaller one on it is used.
 UNITS: Sequence[tuple[float, str]] = ((1, "s"), (60, "min"), (3600, "h"), (86400, "days"))
 READABLE = 120
+# Letters of a GPU's name that is a UUID.
+MAX_KEY = 12
 # A bar narrower than this, in percent of the axis, has no room for its name.
 NARROW = 9.0
 # How much of the axis a job without a known end takes.
@@ -39,6 +42,8 @@ def timeline(runs: Sequence[Run], spans: Mapping[str, Span], slots: Sequence[str
             for run in runs
             if slot in spans[run.run_id].slots
         )
+        if not bars and slot != slots[0] and kind_of(slot) == "cpu":
+            continue  # beside GPUs, few train on the processor
         rows.append(f"<dt>{escape(slot_name(slot))}</dt><dd>{bars}</dd>")
     seconds, unit = _unit(end_s)
     marks = "".join(
@@ -54,7 +59,9 @@ def timeline(runs: Sequence[Run], spans: Mapping[str, Span], slots: Sequence[str
 def slot_name(slot: str) -> str:
     """Say in words where a job runs: `cuda:0` becomes `GPU 0`."""
     device, _, key = slot.partition(":")
-    return f"GPU {key}" if device == "cuda" else DEVICES.get(device, slot)
+    if device == "cuda":
+        return f"GPU {key}" if len(key) <= MAX_KEY else f"GPU {key[:MAX_KEY]}…"
+    return DEVICES.get(device, slot)
 
 
 def left_out(runs: Sequence[Run], spans: Mapping[str, Span]) -> str:

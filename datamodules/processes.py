@@ -48,6 +48,16 @@ class Readable(Batched, Protocol):
         """Reads a batch into uint8, N x S x S x 3."""
 
 
+def memory_bytes(batch_size: int, image_size: int, num_processes: int, pin_memory: bool) -> int:
+    """Returns the main memory that one loader's batches take; training has one loader, and validation.
+
+    PyTorch keeps pinned memory in sizes that are powers of two.
+    """
+    batch_bytes = batch_size * image_size * image_size * 3
+    pinned_bytes = 1 << (batch_bytes - 1).bit_length() if pin_memory else 0
+    return (PREFETCH * num_processes + HELD) * (batch_bytes + pinned_bytes)
+
+
 def load_in_processes(
     dataset: Any, drawn: IndexBatches, num_processes: int, pin_memory: bool
 ) -> DataLoader[Any]:

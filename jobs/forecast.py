@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from math import inf
 
 from jobs.engines import LOCAL, engine_of
-from jobs.engines.local import count_slots, slots_of
 from jobs.errors import LaunchError
-from jobs.passing import Wish, may_pass
+from jobs.passing import ResourceRequest, may_pass
 from jobs.queue import AFTER, is_held
+from jobs.slots import count_slots, kind_of, slots_for, slots_of
 from tracking.runs import PAUSE, Run
 
 # What tells how long an epoch takes, and what of it does not.
@@ -58,7 +58,7 @@ def forecast(
     free_at = busy_until(running, done, slots, host)
     # A cluster has a line of its own, of which nothing is known here.
     waiting = {run.run_id: run for run in queued if not is_held(run) and engine_of(run) == LOCAL}
-    wishes = {run_id: wish_of(run, [*running, *done], slots, host) for run_id, run in waiting.items()}
+    requests = {run_id: request_of(run, [*running, *done], slots, host) for run_id, run in waiting.items()}
     now_s: float = 0.0
     while waiting and now_s < inf:
         blocking = {run.run_id for run in queued if run.run_id not in spans} | {
@@ -66,11 +66,12 @@ def forecast(
         }
         ready = [run_id for run_id, run in waiting.items() if run.tags.get(AFTER) not in blocking]
         left = {slot: max(0.0, end_s - now_s) for slot, end_s in free_at.items()}
-        chosen = _next([wishes[run_id] for run_id in ready], left)
+        chosen = _next([requests[run_id] for run_id in ready], left)
         if chosen is not None:
-            wish = wishes[ready[chosen]]
-            taken = [slot for slot in slots if not left[slot]][: wish.count]
-            end_s = None if wish.takes_s is None else now_s + wish.takes_s
+            request = requests[ready[chosen]]
+            free = [slot for slot in slots if not left[slot] and kind_of(slot) == request.kind]
+            taken = free[: request.count]
+            end_s = None if request.takes_s is None else now_s + request.takes_s
             spans[ready[chosen]] = Span(now_s, end_s, tuple(taken))
             free_at |= dict.fromkeys(taken, inf if end_s is None else end_s)
             del waiting[ready[chosen]]
@@ -91,9 +92,16 @@ def busy_until(
     return free_at
 
 
-def wish_of(run: Run, known: Sequence[Run], slots: Sequence[str], host: str) -> Wish:
+def request_of(run: Run, known: Sequence[Run], slots: Sequence[str], host: str) -> ResourceRequest:
     """What a waiting run asks for: devices, and seconds by what `known` runs took."""
-    return Wish(_count(run, slots), expected_s(run, known, host))
+    names = ("devices", "accelerator")
+    trainer = {name: run.params[key] for name in names if (key := f"trainer.{name}") in run.params}
+    mine = slots_for(trainer, slots)
+    try:
+        count = count_slots(trainer, slots)
+    except LaunchError:
+        count = 1
+    return ResourceRequest(count, expected_s(run, known, host), kind_of(mine[0]) if mine else "")
 
 
 def remaining_s(run: Run, done: Sequence[Run], host: str) -> float | None:
@@ -122,11 +130,12 @@ def expected_s(run: Run, known: Sequence[Run], host: str) -> float | None:
         return None
 
 
-def _next(wishes: Sequence[Wish], left_s: Mapping[str, float]) -> int | None:
+def _next(requests: Sequence[ResourceRequest], left_s: Mapping[str, float]) -> int | None:
     """Which of the jobs that are ready starts now, if any."""
-    free = sum(not seconds for seconds in left_s.values())
-    for place, wish in enumerate(wishes):
-        if wish.count <= free and (not place or may_pass(wish, wishes[:place], list(left_s.values()))):
+    for place, request in enumerate(requests):
+        passed = [one for one in requests[:place] if one.kind == request.kind]
+        free_at = [seconds for slot, seconds in left_s.items() if kind_of(slot) == request.kind]
+        if request.count <= free_at.count(0) and (not passed or may_pass(request, passed, free_at)):
             return place
     return None
 
@@ -152,10 +161,3 @@ def _epoch_s(run: Run, took_s: float) -> float:
 
 def _decisive(params: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in params.items() if key.startswith(DECISIVE) and key not in IRRELEVANT}
-
-
-def _count(run: Run, slots: Sequence[str]) -> int:
-    try:
-        return count_slots({"trainer": {"devices": run.params.get("trainer.devices", 1)}}, slots)
-    except LaunchError:
-        return 1

@@ -6,10 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.data_roots import check_files
-from jobs.fitting import Config, Remedy, checkpoint_bytes, largest_batch, need_bytes, split, step_of
+from jobs.fitting import (
+    Config,
+    Remedy,
+    checkpoint_bytes,
+    device_of,
+    host_bytes,
+    largest_batch,
+    need_bytes,
+    split,
+    step_of,
+)
 from jobs.forecast import EXPECTED, forecast
-from jobs.machine import Machine, room_of
+from jobs.machine import Machine, Room, room_of
 from jobs.queue import line_up
+from jobs.slots import slots_of
 from jobs.trials import OutOfMemory, Trial, try_out
 from tracking import records
 from tracking.runs import Run
@@ -61,7 +72,8 @@ def check_all(store: Store, configs: Sequence[Config], machine: Machine, runs: S
         return answers
     return [
         *answers,
-        check_memory(configs, images.classes, machine),
+        *check_gpu(configs, machine),
+        *check_memory(configs, images.classes, machine, runs),
         check_disk(store, configs, images.classes, machine),
         check_time(configs, machine, runs),
     ]
@@ -94,9 +106,56 @@ def check_size(configs: Sequence[Config]) -> Answer:
     return Answer("Size", True, f"{size} px suit every network that was chosen.")
 
 
-def check_memory(configs: Sequence[Config], num_classes: int, machine: Machine) -> Answer:
-    """Ask whether a batch fits into the memory of a device, by the estimate of `lightning_modules.memory`."""
-    room = room_of(machine)
+def check_gpu(configs: Sequence[Config], machine: Machine) -> list[Answer]:
+    """Ask whether the installed PyTorch can use the GPUs; nothing where nobody wants one and all is well."""
+    from training.hardware import missing_compiler, unusable
+
+    answers = [Answer("GPU", None, machine.problem)] if machine.problem else []
+    devices = {device_of(config["trainer"], machine) for config in configs}
+    if "cuda" in devices:
+        problems = (unusable(gpu.capability, gpu.name, machine.driver) for gpu in machine.gpus)
+        answers += [Answer("GPU", False, problem) for problem in dict.fromkeys(problems) if problem]
+    if any(config["model"].get("compile") for config in configs):
+        missing = {device: missing_compiler(device) for device in devices}
+        answers += [
+            Answer("Compile", False, f"torch.compile needs {what}; install it or leave compile out.")
+            for what in dict.fromkeys(missing.values())
+            if what
+        ]
+    return answers
+
+
+def check_memory(
+    configs: Sequence[Config], num_classes: int, machine: Machine, runs: Sequence[Run] = ()
+) -> list[Answer]:
+    """Ask whether a batch fits into the memory of a device, by the estimate of `lightning_modules.memory`.
+
+    On a GPU that estimate was never measured: there it warns and does not refuse.
+
+    Args:
+        configs: Complete ones.
+        num_classes: Of their images.
+        machine: That would train them.
+        runs: Of this machine; what the running ones hold of a GPU will be free once they are done.
+    """
+    answers = [_check_device_memory(configs, num_classes, machine, runs)]
+    on_gpus = [config for config in configs if device_of(config["trainer"], machine) == "cuda"]
+    if on_gpus:
+        need = max(host_bytes(config, machine) for config in on_gpus)
+        there = f"the {_size(machine.memory_bytes)} of this machine"
+        text = f"Reading images takes about {_size(need)} of {there}"
+        fits = need <= machine.memory_bytes
+        text += "." if fits else ", more than there is. Take fewer workers or smaller batches."
+        answers.append(Answer("Main memory", fits, text))
+    return answers
+
+
+def _check_device_memory(
+    configs: Sequence[Config], num_classes: int, machine: Machine, runs: Sequence[Run]
+) -> Answer:
+    busy = {slot for run in runs if run.status == "RUNNING" for slot in slots_of(run)}
+    rooms = [room_of(machine, device_of(config["trainer"], machine), busy) for config in configs]
+    room = min(rooms, key=lambda room: room.size_bytes)
     needs = [need_bytes(config, num_classes, machine) for config in configs]
     worst = max(range(len(configs)), key=lambda index: needs[index])
     name = configs[worst]["model"]["architecture"]
@@ -105,28 +164,28 @@ def check_memory(configs: Sequence[Config], num_classes: int, machine: Machine) 
         return Answer("Memory", None, f"{asked}; how much {room.name} has is not known.")
     if needs[worst] <= room.size_bytes:
         share = 100 * needs[worst] / room.size_bytes
-        return Answer(
-            "Memory", True, f"{asked}, {share:.0f} % of the {_size(room.size_bytes)} of {room.name}."
-        )
-    asked += f", more than the {_size(room.size_bytes)} of {room.name}"
+        return Answer("Memory", True, f"{asked}, {share:.0f} % of {_there(room)}.")
+    asked += f", more than {_there(room)}"
+    asked += " (an estimate that was never measured on a GPU)" if room.is_gpu else ""
+    verdict = None if room.is_gpu else False
     steps = {step_of(config) for config in configs}
-    largest = min(largest_batch(config, num_classes, machine) for config in configs)
+    largest = min(largest_batch(config, num_classes, machine, room.size_bytes) for config in configs)
     if not largest:
         return Answer(
             "Memory",
-            False,
+            verdict,
             f"{asked}, and even one image at a time does not fit. Take smaller images or another network.",
         )
     if len(steps) > 1:
         return Answer(
             "Memory",
-            False,
+            verdict,
             f"{asked}. Batches of {largest} fit all of these networks; since their steps differ, "
             f"launch them apart.",
         )
     step = steps.pop()
     remedy = split(step, largest)
-    return Answer("Memory", False, f"{asked}. Take {_steps(remedy, step)}.", remedy)
+    return Answer("Memory", verdict, f"{asked}. Take {_steps(remedy, step)}.", remedy)
 
 
 def check_disk(store: Store, configs: Sequence[Config], num_classes: int, machine: Machine) -> Answer:
@@ -243,6 +302,10 @@ def as_run(config: Config, number: int, expected_s: float | None) -> Run:
 def _steps(remedy: Remedy, step: int) -> str:
     made = step_text(remedy.batch_size, remedy.accumulate, step)
     return f"batches of {remedy.batch_size}, {remedy.accumulate} of them a step: {made}"
+
+
+def _there(room: Room) -> str:
+    return f"the {_size(room.size_bytes)} {'free on' if room.is_gpu else 'of'} {room.name}"
 
 
 def _size(num_bytes: float) -> str:

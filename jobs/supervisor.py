@@ -15,15 +15,15 @@ from jobs import recovery
 from jobs.deliveries import Deliveries
 from jobs.endings import MemoryWatch, explain, is_lost, last_words, ran_out_of_memory, was_restarted
 from jobs.engines import LOCAL, Engine, Exit, engine_of, is_asked_for, is_started
-from jobs.engines.local import slots_of
 from jobs.engines.slurm_cluster import forget_wishes
 from jobs.errors import LaunchError
-from jobs.forecast import busy_until, wish_of
+from jobs.forecast import busy_until, request_of
 from jobs.notifications import Notifications
 from jobs.passing import may_pass
 from jobs.processes import Background, start_detached
 from jobs.queue import is_ready, line_up
 from jobs.retry import memory_tags
+from jobs.slots import kind_of, slots_of
 from tracking import records, runs
 from tracking.runs import ACTIVE_STATUSES, TERMINAL_STATUSES, Run
 from tracking.spool import deliver_left
@@ -195,8 +195,13 @@ class Supervisor:
         if taken.issuperset(slots):
             return False
         done = runs.list_runs(self.store, TERMINAL_STATUSES)
-        wish, *wishes = (wish_of(one, [*running, *done], slots, host) for one in (run, *passed))
-        return may_pass(wish, wishes, list(busy_until(running, done, slots, host).values()))
+        request, *requests = (request_of(one, [*running, *done], slots, host) for one in (run, *passed))
+        # Who waits for devices of another kind is not passed.
+        rivals = [one for one in requests if one.kind == request.kind]
+        free_at = busy_until(running, done, slots, host)
+        return not rivals or may_pass(
+            request, rivals, [left_s for slot, left_s in free_at.items() if kind_of(slot) == request.kind]
+        )
 
     def _follow(self, run: Run, is_active: bool) -> None:
         ended = self.engine.poll(run)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,9 +17,9 @@ import yaml
 from filelock import FileLock, Timeout
 
 from jobs import processes
-from jobs.engines.local import slots_of
 from jobs.errors import LaunchError
 from jobs.machine import describe_machine
+from jobs.slots import environment_of, kind_of, slots_for, slots_of
 from tracking import runs
 from tracking.store import REPOSITORY, Store
 
@@ -49,7 +50,8 @@ class Trial:
         if not self.images_per_s:
             return None
         devices = str(config["trainer"]["devices"])
-        together = int(devices) if devices.isdigit() and describe_machine().gpus else 1
+        slots = slots_for(config["trainer"], describe_machine().slots)
+        together = int(devices) if devices.isdigit() and slots and kind_of(slots[0]) == "cuda" else 1
         images = self.train_images * int(config["trainer"]["max_epochs"])
         return OVERHEAD * images / (self.images_per_s * together)
 
@@ -66,14 +68,12 @@ def try_out(store: Store, config: Mapping[str, Any], timeout_s: float = TIMEOUT_
         LaunchError: No device is free, or it cannot be trained; memory that does not suffice is named.
         StoreUnavailable: The store cannot be read.
     """
-    with _free_slot(store) as slot:
+    with _free_slot(store, config) as slot:
         return _try_on(slot, config, timeout_s)
 
 
 def _try_on(slot: str, config: Mapping[str, Any], timeout_s: float) -> Trial:
-    environment = dict(os.environ)
-    if slot.startswith("cuda:"):
-        environment["CUDA_VISIBLE_DEVICES"] = slot.removeprefix("cuda:")
+    environment = {**os.environ, **environment_of([slot])}
     alone = {**config, "trainer": {**config["trainer"], "devices": 1}}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "trial.yaml"
@@ -105,10 +105,12 @@ def _try_on(slot: str, config: Mapping[str, Any], timeout_s: float) -> Trial:
 
 
 @contextmanager
-def _free_slot(store: Store) -> Iterator[str]:
-    """Keep other trials from a device without a job."""
+def _free_slot(store: Store, config: Mapping[str, Any]) -> Iterator[str]:
+    """Keep other trials from a device without a job that this one may have."""
     busy = {slot: run for run in runs.list_ours(store, ["RUNNING"]) for slot in slots_of(run)}
-    slots = describe_machine().slots
+    slots = slots_for(config["trainer"], describe_machine().slots)
+    if not slots:
+        raise LaunchError(f"This machine has no {config['trainer']['accelerator']} to try it on.")
     free = [slot for slot in slots if slot not in busy]
     if not free:
         raise LaunchError(
@@ -117,7 +119,9 @@ def _free_slot(store: Store) -> Iterator[str]:
         )
     for slot in free:
         try:
-            held = FileLock(store.root / f"trial-{slot.replace(':', '-')}.lock", timeout=0).acquire()
+            # A part of a GPU may be called MIG-GPU-.../1/0.
+            name = re.sub(r"[^\w.-]", "-", slot)
+            held = FileLock(store.root / f"trial-{name}.lock", timeout=0).acquire()
         except Timeout:
             continue
         with held:

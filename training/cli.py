@@ -16,7 +16,7 @@ from lightning_modules.recipes import scale_learning_rate
 from training.averaging import MovingAverage
 from training.checkpoint_files import CheckpointFiles, find_newest, keep_one
 from training.checkpoints import Checkpoints
-from training.hardware import check_trainer, choose_precision
+from training.hardware import check_accelerator, check_trainer, choose_precision, use_tensor_cores
 from training.logger import RunLogger
 from training.pacing import Pacing
 from training.recorder import RunRecorder
@@ -119,8 +119,11 @@ class ArenaCLI(LightningCLI):
             "logger": RunLogger(self.session),
             "default_root_dir": str(self.session.store.root),
         } | kwargs
+        check_accelerator(config["accelerator"])
         if config["precision"] is None:
             kwargs["precision"] = choose_precision(config["accelerator"])
+        if config["benchmark"] is None and not config["deterministic"]:
+            kwargs["benchmark"] = True  # cuDNN tries its algorithms once a shape, and there are few shapes
         given = config["callbacks"] or []
         config["callbacks"] = [*(given if isinstance(given, list) else [given]), *self._callbacks()]
         given = config["plugins"] or []
@@ -157,6 +160,7 @@ class ArenaCLI(LightningCLI):
                 self.datamodule.batch_size * self.trainer.accumulate_grad_batches * self.trainer.world_size
             )
             self.model.recipe = scale_learning_rate(self.model.recipe, images)
+        use_tensor_cores(self.trainer.strategy.root_device)
         check_trainer(
             self.trainer,
             sync_batchnorm=self._get(self.config, "trainer.sync_batchnorm"),

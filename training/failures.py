@@ -8,7 +8,12 @@ import torch
 
 from training.batches import RETRY_BATCH, smaller_batch, step_text
 
-_MEMORY = re.compile(r"out of memory|not enough memory|(can.t|cannot) allocate memory|ALLOC_FAILED", re.I)
+# In the words of CUDA and the driver; of cuBLAS, cuDNN and their kin; of MPS; of the processor's allocator.
+_MEMORY = re.compile(
+    r"out of memory|ERROR_OUT_OF_MEMORY|ALLOC_FAILED|Invalid buffer size|not enough memory"
+    r"|(can.t|cannot) allocate memory|unable to allocate",
+    re.I,
+)
 _WORKER = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (?:is .* signal: ([\w ]+)|exited)")
 _PEER = re.compile(
     r"Connection (closed|reset) by (remote )?peer|ncclRemoteError|gloo.*Broken pipe"
@@ -27,7 +32,7 @@ def describe(error: BaseException, batch_size: int) -> tuple[str, dict[str, str]
     texts = " ".join(str(one) for one in chain)
     if worker := _WORKER.search(texts):
         return _worker_sentence(worker[1], worker[2] or "", texts), {}
-    if any(isinstance(one, MemoryError | torch.OutOfMemoryError) for one in chain) or _MEMORY.search(texts):
+    if is_out_of_memory(error):
         return _memory_sentence(batch_size)
     if any(isinstance(one, OSError) and one.errno == errno.ENOSPC for one in chain):
         file = next((one.filename for one in chain if isinstance(one, OSError) and one.filename), "a file")
@@ -35,6 +40,14 @@ def describe(error: BaseException, batch_size: int) -> tuple[str, dict[str, str]
     if misses_a_peer(error):
         return "Another process of this run died; the log may say why. Resume the run.", {}
     return next(iter(f"{type(error).__name__}: {error}".splitlines())), {}
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Returns whether memory did not suffice, of the device or of the machine."""
+    return any(
+        isinstance(one, MemoryError | torch.OutOfMemoryError) or _MEMORY.search(str(one))
+        for one in causes(error)
+    )
 
 
 def misses_a_peer(error: BaseException) -> bool:
@@ -50,7 +63,8 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _memory_sentence(batch_size: int) -> tuple[str, dict[str, str]]:
-    place = torch.cuda.get_device_name() if torch.cuda.is_available() else "this machine"
+    is_on_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    place = torch.cuda.get_device_name() if is_on_gpu else "this machine"
     smaller = smaller_batch(batch_size)
     if smaller is None:
         return f"Out of memory on {place}, with single images; take smaller images or another network.", {}

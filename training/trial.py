@@ -17,6 +17,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from tracking.store import Store
 from training.averaging import MovingAverage
 from training.cli import ArenaCLI
+from training.failures import is_out_of_memory
 from training.hardware import keep_freed_memory
 from training.session import Session
 
@@ -102,7 +103,8 @@ def main(arguments: list[str]) -> int:
     try:
         cli = TrialCLI(stopwatch, ["fit", *arguments])
     except Exception as error:
-        _answer({"error": str(error).splitlines()[0], "out_of_memory": is_out_of_memory(error)})
+        said = next(iter(str(error).splitlines()), type(error).__name__)
+        _answer({"error": said, "out_of_memory": is_out_of_memory(error)})
         return 1
     _answer(
         {
@@ -113,11 +115,6 @@ def main(arguments: list[str]) -> int:
         }
     )
     return 0
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory did not suffice, of the device or of the machine."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def wait_for(device: torch.device) -> None:

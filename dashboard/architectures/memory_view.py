@@ -13,7 +13,9 @@ from dashboard.architectures.training_needs import PARTS, Pace, Plan
 from dashboard.board import read_runs
 from dashboard.errors import show_problem
 from dashboard.workplace import open_store
+from jobs.fitting import precision_of
 from jobs.machine import Machine, Room, describe_machine, room_of
+from jobs.slots import slots_of
 from jobs.spec import JobSpec
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ def show_memory_section(page: Fields | None = None) -> None:
         show_problem(problem)
         return
     machine = describe_machine()
-    resolved = resolve_precision(None if precision == forms.AUTO else precision, machine)
+    resolved = precision_of({} if precision == forms.AUTO else {"precision": precision}, machine)
     show_plans(
         [
             Plan(one.key, image_size or one.input_size, batch_size, resolved, recipe or "paper")
@@ -119,28 +121,18 @@ def memory_fields(networks: "Mapping[str, Architecture]") -> dict[str, Field]:
 def plan_of(config: Mapping[str, Mapping[str, object]], machine: Machine) -> Plan:
     """Read a job's configuration."""
     model, data, trainer = config["model"], config["data"], config["trainer"]
-    precision = trainer.get("precision")
     options = model.get("options") or {}
     assert isinstance(options, Mapping)
     return Plan(
         key=str(model["architecture"]),
         image_size=int(str(data["image_size"])),
         batch_size=int(str(data["batch_size"])),
-        precision=resolve_precision(None if precision is None else str(precision), machine),
+        precision=precision_of(trainer, machine),
         recipe=str(model["recipe"]),
         options={str(name): str(value) for name, value in options.items()},
         source=str(data["source"]),
         root=str(data.get("root") or ""),
     )
-
-
-def resolve_precision(precision: str | None, machine: Machine) -> str:
-    """Say what a precision comes to on this machine, as the training process would choose it."""
-    from training.hardware import choose_precision
-
-    if precision is None:
-        return choose_precision("auto")
-    return "bf16-mixed" if precision == "16-mixed" and machine.accelerator == "cpu" else precision
 
 
 def show_plans(plans: Sequence[Plan], num_classes: int | None = None) -> None:
@@ -149,14 +141,14 @@ def show_plans(plans: Sequence[Plan], num_classes: int | None = None) -> None:
     Raises:
         StoreUnavailable: the store cannot be read.
     """
-    machine = describe_machine()
-    room = room_of(machine)
+    machine, runs = describe_machine(), read_runs(open_store())
+    busy = {slot for run in runs if run.status == "RUNNING" for slot in slots_of(run)}
+    room = room_of(machine, busy=busy)
     names = names_of(plans)
     needs = [need_of(plan, num_classes) for plan in plans]
     bars = segments(dict(zip(names, needs, strict=True)))
     legend = stacked_bars.legend_html(PART_COLOURS)
     st.html(legend + stacked_bars.stacked_bars(bars, PART_COLOURS, "GB a device"))
-    runs = read_runs(open_store())
     lines = []
     for name, plan, need in zip(names, plans, needs, strict=True):
         pace = training_needs.find_pace(open_store(), runs, plan, machine)
@@ -164,7 +156,8 @@ def show_plans(plans: Sequence[Plan], num_classes: int | None = None) -> None:
     st.markdown("\n".join(lines))
     st.caption(
         "Counted from the layers but for the two parts that are estimated. Peaks measured on a CPU were "
-        "met within 15 %. Python with its libraries (about 0.8 GB) and the loading of images come on top."
+        "met within 15 %; those of GPUs were not measured yet. Python with its libraries (about 0.8 GB) and "
+        "the loading of images come on top."
     )
 
 
@@ -204,7 +197,10 @@ def memory_text(name: str, plan: Plan, need: "Memory", room: Room) -> str:
     text = f"**{name}** ({setting}): **{memory_size(need.total)}** a device"
     if not room.size_bytes:
         return f"{text}."
-    there = f"the {formatting.size(room.size_bytes)} of {formatting.plain(room.name)}"
+    of = "free on" if room.is_gpu else "of"
+    there = f"the {formatting.size(room.size_bytes)} {of} {formatting.plain(room.name)}"
+    if need.total > room.size_bytes and room.is_gpu:
+        return f":orange[:material/warning: {text}, perhaps more than {there}.]"
     if need.total > room.size_bytes:
         return f":red[:material/error: {text}, more than {there}.]"
     return f"{text}, {100 * need.total / room.size_bytes:.0f} % of {there}."

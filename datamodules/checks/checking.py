@@ -15,6 +15,7 @@ from datamodules.checks.findings import find_all, list_labels
 from datamodules.checks.inspection import Histogram
 from datamodules.checks.readings import Readings, digest_content, read_chunks
 from datamodules.checks.reports import PERCENTILES, CheckReport, SplitSummary, report_file, write_report
+from datamodules.cores import count_cores
 from datamodules.errors import explain
 from datamodules.images import Channels, Images, Split
 from datamodules.manifest import compute_manifest, forget_digest
@@ -154,8 +155,7 @@ def summarise(split: Split, readings: Readings, num_classes: int) -> SplitSummar
 
 def count_processors() -> int:
     """Returns how many processes can read at once without getting into each other's way."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(processors, MAX_WORKERS)
+    return min(count_cores(), MAX_WORKERS)
 
 
 def _kept_file(source: str, root: str, name: str, split: Split) -> Path | None:

@@ -4,9 +4,9 @@ Run it again to go on after an interruption.
 """
 
 import argparse
-import os
 
 from datamodules import sources
+from datamodules.cores import count_cores
 from datamodules.progress import Progress, add_progress_argument
 
 HELP = "write any source in LitData's format, for streaming"
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads",
         type=int,
-        default=min(32, os.cpu_count() or 1),
+        default=min(32, count_cores()),
         help="images at once, %(default)s by default",
     )
     add_progress_argument(parser)

@@ -6,10 +6,10 @@ the folder as its root.
 """
 
 import argparse
-import os
 from pathlib import Path
 
 from datamodules import sources
+from datamodules.cores import count_cores
 from datamodules.errors import printable
 from datamodules.progress import Progress, add_progress_argument
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--side", type=int, default=256, help="short side in pixels, %(default)s by default")
     parser.add_argument("--quality", type=int, default=90, help="of JPEGs, %(default)s by default")
     parser.add_argument(
-        "--threads", type=int, default=os.cpu_count() or 1, help="images at once, %(default)s by default"
+        "--threads", type=int, default=count_cores(), help="images at once, %(default)s by default"
     )
     add_progress_argument(parser)
 

@@ -32,13 +32,11 @@ class Exit:
 
 
 class Engine(Protocol):
-    """What the supervisor asks of an engine.
+    """What the supervisor asks of an engine."""
 
-    Attributes:
-        slots: The devices it hands out, none where somebody else does.
-    """
-
-    slots: tuple[str, ...]
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The devices it hands out, none where somebody else does."""
 
     def submit(self, run: Run, busy: Iterable[Run]) -> bool:
         """Start the run unless it must wait for one of the busy ones; whether it has been started.

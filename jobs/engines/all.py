@@ -20,9 +20,13 @@ class AllEngines:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        local = LocalEngine(store)
-        self.slots = local.slots
-        self._engines: dict[str, Engine] = {LOCAL: local, SLURM: SlurmEngine(store)}
+        self._local = LocalEngine(store)
+        self._engines: dict[str, Engine] = {LOCAL: self._local, SLURM: SlurmEngine(store)}
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The devices that are handed out here."""
+        return self._local.slots
 
     def submit(self, run: Run, busy: Iterable[Run]) -> bool:
         """Start the run unless it must wait. Raises LaunchError when it can never be started."""

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import psutil
 import yaml
@@ -17,6 +16,7 @@ from jobs import processes
 from jobs.engines import Exit
 from jobs.errors import LaunchError
 from jobs.machine import describe_machine
+from jobs.slots import count_slots, environment_of, join_slots, kind_of, slots_for, slots_of
 from tracking import records, runs
 from tracking.runs import Run
 from tracking.store import REPOSITORY, Store
@@ -37,9 +37,14 @@ class LocalEngine:
         self, store: Store, slots: Sequence[str] | None = None, command: Sequence[str] = TRAIN
     ) -> None:
         self.store = store
-        self.slots = tuple(slots if slots is not None else describe_machine().slots)
+        self._slots = None if slots is None else tuple(slots)
         self.command = tuple(command)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The devices it hands out; a driver that did not answer at first may do so later."""
+        return describe_machine().slots if self._slots is None else self._slots
 
     def submit(self, run: Run, busy: Iterable[Run]) -> bool:
         """Start the run if enough slots are free.
@@ -51,12 +56,13 @@ class LocalEngine:
         if run.tags.get("job.slots") and (lost := self._find_lost(run.run_id)):
             self._record(run.run_id, lost)
             return True
-        wanted = count_slots(yaml.safe_load(runs.read_config(self.store, run.run_id)), self.slots)
+        trainer = yaml.safe_load(runs.read_config(self.store, run.run_id)).get("trainer", {})
+        wanted = count_slots(trainer, self.slots)
         taken = {slot for other in busy for slot in slots_of(other)}
-        free = [slot for slot in self.slots if slot not in taken]
+        free = [slot for slot in slots_for(trainer, self.slots) if slot not in taken]
         if len(free) < wanted:
             return False
-        self._start(run, free[:wanted])
+        self._start(run, free[:wanted], asks_for_any=trainer.get("accelerator", "auto") == "auto")
         return True
 
     def dispatch(self) -> None:
@@ -95,17 +101,19 @@ class LocalEngine:
     def _find(self, run: Run) -> psutil.Process | None:
         return processes.find_process(pid_of(run), create_time_of(run), run.run_id)
 
-    def _start(self, run: Run, slots: Sequence[str]) -> None:
-        command = [*self.command, "--config", str(self.store.config_file(run.run_id)), "--run_id", run.run_id]
+    def _start(self, run: Run, slots: Sequence[str], asks_for_any: bool) -> None:
+        command = [*self.command, "--config", str(self.store.config_file(run.run_id))]
+        if asks_for_any and kind_of(slots[0]) != "cpu":
+            # It trains on the GPU that it was given, or says why it cannot.
+            command += ["--trainer.accelerator", kind_of(slots[0])]
+        command += ["--run_id", run.run_id]
         # Before the process exists, so that a successor knows to look for it.
         records.set_tags(
             self.store,
             run.run_id,
             {"job.slots": join_slots(slots), "job.host": os.uname().nodename, "job.request": ""},
         )
-        environment = {**self.store.environment, "PYTHONUNBUFFERED": "1"}
-        if slots[0].startswith("cuda:"):
-            environment["CUDA_VISIBLE_DEVICES"] = ",".join(slot.removeprefix("cuda:") for slot in slots)
+        environment = {**self.store.environment, "PYTHONUNBUFFERED": "1", **environment_of(slots)}
         log_file = self.logs(run.run_id)
         # A run that goes on keeps what it has printed.
         with log_file.open("a" if run.tags.get("job.request") == "resume" else "w", encoding="utf-8") as log:
@@ -128,36 +136,6 @@ class LocalEngine:
         with suppress(psutil.NoSuchProcess):
             create_time = psutil.Process(pid).create_time()
             records.set_tags(self.store, run_id, {"job.pid": pid, "job.create_time": repr(create_time)})
-
-
-def count_slots(config: dict[str, Any], slots: Sequence[str]) -> int:
-    """How many slots a job with that configuration takes.
-
-    Raises:
-        LaunchError: More than there are, or not a number.
-    """
-    devices = config.get("trainer", {}).get("devices", 1)
-    if not slots[0].startswith("cuda:"):
-        return 1  # several processes share one CPU
-    if devices in ("auto", -1, "-1"):
-        return len(slots)
-    if not str(devices).isdigit() or not int(devices):
-        raise LaunchError(f"devices is {devices!r}; it must be a number of GPUs from 1, or 'auto' for all.")
-    if int(devices) > len(slots):
-        raise LaunchError(f"The job wants {devices} GPUs, but this machine has {len(slots)}; ask for fewer.")
-    return int(devices)
-
-
-def join_slots(slots: Sequence[str]) -> str:
-    """`["cuda:0", "cuda:1"]` as `cuda:0,1`."""
-    device = slots[0].partition(":")[0]
-    return f"{device}:{','.join(slot.partition(':')[2] for slot in slots)}"
-
-
-def slots_of(run: Run) -> list[str]:
-    """The slots the run has taken; none for a process that somebody started by hand."""
-    device, _, keys = run.tags.get("job.slots", "").partition(":")
-    return [f"{device}:{key}" for key in keys.split(",") if key]
 
 
 def pid_of(run: Run) -> int:

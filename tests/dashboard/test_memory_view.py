@@ -70,7 +70,7 @@ def test_the_room_is_that_of_the_smallest_gpu_or_of_the_machine() -> None:
     assert room_of(CPU) == Room("this machine", 16 * GIB)
     gpus = (Gpu("0", "large", 80 * GIB), Gpu("1", "small", 24 * GIB))
     machine = dataclasses.replace(CPU, gpus=gpus, accelerator="cuda")
-    assert room_of(machine) == Room("small", 24 * GIB)
+    assert room_of(machine) == Room("small", 24 * GIB, is_gpu=True)
     unknown = dataclasses.replace(CPU, gpus=(Gpu("0", "MIG device", 0),), accelerator="cuda")
     assert room_of(unknown).size_bytes == 0
 

@@ -8,8 +8,9 @@ from streamlit.testing.v1 import AppTest
 from dashboard.now_view import load_text
 from dashboard.timeline import left_out, timeline
 from jobs.forecast import EXPECTED, Span
-from jobs.load import Load, parse_loads, read_loads
-from jobs.machine import Gpu, describe_machine
+from jobs.gpus import Load
+from jobs.load import read_loads
+from jobs.machine import describe_machine
 from tests.jobs.test_forecast import run
 from tracking import records
 from tracking.runs import list_runs
@@ -42,13 +43,18 @@ def test_a_job_whose_end_is_unknown_is_open() -> None:
     assert timeline([run("b1")], {"b1": Span(0, None, ("cpu:0",))}, ["cpu:0"]) == "", "nothing was measured"
 
 
-def test_what_gpus_tell_is_read() -> None:
-    table = "0, GPU-aa, 93, 1024, 81559, 61\n1, GPU-bb, [N/A], [N/A], 81559, [N/A]\n2, GPU-cc, 1, 2, 3, 4\n"
-    first, second = parse_loads(table, [Gpu("0", "card", 0), Gpu("GPU-b", "card", 0)])
-    assert first == Load("cuda:0", 0.93, 2**30, 81559 * 2**20, 61.0)
-    assert second == Load("cuda:GPU-b", None, None, 81559 * 2**20, None)
-    assert "load 93 % · 1 GB of 80 GB · 61 °C · free" in load_text("card", first, "free")
-    assert load_text("card", second, "").count("·") == 0
+def test_what_a_gpu_tells_is_one_line() -> None:
+    told = Load("cuda:0", 0.93, 2**30, 80 * 2**30, 61.0)
+    assert "load 93 % · 1 GB of 80 GB · 61 °C · free" in load_text("card", told, "free")
+    assert load_text("card", Load("cuda:1", None, None, 80 * 2**30, None), "").count("·") == 0
+
+
+def test_the_processor_has_a_line_beside_gpus_only_with_a_job() -> None:
+    spans = {"a1": Span(0, 90, ("cuda:0",)), "b1": Span(0, 90, ("cpu:0",))}
+    slots = ["cuda:0", "cuda:MIG-0123456789abcdef", "cpu:0"]
+    assert "Processor" not in timeline([run("a1")], spans, slots)
+    html = timeline([run("a1"), run("b1")], spans, slots)
+    assert "Processor" in html and "GPU MIG-01234567…" in html
 
 
 def test_this_machine_tells_its_load() -> None:
@@ -64,4 +70,4 @@ def test_the_runs_page_shows_load_and_forecast(filled_store: Store, open_page: O
     app = open_page("runs")
     assert any("Processor" in one.value and "load" in one.value for one in app.markdown)
     drawn = [one.proto.body for one in app.get("html") if '<figure class="timeline"' in one.proto.body]
-    assert len(describe_machine().slots) > 1 or (len(drawn) == 1 and waiting.name in drawn[0])
+    assert describe_machine().gpus or (len(drawn) == 1 and waiting.name in drawn[0])

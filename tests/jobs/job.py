@@ -16,7 +16,7 @@ from tracking.store import Store
 parser = argparse.ArgumentParser()
 parser.add_argument("--config", type=Path)
 parser.add_argument("--run_id")
-arguments = parser.parse_args()
+arguments, _ = parser.parse_known_args()
 config = yaml.safe_load(arguments.config.read_text())
 store, run_id = Store.default(), arguments.run_id
 

@@ -6,39 +6,44 @@ from math import inf
 import pytest
 
 from jobs.forecast import EXPECTED, forecast
-from jobs.passing import MARGIN, Wish, may_pass, starts
+from jobs.passing import MARGIN, ResourceRequest, may_pass, starts
 from tests.jobs.test_forecast import HOST, run
 from tracking import records, runs
 
-BIG = Wish(2, 100)
+
+def ask(count: int, takes_s: float | None) -> ResourceRequest:
+    return ResourceRequest(count, takes_s, "cuda")
+
+
+BIG = ask(2, 100)
 
 
 @pytest.mark.parametrize(
-    ("wish", "passed", "free_at", "allowed"),
+    ("request_", "passed", "free_at", "allowed"),
     [
-        (Wish(1, 10), [BIG], [0, 20], True),
-        (Wish(1, 20 / MARGIN), [BIG], [0, 20], True),
-        (Wish(1, 20), [BIG], [0, 20], False),  # it would be done just in time, without any margin
-        (Wish(1, 30), [BIG], [0, 20], False),
-        (Wish(1, None), [BIG], [0, 20], False),
-        (Wish(1, 10), [BIG], [0, inf], False),  # nobody knows when the big one starts
-        (Wish(1, None), [BIG], [0, 20, 20, 20], True),  # there is one device more than the big one needs
-        (Wish(2, 1), [BIG], [0, 20, 20], False),  # not free
-        (Wish(1, 10), [Wish(2, 5), Wish(3, 5)], [0, 20, 20], True),
+        (ask(1, 10), [BIG], [0, 20], True),
+        (ask(1, 20 / MARGIN), [BIG], [0, 20], True),
+        (ask(1, 20), [BIG], [0, 20], False),  # it would be done just in time, without any margin
+        (ask(1, 30), [BIG], [0, 20], False),
+        (ask(1, None), [BIG], [0, 20], False),
+        (ask(1, 10), [BIG], [0, inf], False),  # nobody knows when the big one starts
+        (ask(1, None), [BIG], [0, 20, 20, 20], True),  # there is one device more than the big one needs
+        (ask(2, 1), [BIG], [0, 20, 20], False),  # not free
+        (ask(1, 10), [ask(2, 5), ask(3, 5)], [0, 20, 20], True),
         # It delays not the first, which needs two of the three devices, but the second, which needs all.
-        (Wish(1, 1000), [Wish(2, 5), Wish(3, 5)], [0, 20, 20], False),
-        (Wish(1, 1000), [Wish(2, 5)], [0, 20, 20], True),
-        (Wish(1, 10), [Wish(2, None), Wish(2, 5)], [0, 20], False),
+        (ask(1, 1000), [ask(2, 5), ask(3, 5)], [0, 20, 20], False),
+        (ask(1, 1000), [ask(2, 5)], [0, 20, 20], True),
+        (ask(1, 10), [ask(2, None), ask(2, 5)], [0, 20], False),
     ],
 )
-def test_who_may_pass(wish, passed, free_at, allowed):
-    assert may_pass(wish, passed, free_at) is allowed
+def test_who_may_pass(request_, passed, free_at, allowed):
+    assert may_pass(request_, passed, free_at) is allowed
 
 
 def test_starts_without_passing():
-    assert starts([BIG, Wish(1, 1), Wish(1, 1)], [0, 20]) == [20, 120, 120]
-    assert starts([Wish(1, None), Wish(2, 1)], [0, 0]) == [0, inf]
-    assert starts([Wish(3, 1)], [0, 0]) == [inf]
+    assert starts([BIG, ask(1, 1), ask(1, 1)], [0, 20]) == [20, 120, 120]
+    assert starts([ask(1, None), ask(2, 1)], [0, 0]) == [0, inf]
+    assert starts([ask(3, 1)], [0, 0]) == [inf]
 
 
 def test_the_forecast_plays_it_through():

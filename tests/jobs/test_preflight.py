@@ -39,14 +39,14 @@ def test_what_fits_is_a_yes(store):
 
 def test_a_batch_that_does_not_fit_comes_with_one_that_does():
     configs = SPEC.configs()
-    answer = check_memory(configs, 10, SMALL)
+    (answer,) = check_memory(configs, 10, SMALL)
     assert answer.verdict is False and "more than the 2.0 GB of this machine" in answer.text
     remedy = answer.remedy
     assert remedy.batch_size * remedy.accumulate == 512
     smaller = replace(SPEC, batch_size=remedy.batch_size, accumulate=remedy.accumulate).configs()
-    assert check_memory(smaller, 10, SMALL).verdict
+    assert check_memory(smaller, 10, SMALL)[0].verdict
     for config in configs:
-        largest = largest_batch(config, 10, SMALL)
+        largest = largest_batch(config, 10, SMALL, 2 * GIB)
         data = {**config["data"], "batch_size": largest + 1}
         assert remedy.batch_size <= largest
         assert largest == 512 or need_bytes({**config, "data": data}, 10, SMALL) > 2 * GIB
@@ -54,16 +54,16 @@ def test_a_batch_that_does_not_fit_comes_with_one_that_does():
 
 def test_steps_that_differ_have_no_common_remedy():
     configs = [*SPEC.configs(), *replace(SPEC, batch_size=256).configs()]
-    answer = check_memory(configs, 10, SMALL)
+    (answer,) = check_memory(configs, 10, SMALL)
     assert (answer.verdict, answer.remedy) == (False, None) and "launch them apart" in answer.text
 
 
 def test_what_never_fits_says_so():
     tiny = replace(SMALL, memory_bytes=GIB // 4)
-    answer = check_memory(SPEC.configs(), 10, tiny)
+    (answer,) = check_memory(SPEC.configs(), 10, tiny)
     assert (answer.verdict, answer.remedy) == (False, None) and "even one image" in answer.text
-    unknown = replace(SMALL, gpus=(Gpu("0", "card", 0),))
-    assert check_memory(SPEC.configs(), 10, unknown).verdict is None
+    unknown = replace(SMALL, gpus=(Gpu("0", "card", 0),), slots=("cuda:0", "cpu:0"))
+    assert check_memory(SPEC.configs(), 10, unknown)[0].verdict is None
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,18 @@ class Recount(Callback):
         Path(os.environ["PROBE_FILE"]).write_text(json.dumps(found), encoding="utf-8")
 
 
+class Grudge(Callback):
+    """Fails in the second process; whoever takes his leave as usual is seen, by a file with his rank."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        farewell = Path(f"{os.environ['PROBE_FILE']}-{trainer.global_rank}")
+        atexit.register(farewell.touch)
+
+    def on_train_batch_end(self, trainer: Trainer, *rest: Any) -> None:
+        if trainer.global_rank == 1:
+            raise RuntimeError("a fault of the second")
+
+
 class Collectives(Callback):
     """Counts what processes tell each other, and keeps what NCCL would refuse: it knows tensors of a device.
 

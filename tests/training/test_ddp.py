@@ -97,6 +97,19 @@ def test_processes_talk_only_while_the_network_is_on_its_device(arena: Arena) ->
     assert last["global_step"] == 3 and len(last["random"]) == 2
 
 
+def test_a_process_that_fails_does_not_take_leave_of_the_others(arena: Arena) -> None:
+    """NCCL would wait for them, perhaps for half an hour."""
+    arena.environment |= {"PROBE_FILE": str(arena.store.root / "farewell"), "OMP_NUM_THREADS": "1"}
+    done = arena.fit(
+        *("--model.architecture", "cifar_resnet20", "--data.image_size", "32", "--data.batch_size", "8"),
+        *("--trainer.max_epochs", "1", "--trainer.accelerator", "cpu", "--trainer.devices", "2"),
+        *("--trainer.strategy", "ddp", "--trainer.callbacks", "tests.training.probe.Grudge"),
+    )
+    assert (done.returncode, arena.run.status) == (1, "FAILED")
+    assert arena.run.error == "Rank 1: RuntimeError: a fault of the second"
+    assert list(arena.store.root.glob("farewell-*")) == []
+
+
 def test_scaling_is_measured_against_one_device(arena: Arena) -> None:
     arena.environment["OMP_NUM_THREADS"] = "1"
     small = (

@@ -5,8 +5,9 @@ import errno
 import pytest
 import torch
 
+from training import trial
 from training.batches import smaller_batch
-from training.failures import describe
+from training.failures import describe, is_out_of_memory
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,15 @@ from training.failures import describe
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate"), "try 32", "32"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "Out of memory", "32"),
         (MemoryError(), "Out of memory", "32"),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be"), "Out of memory", "32"),
+        (
+            RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"),
+            "Out of memory",
+            "32",
+        ),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "Out of memory", "32"),
+        (RuntimeError("CUDA driver error: CUDA_ERROR_OUT_OF_MEMORY"), "Out of memory", "32"),
+        (RuntimeError("Invalid buffer size: 24.41 GiB"), "Out of memory", "32"),
         (OSError(errno.ENOSPC, "No space left on device", "/data/x"), "The disk is full: /data/x", None),
         (
             RuntimeError("DataLoader worker (pid 123) is killed by signal: Killed. "),
@@ -38,6 +48,11 @@ def test_one_sentence(error: Exception, sentence: str, retry_batch: str | None) 
     told, tags = describe(error, 64)
     assert sentence in told and "\n" not in told
     assert tags.get("job.retry_batch") == retry_batch
+
+
+def test_a_trial_and_a_run_know_memory_by_the_same_words() -> None:
+    assert is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"))
+    assert trial.is_out_of_memory is is_out_of_memory
 
 
 def test_the_cause_counts() -> None:
