@@ -1,28 +1,20 @@
-"""``python -m benchmarks [NAME ...]``: all of them without a name."""
+"""``python -m benchmarks [NAME ...]``: all of them without a name; ``gpu`` has options of its own."""
 
 import argparse
-from collections.abc import Callable
+import sys
+from importlib import import_module
 from pathlib import Path
 
-from benchmarks import architectures, arena, feeding, index, loading, memory, overhead, startup, throughput
-
-REPORTS: dict[str, Callable[[], None]] = {
-    "startup": startup.report,
-    "overhead": overhead.report,
-    "architectures": architectures.report,
-    "arena": arena.report,
-    "throughput": throughput.report,
-    "memory": memory.report,
-    "index": index.report,
-}
-OF_PHOTOGRAPHS: dict[str, Callable[[list[Path]], None]] = {
-    "loading": loading.report,
-    "feeding": feeding.report,
-}
+# Each is a module with a `report`; imported when it is asked for, since some need a browser.
+REPORTS = ("startup", "overhead", "architectures", "arena", "throughput", "memory", "index")
+OF_PHOTOGRAPHS = ("loading", "feeding")
 
 
 def main() -> None:
     """Runs what is asked for and prints Markdown tables."""
+    if sys.argv[1:2] == ["gpu"]:
+        import_module("benchmarks.gpu.command").main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(description=__doc__)
     names = [*REPORTS, *OF_PHOTOGRAPHS]
     parser.add_argument("names", nargs="*", help=f"of {', '.join(names)}; all by default")
@@ -38,12 +30,13 @@ def main() -> None:
     if unknown := set(options.names) - set(names):
         parser.error(f"there is no benchmark {', '.join(unknown)}")
     for name in options.names or ([] if options.folder else names):
+        report = import_module(f"benchmarks.{name}").report
         if name in OF_PHOTOGRAPHS:
-            OF_PHOTOGRAPHS[name](options.folder)
+            report(options.folder)
         else:
-            REPORTS[name]()
+            report()
     if options.folder and not options.names:
-        arena.report_folder(options.folder[0])
+        import_module("benchmarks.arena").report_folder(options.folder[0])
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from lightning_modules import registry
 from lightning_modules.normalization import LocalResponseNorm
 from training.hardware import choose_precision, keep_freed_memory
+from training.trial import wait_for
 
-Step = Callable[[], float]
+Step = Callable[[], None]
 
 
 def plain_step(network: nn.Module, batch_size: int, image_size: int) -> Step:
@@ -31,38 +32,45 @@ def plain_step(network: nn.Module, batch_size: int, image_size: int) -> Step:
     criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9, weight_decay=1e-4)
 
-    def step() -> float:
+    def step() -> None:
         outputs = network(images)
         loss = total_loss(network, outputs, labels, criterion)
         count_hits(outputs[0] if isinstance(outputs, tuple) else outputs, labels)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        return loss.item()
+        loss.item()
 
     return step
 
 
-def bare_step(network: nn.Module, batch_size: int, image_size: int) -> Step:
-    """The very settings of our defaults (layout, precision, allocator, fused SGD) and nothing else."""
+def bare_step(
+    network: nn.Module, batch_size: int, image_size: int, num_classes: int = 1000, compiled: bool = False
+) -> Step:
+    """The very settings of our defaults (layout, precision, allocator, fused SGD) and nothing else.
+
+    It waits for no device; whoever times it does so at its end.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     images = torch.randint(0, 256, (batch_size, 3, image_size, image_size), dtype=torch.uint8, device=device)
     images = images.to(memory_format=torch.channels_last)
     shift, scale = (torch.full((3, 1, 1), value, device=device) for value in (-2.0, 1 / 58))
-    labels = torch.randint(0, 1000, (batch_size,), device=device)
+    labels = torch.randint(0, num_classes, (batch_size,), device=device)
     criterion = nn.CrossEntropyLoss()
+    torch.backends.cudnn.benchmark = True
     network = network.to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9, weight_decay=1e-4, fused=True)
     half = choose_precision(device.type) == "bf16-mixed"
+    if compiled:
+        network.compile(dynamic=False)
 
-    def step() -> float:
+    def step() -> None:
         pixels = torch.addcmul(shift, images.float(), scale)
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             loss = total_loss(network, network(pixels), labels, criterion)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        return loss.item()
 
     return step
 
@@ -109,10 +117,13 @@ def main() -> None:
     network = registry.get(options.architecture).build(1000, options.image_size).train()
     build = {"plain": plain_step, "bare": bare_step}[options.loop]
     step = build(network, options.batch_size, options.image_size)
+    device = next(network.parameters()).device
     step()
+    wait_for(device)
     start_s = time.perf_counter()
     for _ in range(options.num_steps):
         step()
+    wait_for(device)
     seconds = time.perf_counter() - start_s
     print(json.dumps({"images_per_s": options.num_steps * options.batch_size / seconds}))
 
