@@ -314,6 +314,8 @@ class ImageNetDataModule(LightningDataModule):
         if self._device().type == "cpu":
             # One keeps ahead of a processor that trains, and more would take its time.
             return 0 if self.source.in_memory else 1
+        if self._device().type == "mps" and self.source.in_memory:
+            return 1  # a thread: processes there would be sent all images
         return min(MAX_WORKERS, self._cores())
 
     def _cores(self) -> int:

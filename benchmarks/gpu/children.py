@@ -66,9 +66,9 @@ def _be_a_child(work: Callable[[], Iterator[Any]], writer: int, log: Path) -> No
         if not _is_child:
             os.setsid()
         _is_child = True
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
+        sys.stdout = sys.stderr = output = log.open("a", encoding="utf-8", buffering=1)
+        for number in (1, 2):
+            os.dup2(output.fileno(), number)
         with os.fdopen(writer, "w", encoding="utf-8") as answers:
             try:
                 for value in work():

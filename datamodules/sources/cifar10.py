@@ -101,5 +101,6 @@ SOURCE = Source(
     needs_root=True,
     order=2,
     in_memory=True,
+    threads=True,
     prepare=prepare_cifar10,
 )

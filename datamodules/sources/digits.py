@@ -69,4 +69,5 @@ SOURCE = Source(
     open=open_digits,
     order=1,
     in_memory=True,
+    threads=True,
 )

@@ -82,4 +82,5 @@ SOURCE = Source(
     open=open_synthetic,
     order=9,
     in_memory=True,
+    threads=True,
 )
