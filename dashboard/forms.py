@@ -239,6 +239,8 @@ def devices_problem(devices: int | str, machine: Machine) -> str:
     num_gpus = len(machine.gpus)
     if num_gpus and devices > num_gpus:
         return f"This machine has {formatting.plural(num_gpus, 'GPU')}; take at most {num_gpus}."
+    if num_gpus and devices > 1 and all(gpu.is_part for gpu in machine.gpus):
+        return "Parts of a GPU (MIG) cannot train together; take 1."
     if machine.accelerator == "mps" and devices > 1:
         return "Apple's GPU is one device; take 1."
     if machine.accelerator == "cpu" and devices > machine.cores:

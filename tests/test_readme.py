@@ -42,5 +42,9 @@ def test_the_files_of_the_tree_exist() -> None:
 
 
 def test_links_lead_to_files() -> None:
-    links = re.findall(r"\]\((?!http)([^)]+)\)", TEXT)
+    links = re.findall(r"\]\((?!http|#)([^)]+)\)", TEXT)
     assert len(links) > 7 and [link for link in links if not (ROOT / link).is_file()] == []
+    headings = {
+        line.lstrip("# ").lower().replace(" ", "-") for line in TEXT.splitlines() if line.startswith("#")
+    }
+    assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= headings

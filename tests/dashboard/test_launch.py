@@ -389,8 +389,8 @@ def test_a_clone_asks_for_the_same(key: str) -> None:
     assert finer == ("/data/mean.npy", "232", "0.05")
 
 
-def machine(gpus: int, accelerator: str) -> Machine:
-    cards = tuple(Gpu(str(number), "card", 0) for number in range(gpus))
+def machine(gpus: int, accelerator: str, are_parts: bool = False) -> Machine:
+    cards = tuple(Gpu(str(number), "card", 0, is_part=are_parts) for number in range(gpus))
     return Machine("here", "cpu", 4, 2**30, cards, accelerator, ("one",))
 
 
@@ -400,6 +400,7 @@ def machine(gpus: int, accelerator: str) -> Machine:
         (2, machine(2, "cuda"), ""),
         (3, machine(2, "cuda"), "This machine has 2 GPUs; take at most 2."),
         (2, machine(0, "mps"), "Apple's GPU is one device; take 1."),
+        (2, machine(2, "cuda", are_parts=True), "Parts of a GPU (MIG) cannot train together; take 1."),
         (4, machine(0, "cpu"), ""),
         (5, machine(0, "cpu"), "This machine has no GPU and 4 processor cores; take at most 4."),
     ],

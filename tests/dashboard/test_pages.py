@@ -11,6 +11,7 @@ from dashboard.board import read_board
 from dashboard.navigation import discover_pages
 from dashboard.run_rows import PAGE_SIZE
 from datamodules.checks.reports import CheckReport, Finding, SplitSummary, write_report
+from jobs import gpus
 from jobs.notifications import PROBLEM
 from jobs.queue import is_held, line_up
 from tests.dashboard.conftest import record
@@ -47,6 +48,42 @@ def test_page_of_a_store_with_runs(page: str, filled_store: Store, open_page: Op
     app = open_page(page)
     check_sound(app)
     assert app.title
+
+
+TOLD = {
+    "two GPUs": [
+        {
+            "uuid": "GPU-a",
+            "name": "NVIDIA H200",
+            "total": 2**37,
+            "used": 2**33,
+            "capability": [9, 0],
+            "busy": 5,
+        },
+        {"uuid": "GPU-b", "name": "Tesla V100", "total": 2**34, "capability": [7, 0]},
+    ],
+    "parts": [{"uuid": "GPU-c", "parts": [{"uuid": "MIG-x", "name": "part", "total": 2**34}]}],
+    "a driver that does not answer": "Driver/library version mismatch",
+}
+
+
+@pytest.mark.parametrize("told", TOLD.values(), ids=TOLD)
+@pytest.mark.parametrize("page", ["home", "launch", "runs", "architectures"])
+def test_pages_whatever_the_driver_tells(
+    page: str,
+    told: object,
+    filled_store: Store,
+    open_page: OpenPage,
+    tell: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gpus, "DRIVER", (Path("/"),))
+    tell(told)
+    app = open_page(page, **{"home": {}, "launch": {"networks": "resnet18"}}.get(page, {}))
+    check_sound(app)
+    if page == "home":
+        expected = told if isinstance(told, str) else "NVIDIA H200" if len(told) == 2 else "part"
+        assert expected in texts(app)
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "SCHEDULED", "FINISHED", "FAILED"])

@@ -3,14 +3,14 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobs import gpus, machine
+from jobs import gpus
 from jobs.errors import LaunchError
 from jobs.fitting import host_bytes, need_bytes, precision_of
 from jobs.gpus import Gpu, Load, ask_driver, read_load, visible_gpus
@@ -24,36 +24,12 @@ from tracking import records
 from tracking.store import REPOSITORY
 
 GIB = 2**30
-FAKE = Path(__file__).parent / "fake_nvml"
 H200 = {"name": "NVIDIA H200", "total": 140 * GIB, "capability": [9, 0], "busy": 93, "temperature": 61}
 TWO = [{**H200, "uuid": "GPU-aaaa-1", "used": 20 * GIB}, {"uuid": "GPU-bbbb-2", "name": "NVIDIA GB10"}]
 PARTS = [{"uuid": f"MIG-{letter}", "name": "NVIDIA H200 MIG 1g.18gb", "total": 18 * GIB} for letter in "xy"]
 DIVIDED = [{**H200, "uuid": "GPU-cccc-3", "parts": PARTS}]
 
 Tell = Callable[..., None]
-
-
-@pytest.fixture
-def tell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tell]:
-    """Lets the driver tell of GPUs, or say why it cannot."""
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-
-    def do(found: Any, visible: str | None = None) -> None:
-        monkeypatch.syspath_prepend(FAKE)
-        monkeypatch.delitem(sys.modules, "pynvml", raising=False)
-        monkeypatch.setenv("NVML_GPUS", json.dumps(found))
-        if visible is not None:
-            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-        forget()
-
-    yield do
-    forget()
-    sys.modules.pop("pynvml", None)
-
-
-def forget() -> None:
-    gpus._library.cache_clear()
-    machine._look.cache_clear()
 
 
 def test_gpus_are_read_from_the_driver(tell: Tell) -> None:
@@ -79,8 +55,8 @@ def test_a_driver_that_cannot_be_asked_is_asked_again(tell: Tell, monkeypatch: p
     tell("Driver/library version mismatch")
     monkeypatch.setattr(gpus, "DRIVER", ())
     assert describe_machine().problem == "", "there is none"
-    forget()
     monkeypatch.setattr(gpus, "DRIVER", (Path("/"),))
+    tell("Driver/library version mismatch")
     found = describe_machine()
     assert (found.accelerator, found.slots) == ("cpu", ("cpu:0",))
     assert "cannot be asked (Driver/library version mismatch)" in found.problem
