@@ -11,11 +11,11 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from dashboard import catalogue
-from dashboard.address import arrive
 from dashboard.board import Board, read_board
-from dashboard.errors import plain_words
-from dashboard.live import watch
 from dashboard.navigation import discover_pages
+from dashboard.widgets.address import arrive
+from dashboard.widgets.live import watch
+from dashboard.widgets.problems import plain_words
 from dashboard.workplace import keep_supervised, open_store
 
 HERE = Path(__file__).parent

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import palette
 from dashboard.architectures import thumbnail
+from dashboard.widgets import palette
 
 if TYPE_CHECKING:
     from dashboard.architectures.network_parts import DrawnStage

@@ -7,9 +7,9 @@ import streamlit as st
 import yaml
 
 from dashboard import forms
-from dashboard.address import read, visit, write
-from dashboard.formatting import plain
 from dashboard.launch_form import form_fields
+from dashboard.widgets.address import read, visit, write
+from dashboard.widgets.formatting import plain
 
 LAUNCH_PAGE = "app_pages/launch.py"
 # What the form was filled in from, and what it could not take of that.

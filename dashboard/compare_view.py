@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from dashboard import catalogue, charts, comparing, curves, formatting
-from dashboard.address import Field, keep, restore
+from dashboard import catalogue, comparing, curves
 from dashboard.board import read_runs
 from dashboard.run_rows import RUNS_PAGE
+from dashboard.widgets import charts, formatting
+from dashboard.widgets.address import Field, keep, restore
 from dashboard.workplace import open_store
 from tracking.comparison import best_and_last, series_csv
 from tracking.runs import Run

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from dashboard import formatting, palette
-from dashboard.address import Field, is_yes, one_of
-from dashboard.charts import Mark
 from dashboard.curves import SPLITS, X_NAMES, run_labels, run_looks
 from dashboard.run_rows import setting_text
+from dashboard.widgets import formatting, palette
+from dashboard.widgets.address import Field, is_yes, one_of
+from dashboard.widgets.charts import Mark
 from tracking.comparison import Summary, best_and_last, differing_settings
 from tracking.runs import Run
 from tracking.store import Store

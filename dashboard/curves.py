@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from dashboard import palette
-from dashboard.charts import Line
-from dashboard.formatting import metric_name
+from dashboard.widgets import palette
+from dashboard.widgets.charts import Line
+from dashboard.widgets.formatting import metric_name
 from tracking.runs import Run
 from tracking.series import Series, axis_values, read_series
 from tracking.store import Store

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from dashboard import formatting
-from dashboard.address import YES, Field, between, one_of
 from dashboard.launch_cluster import clone_cluster
+from dashboard.widgets import formatting
+from dashboard.widgets.address import YES, Field, between, one_of
 from datamodules.subset import write_classes
 from jobs.data_roots import check_files, check_weights
 from jobs.extras import PLACES

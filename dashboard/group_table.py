@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from dashboard import formatting
 from dashboard.seed_table import ERRORS, spread_text
+from dashboard.widgets import formatting
 from tracking.groups import Group, SeedGroup
 
 SHOWN = 5

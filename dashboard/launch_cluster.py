@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import widths
-from dashboard.address import Field, between, one_of
-from dashboard.errors import show_problem
+from dashboard.widgets import widths
+from dashboard.widgets.address import Field, between, one_of
+from dashboard.widgets.problems import show_problem
 from jobs.engines.slurm_options import SlurmOptions, parse_extra, write_extra
 
 HERE, SLURM = "here", "slurm"

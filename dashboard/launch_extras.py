@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import forms, widths
-from dashboard.address import Field, is_yes
-from dashboard.errors import show_problem
+from dashboard import forms
+from dashboard.widgets import widths
+from dashboard.widgets.address import Field, is_yes
+from dashboard.widgets.problems import show_problem
 from jobs.extras import PLACES, Extras
 from jobs.machine import Machine, describe_machine
 

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue, formatting, forms, palette, widths
-from dashboard.address import Field, keep, restore
-from dashboard.errors import show_problem
+from dashboard import catalogue, forms
 from dashboard.launch_cluster import cluster_fields, count_processes, show_place
 from dashboard.launch_extras import extra_fields, scaling_note, show_extras
 from dashboard.launch_images import show_finer, show_image_size, show_source
 from dashboard.launching import Found
+from dashboard.widgets import formatting, palette, widths
+from dashboard.widgets.address import Field, keep, restore
+from dashboard.widgets.problems import show_problem
 from datamodules.subset import parse_classes
 from jobs.engines.slurm_options import SlurmOptions
 from jobs.machine import describe_machine

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue, formatting, forms, widths
+from dashboard import catalogue, forms
 from dashboard.data.folders import read_folders
-from dashboard.errors import show_problem
 from dashboard.launching import Found, look_at_images
+from dashboard.widgets import formatting, widths
+from dashboard.widgets.problems import show_problem
 from dashboard.workplace import open_store
 
 if TYPE_CHECKING:

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import streamlit as st
 
-from dashboard import formatting, forms, launching, preflight_view
-from dashboard.address import visit
+from dashboard import forms, launching, preflight_view
 from dashboard.architectures.memory_view import show_memory
 from dashboard.launch_form import Form
 from dashboard.run_rows import RUNS_PAGE
-from dashboard.shell import show_command
+from dashboard.widgets import formatting
+from dashboard.widgets.address import visit
+from dashboard.widgets.shell import show_command
 from dashboard.workplace import open_store
 from tracking.runs import Run
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import formatting
 from dashboard.board import Board, read_board
 from dashboard.run_rows import show_active, show_others
 from dashboard.timeline import left_out, timeline
+from dashboard.widgets import formatting
 from dashboard.workplace import open_store
 from jobs.gpus import Load
 from jobs.load import read_loads

@@ -7,9 +7,9 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import formatting
 from dashboard.board import read_board
 from dashboard.launch_form import Form
+from dashboard.widgets import formatting
 from dashboard.workplace import open_store
 from jobs.fitting import Remedy
 from jobs.machine import describe_machine

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import formatting
+from dashboard.widgets import formatting
 from datamodules.checks.reports import CheckReport, find_report
 from tracking.runs import Run
 

@@ -6,9 +6,9 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import formatting
 from dashboard.board import Board, read_board
 from dashboard.queue_controls import show_queue_controls
+from dashboard.widgets import formatting
 from dashboard.workplace import open_store
 from jobs.forecast import Span
 from jobs.machine import describe_machine

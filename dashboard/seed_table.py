@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import formatting
 from dashboard.run_rows import setting_text
+from dashboard.widgets import formatting
 from tracking.groups import SeedGroup
 
 ERRORS = {"val/error_top1": "Top-1 error, %", "val/error_top5": "Top-5 error, %"}

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from dashboard import formatting, palette
-from dashboard.architectures.stacked_bars import ticks
+from dashboard.widgets import formatting, palette
+from dashboard.widgets.stacked_bars import ticks
 from jobs.forecast import Span
 from jobs.slots import kind_of
 from tracking.runs import Run

@@ -4,8 +4,8 @@ import streamlit as st
 
 from dashboard.board import read_board
 from dashboard.home import show_best, show_latest, show_machine, show_start
-from dashboard.live import live
 from dashboard.run_rows import show_active
+from dashboard.widgets.live import live
 from dashboard.workplace import open_store
 
 TITLE = "Home"

@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from dashboard.address import show_address
 from dashboard.board import read_board
 from dashboard.group_table import show_groups
-from dashboard.live import live
 from dashboard.now_view import show_now
 from dashboard.run_detail import show_head, show_progress, show_settings, state_of
 from dashboard.run_rows import show_done, show_empty
 from dashboard.seed_table import show_seeds
+from dashboard.widgets.address import show_address
+from dashboard.widgets.live import live
 from dashboard.workplace import open_store
 from tracking.groups import groups, seed_groups
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from dashboard.charts import build_figure
+from dashboard.widgets.charts import build_figure
 
 HEIGHT = 520
 LARGEST_PX, SMALLEST_PX, STAR_PX = 40.0, 6.0, 16.0

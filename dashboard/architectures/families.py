@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dashboard import palette
+from dashboard.widgets import palette
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture

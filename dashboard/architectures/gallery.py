@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue, formatting
-from dashboard.address import Field, one_of
+from dashboard import catalogue
 from dashboard.architectures.rows import MEASURED, measured, network_rows
-from dashboard.live import live
+from dashboard.widgets import formatting
+from dashboard.widgets.address import Field, one_of
+from dashboard.widgets.live import live
 from dashboard.workplace import open_store
 from tracking.comparison import best_per_architecture
 

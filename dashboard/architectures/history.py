@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue, charts, formatting
+from dashboard import catalogue
 from dashboard.architectures import section_charts
 from dashboard.architectures.families import network_colours
 from dashboard.architectures.ilsvrc import ENTRIES, HUMAN, Entry
+from dashboard.widgets import charts, formatting
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture

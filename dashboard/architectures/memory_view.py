@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue, formatting, forms, palette
-from dashboard.address import Field, between, keep, one_of, restore
-from dashboard.architectures import stacked_bars, training_needs
-from dashboard.architectures.stacked_bars import Segment
+from dashboard import catalogue, forms
+from dashboard.architectures import training_needs
 from dashboard.architectures.training_needs import PARTS, Pace, Plan
 from dashboard.board import read_runs
-from dashboard.errors import show_problem
+from dashboard.widgets import formatting, palette, stacked_bars
+from dashboard.widgets.address import Field, between, keep, one_of, restore
+from dashboard.widgets.problems import show_problem
+from dashboard.widgets.stacked_bars import Segment
 from dashboard.workplace import open_store
 from jobs.fitting import precision_of
 from jobs.machine import Machine, Room, describe_machine, room_of

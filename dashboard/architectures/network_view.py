@@ -4,14 +4,15 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue, formatting
-from dashboard.address import keep
+from dashboard import catalogue
 from dashboard.architectures import drawing, gallery
 from dashboard.architectures.rows import FLOAT32_BYTES, layer_rows
 from dashboard.architectures.sections import CLASSES, SIZES, network_fields
 from dashboard.architectures.stage_bars import stage_bars
-from dashboard.errors import show_problem
 from dashboard.forms import option_key, size_problem
+from dashboard.widgets import formatting
+from dashboard.widgets.address import keep
+from dashboard.widgets.problems import show_problem
 
 if TYPE_CHECKING:
     from dashboard.architectures.network_parts import DrawnStage

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from dashboard import formatting
 from dashboard.forms import join
+from dashboard.widgets import formatting
 
 if TYPE_CHECKING:
     from lightning_modules.ledger import Ledger

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from dashboard import formatting
 from dashboard.run_rows import setting_text
+from dashboard.widgets import formatting
 from tracking.comparison import Summary
 
 if TYPE_CHECKING:

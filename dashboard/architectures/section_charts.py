@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from dashboard import palette
 from dashboard.architectures.ilsvrc import Entry, HumanEstimate
-from dashboard.architectures.stacked_bars import ink_on
-from dashboard.charts import build_figure
+from dashboard.widgets import palette
+from dashboard.widgets.charts import build_figure
+from dashboard.widgets.stacked_bars import ink_on
 
 # Grey that lets the background through, light or dark.
 HOLLOW = "rgba(124, 134, 148, 0.18)"

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard import catalogue
-from dashboard.address import Field, between, keep, one_of, restore
 from dashboard.architectures import gallery
 from dashboard.forms import option_fields
+from dashboard.widgets.address import Field, between, keep, one_of, restore
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd  # type: ignore[import-untyped]
 import streamlit as st
 
-from dashboard import catalogue, formatting, palette
-from dashboard.address import Field, between, keep, one_of, restore
-from dashboard.architectures import resolutions, stacked_bars
+from dashboard import catalogue
+from dashboard.architectures import resolutions
 from dashboard.architectures.resolutions import COSTS, HEAD, Cost, Split
-from dashboard.architectures.stacked_bars import Segment
-from dashboard.errors import show_problem
 from dashboard.forms import size_problem
+from dashboard.widgets import formatting, palette, stacked_bars
+from dashboard.widgets.address import Field, between, keep, one_of, restore
+from dashboard.widgets.problems import show_problem
+from dashboard.widgets.stacked_bars import Segment
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture

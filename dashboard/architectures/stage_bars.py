@@ -3,7 +3,7 @@
 from html import escape
 from typing import TYPE_CHECKING
 
-from dashboard import formatting
+from dashboard.widgets import formatting
 
 if TYPE_CHECKING:
     from lightning_modules.ledger import Ledger, Stage

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import formatting
 from dashboard.data import fields
 from dashboard.data.commands import offer
 from dashboard.data.data_sets import DataSet, describe, open_images
 from dashboard.data.folders import add_folder
-from dashboard.errors import show_problem
 from dashboard.launch_images import choose_source
+from dashboard.widgets import formatting
+from dashboard.widgets.problems import show_problem
 from dashboard.workplace import open_store
 from datamodules.sources import is_address
 from jobs.data_roots import allowed_roots, check_folder, check_place

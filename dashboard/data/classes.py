@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from dashboard import charts, formatting
 from dashboard.data import fields
 from dashboard.data.data_sets import DataSet, Labels, Numbers, count, describe, open_images
 from dashboard.data.folders import add_folder
 from dashboard.data.meanings import Meaning, class_label, meanings
-from dashboard.palette import COLOURS
+from dashboard.widgets import charts, formatting
+from dashboard.widgets.palette import COLOURS
 from dashboard.workplace import open_store
 
 TABLE = "classes"

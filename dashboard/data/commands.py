@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard.shell import show_command
+from dashboard.widgets.shell import show_command
 from dashboard.workplace import open_store
 from jobs import data_jobs
 

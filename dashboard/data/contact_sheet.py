@@ -8,11 +8,11 @@ from pathlib import PurePath
 import numpy as np
 import streamlit as st
 
-from dashboard import formatting
 from dashboard.data import fields
 from dashboard.data.data_sets import DataSet, Labels, class_names, labels, open_images
 from dashboard.data.meanings import class_label, meanings
 from dashboard.data.samples import Sample, picture, read_sample
+from dashboard.widgets import formatting
 
 PER_SHEET = 24
 CARD_WIDTH = 170

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard import catalogue
-from dashboard.address import Field, between, keep, one_of, restore, visit
 from dashboard.data.data_sets import SPLITS, VAL, DataSet, known_sets
+from dashboard.widgets.address import Field, between, keep, one_of, restore, visit
 from dashboard.workplace import open_store
 
 if TYPE_CHECKING:

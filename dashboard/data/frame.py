@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
-from dashboard import formatting
-from dashboard.address import keep
 from dashboard.data.data_sets import DataSet, known_sets
 from dashboard.data.fields import (
     CHECK,
@@ -18,7 +16,9 @@ from dashboard.data.fields import (
     open_set,
 )
 from dashboard.data.folders import remove_folder
-from dashboard.errors import show_problem
+from dashboard.widgets import formatting
+from dashboard.widgets.address import keep
+from dashboard.widgets.problems import show_problem
 from dashboard.workplace import open_store
 
 LAUNCH_PAGE = "app_pages/launch.py"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from dashboard import charts
-from dashboard.charts import Trace
 from dashboard.data.data_sets import DataSet
-from dashboard.palette import COLOURS
+from dashboard.widgets import charts
+from dashboard.widgets.charts import Trace
+from dashboard.widgets.palette import COLOURS
 
 if TYPE_CHECKING:
     from datamodules.ilsvrc2012.devkit import Synset

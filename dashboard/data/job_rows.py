@@ -5,8 +5,8 @@ from pathlib import PurePath
 
 import streamlit as st
 
-from dashboard import formatting
-from dashboard.live import live
+from dashboard.widgets import formatting
+from dashboard.widgets.live import live
 from dashboard.workplace import open_store
 from jobs import data_jobs
 from jobs.data_jobs import JobState

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import formatting
 from dashboard.data import fields
 from dashboard.data.data_sets import DataSet, known_sets
 from dashboard.data.folders import Folder, read_folders
+from dashboard.widgets import formatting
 from dashboard.workplace import open_store
 from datamodules.checks.reports import CheckReport, read_report
 

@@ -9,7 +9,7 @@ from dashboard.data.commands import offer
 from dashboard.data.data_sets import DataSet
 from dashboard.data.folders import add_folder
 from dashboard.data.job_rows import show_jobs
-from dashboard.errors import show_problem
+from dashboard.widgets.problems import show_problem
 from dashboard.workplace import open_store
 from datamodules.sources import is_address
 from jobs.data_roots import check_place

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from dashboard import formatting
 from dashboard.data.commands import offer
 from dashboard.data.data_sets import DataSet
 from dashboard.data.job_rows import show_jobs
+from dashboard.widgets import formatting
 from datamodules.checks import reports
 from datamodules.checks.reports import CheckReport, Finding, SplitSummary
 

@@ -7,9 +7,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import catalogue, forms
-from dashboard.address import Field, between, is_yes, one_of, read, write
 from dashboard.architectures.sections import network_fields
 from dashboard.comparing import curve_fields
+from dashboard.widgets.address import Field, between, is_yes, one_of, read, write
 from jobs.spec import JobSpec
 from tracking.records import create_run
 from tracking.runs import list_runs, read_config

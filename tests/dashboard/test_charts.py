@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from dashboard import charts
-from dashboard.charts import Line, Mark
+from dashboard.widgets import charts
+from dashboard.widgets.charts import Line, Mark
 
 
 def line(split: str = "val", length: int = 10, label: str = "vgg16") -> Line:

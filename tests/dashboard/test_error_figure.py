@@ -19,8 +19,8 @@ CROPS = Protocol("ILSVRC2012 val", "10 crops")
 
 
 def script() -> None:
-    from dashboard.address import arrive
     from dashboard.architectures.error_figure import show_error_figure
+    from dashboard.widgets.address import arrive
 
     arrive("architectures")
     show_error_figure()

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from dashboard import formatting
+from dashboard.widgets import formatting
 from tracking.runs import ACTIVE_STATUSES, TERMINAL_STATUSES
 
 

@@ -21,8 +21,8 @@ CPU = Machine("here", "cpu", 2, 16 * GIB, (), "cpu", ("cpu:0",))
 
 
 def script() -> None:
-    from dashboard.address import arrive
     from dashboard.architectures.memory_view import show_memory_section
+    from dashboard.widgets.address import arrive
 
     arrive("architectures")
     show_memory_section()

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import catalogue, palette
+from dashboard import catalogue
+from dashboard.widgets import palette
 
 CONFIG = Path(__file__).parents[2] / ".streamlit" / "config.toml"
 THEME = tomllib.loads(CONFIG.read_text("utf-8"))["theme"]

@@ -6,8 +6,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import catalogue
-from dashboard.architectures import resolutions, side_by_side, stacked_bars
+from dashboard.architectures import resolutions, side_by_side
 from dashboard.architectures.resolutions import HEAD, Split
+from dashboard.widgets import stacked_bars
 from lightning_modules import ledger
 
 NETWORKS = ("alexnet", "vgg16", "googlenet", "resnet152")
@@ -20,8 +21,8 @@ def split(key: str, image_size: int | None = None) -> Split:
 
 
 def script() -> None:
-    from dashboard.address import arrive
     from dashboard.architectures.side_by_side import show_side_by_side
+    from dashboard.widgets.address import arrive
 
     arrive("architectures")
     show_side_by_side()

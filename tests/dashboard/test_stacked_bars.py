@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.architectures.stacked_bars import DARK_INK, LIGHT_INK, Segment, ink_on, stacked_bars, ticks
+from dashboard.widgets.stacked_bars import DARK_INK, LIGHT_INK, Segment, ink_on, stacked_bars, ticks
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from dashboard import palette
+from dashboard.widgets import palette
 
 DARK_INK, LIGHT_INK = "#10151c", "#ffffff"
 MOST_TICKS = 6

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from dashboard.formatting import plain
+from dashboard.widgets.formatting import plain
 from datamodules.errors import DataError
 from jobs.errors import LaunchError
 from tracking.store import StoreUnavailable

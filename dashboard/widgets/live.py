@@ -5,7 +5,7 @@ from typing import ParamSpec
 
 import streamlit as st
 
-from dashboard.errors import plain_words
+from dashboard.widgets.problems import plain_words
 
 EVERY_S = 2.0
 IDLE_EVERY_S = 5.0

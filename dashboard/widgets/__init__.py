@@ -1,0 +1,1 @@
+"""What every page shows with: numbers as people read them, charts, colours, fields in the address."""
