@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from dashboard import catalogue, comparing, curves
+from dashboard import comparing, curves
 from dashboard.board import read_runs
+from dashboard.networks import catalogue
 from dashboard.run_rows import RUNS_PAGE
 from dashboard.widgets import charts, formatting
 from dashboard.widgets.address import Field, keep, restore

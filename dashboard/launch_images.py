@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue, forms
+from dashboard import forms
 from dashboard.data.folders import read_folders
 from dashboard.launching import Found, look_at_images
+from dashboard.networks import catalogue
 from dashboard.widgets import formatting, widths
 from dashboard.widgets.problems import show_problem
 from dashboard.workplace import open_store

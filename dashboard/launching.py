@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 import yaml
 
-from dashboard import catalogue
+from dashboard.networks import catalogue
 from jobs.data_roots import check_files
 from jobs.spec import JobSpec
 from jobs.submit import check_config, submit_group

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue
 from dashboard.architectures.checked_claims import Catalogue, Claim, check_claims
+from dashboard.networks import catalogue
 
 if TYPE_CHECKING:
     from lightning_modules.ledger import Ledger

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue
 from dashboard.architectures.rows import MEASURED, measured, network_rows
+from dashboard.networks import catalogue
 from dashboard.widgets import formatting
 from dashboard.widgets.address import Field, one_of
 from dashboard.widgets.live import live

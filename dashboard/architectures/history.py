@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue
 from dashboard.architectures import section_charts
 from dashboard.architectures.families import network_colours
 from dashboard.architectures.ilsvrc import ENTRIES, HUMAN, Entry
+from dashboard.networks import catalogue
 from dashboard.widgets import charts, formatting
 
 if TYPE_CHECKING:

@@ -4,18 +4,18 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue
-from dashboard.architectures import drawing, gallery
+from dashboard.architectures import gallery
 from dashboard.architectures.rows import FLOAT32_BYTES, layer_rows
 from dashboard.architectures.sections import CLASSES, SIZES, network_fields
 from dashboard.architectures.stage_bars import stage_bars
 from dashboard.forms import option_key, size_problem
+from dashboard.networks import catalogue, drawing
 from dashboard.widgets import formatting
 from dashboard.widgets.address import keep
 from dashboard.widgets.problems import show_problem
 
 if TYPE_CHECKING:
-    from dashboard.architectures.network_parts import DrawnStage
+    from dashboard.networks.parts import DrawnStage
     from lightning_modules.architecture import Architecture
     from lightning_modules.ledger import Ledger
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue
 from dashboard.architectures import gallery
 from dashboard.forms import option_fields
+from dashboard.networks import catalogue
 from dashboard.widgets.address import Field, between, keep, one_of, restore
 
 if TYPE_CHECKING:

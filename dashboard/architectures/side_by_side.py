@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd  # type: ignore[import-untyped]
 import streamlit as st
 
-from dashboard import catalogue
 from dashboard.architectures import resolutions
 from dashboard.architectures.resolutions import COSTS, HEAD, Cost, Split
 from dashboard.forms import size_problem
+from dashboard.networks import catalogue
 from dashboard.widgets import formatting, palette, stacked_bars
 from dashboard.widgets.address import Field, between, keep, one_of, restore
 from dashboard.widgets.problems import show_problem

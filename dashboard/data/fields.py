@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import catalogue
 from dashboard.data.data_sets import SPLITS, VAL, DataSet, known_sets
+from dashboard.networks import catalogue
 from dashboard.widgets.address import Field, between, keep, one_of, restore, visit
 from dashboard.workplace import open_store
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
-from dashboard import catalogue
 from dashboard.data.data_sets import DataSet, class_names, name_of, open_images, split_of
 from dashboard.data.fields import SIZES, choose_split
 from dashboard.data.meanings import class_label, meanings
 from dashboard.data.samples import picture, to_address
+from dashboard.networks import catalogue
 from dashboard.widgets import formatting
 from dashboard.widgets.problems import show_problem
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import catalogue
 from dashboard.architectures.gallery import card, error_text, families, find
 from dashboard.architectures.network_view import figures
 from dashboard.architectures.rows import layer_rows, network_rows
 from dashboard.architectures.sections import SECTIONS
+from dashboard.networks import catalogue
 from tracking.store import Store
 
 OpenPage = Callable[..., AppTest]

@@ -3,10 +3,10 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import catalogue
 from dashboard.architectures import checked_claims
 from dashboard.architectures.checked_claims import Catalogue, Claim, Verdict
 from dashboard.architectures.claims import figures_table
+from dashboard.networks import catalogue
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dashboard import catalogue
-from dashboard.architectures.drawing import describe, draw, legend
-from dashboard.architectures.network_parts import (
+from dashboard.architectures.stage_bars import stage_bars
+from dashboard.networks import catalogue
+from dashboard.networks.drawing import describe, draw, legend
+from dashboard.networks.parts import (
     TIMES,
     Box,
     DrawnStage,
@@ -24,9 +25,8 @@ from dashboard.architectures.network_parts import (
     fold,
     num_boxes,
 )
-from dashboard.architectures.stage_bars import stage_bars
-from dashboard.architectures.structure import read_structure
-from dashboard.architectures.thumbnail import thumbnail
+from dashboard.networks.structure import read_structure
+from dashboard.networks.thumbnail import thumbnail
 from lightning_modules.ledger import measure_network
 
 NETWORKS = {key: one for key, one in catalogue.architectures().items() if one.depth <= 152}

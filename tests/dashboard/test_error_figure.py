@@ -5,10 +5,10 @@ import math
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import catalogue
 from dashboard.architectures import bubble_chart, error_figure, published
 from dashboard.architectures.bubble_chart import Bubble
 from dashboard.architectures.published import OURS, Protocol
+from dashboard.networks import catalogue
 from tests.dashboard.conftest import configuration
 from tracking import records
 from tracking.comparison import best_and_last

@@ -2,11 +2,11 @@
 
 from streamlit.testing.v1 import AppTest
 
-from dashboard import catalogue
 from dashboard.architectures import ilsvrc, section_charts
 from dashboard.architectures.families import family_colours, network_colours
 from dashboard.architectures.history import history_rows, history_text
 from dashboard.architectures.ilsvrc import ENTRIES, HUMAN
+from dashboard.networks import catalogue
 
 
 def script() -> None:

@@ -9,8 +9,9 @@ import yaml
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from dashboard import catalogue, forms, preflight_view
+from dashboard import forms, preflight_view
 from dashboard.cloning import left_out
+from dashboard.networks import catalogue
 from jobs.__main__ import main
 from jobs.data_roots import VARIABLE
 from jobs.machine import Gpu, Machine

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import catalogue
+from dashboard.networks import catalogue
 from dashboard.widgets import palette
 
 CONFIG = Path(__file__).parents[2] / ".streamlit" / "config.toml"

@@ -5,9 +5,9 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import catalogue
 from dashboard.architectures import resolutions, side_by_side
 from dashboard.architectures.resolutions import HEAD, Split
+from dashboard.networks import catalogue
 from dashboard.widgets import stacked_bars
 from lightning_modules import ledger
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import fx, nn
 
-from dashboard.architectures.network_parts import (
+from dashboard.networks.parts import (
     TIMES,
     Box,
     DrawnStage,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from dashboard.architectures.network_parts import (
+from dashboard.networks.parts import (
     TIMES,
     Box,
     DrawnStage,

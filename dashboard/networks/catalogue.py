@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard.architectures import thumbnail
+from dashboard.networks import thumbnail
 from dashboard.widgets import palette
 
 if TYPE_CHECKING:
-    from dashboard.architectures.network_parts import DrawnStage
+    from dashboard.networks.parts import DrawnStage
     from datamodules.sources import Source
     from lightning_modules.architecture import Architecture
     from lightning_modules.ledger import Ledger
@@ -120,7 +120,7 @@ def _chosen(key: str, options: Mapping[str, str]) -> dict[str, str]:
 def _structure(
     key: str, num_classes: int | None, image_size: int | None, options: tuple[tuple[str, str], ...]
 ) -> "tuple[DrawnStage, ...]":
-    from dashboard.architectures.structure import read_structure
+    from dashboard.networks.structure import read_structure
 
     counted = ledger(key, num_classes, image_size, dict(options))
     with _tracing:
@@ -177,7 +177,7 @@ def _load() -> None:
         return
     from lightning_modules import registry
 
-    import_module("dashboard.architectures.structure")
+    import_module("dashboard.networks.structure")
     registry.architectures()
     # What was just imported lives as long as the process: no need to look through it after every rerun.
     gc.freeze()

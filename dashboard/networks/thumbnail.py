@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
-from dashboard.architectures.network_parts import Box, DrawnStage, Part
+from dashboard.networks.parts import Box, DrawnStage, Part
 
 WIDTH, HEIGHT = 208.0, 46.0
 AXIS = 26.0  # below the middle: arcs need room above
