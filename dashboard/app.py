@@ -10,9 +10,9 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from dashboard.board import Board, read_board
 from dashboard.navigation import discover_pages
 from dashboard.networks import catalogue
+from dashboard.runs.board import Board, read_board
 from dashboard.widgets.address import arrive
 from dashboard.widgets.live import watch
 from dashboard.widgets.problems import plain_words

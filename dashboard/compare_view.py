@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from dashboard import comparing, curves
-from dashboard.board import read_runs
+from dashboard import comparing
 from dashboard.networks import catalogue
-from dashboard.run_rows import RUNS_PAGE
+from dashboard.runs import curves
+from dashboard.runs.board import read_runs
+from dashboard.runs.rows import RUNS_PAGE
 from dashboard.widgets import charts, formatting
 from dashboard.widgets.address import Field, keep, restore
 from dashboard.workplace import open_store

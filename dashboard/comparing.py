@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from dashboard.curves import SPLITS, X_NAMES, run_labels, run_looks
-from dashboard.run_rows import setting_text
+from dashboard.runs.curves import SPLITS, X_NAMES, run_labels, run_looks
+from dashboard.runs.rows import setting_text
 from dashboard.widgets import formatting, palette
 from dashboard.widgets.address import Field, is_yes, one_of
 from dashboard.widgets.charts import Mark

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboard.launching import launch_once
-from dashboard.run_rows import DONE_COLUMNS, RUNS_PAGE, setting_text, show_rows
+from dashboard.runs.rows import DONE_COLUMNS, RUNS_PAGE, setting_text, show_rows
 from dashboard.widgets import formatting
 from dashboard.workplace import open_store
 from jobs.machine import Machine, describe_machine

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import forms, launching, preflight_view
 from dashboard.architectures.memory_view import show_memory
 from dashboard.launch_form import Form
-from dashboard.run_rows import RUNS_PAGE
+from dashboard.runs.rows import RUNS_PAGE
 from dashboard.widgets import formatting
 from dashboard.widgets.address import visit
 from dashboard.widgets.shell import show_command

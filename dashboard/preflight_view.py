@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.board import read_board
 from dashboard.launch_form import Form
+from dashboard.runs.board import read_board
 from dashboard.widgets import formatting
 from dashboard.workplace import open_store
 from jobs.fitting import Remedy

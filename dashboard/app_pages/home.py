@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from dashboard.board import read_board
 from dashboard.home import show_best, show_latest, show_machine, show_start
-from dashboard.run_rows import show_active
+from dashboard.runs.board import read_board
+from dashboard.runs.rows import show_active
 from dashboard.widgets.live import live
 from dashboard.workplace import open_store
 

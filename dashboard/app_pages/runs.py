@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from dashboard.board import read_board
-from dashboard.group_table import show_groups
-from dashboard.now_view import show_now
-from dashboard.run_detail import show_head, show_progress, show_settings, state_of
-from dashboard.run_rows import show_done, show_empty
-from dashboard.seed_table import show_seeds
+from dashboard.runs.board import read_board
+from dashboard.runs.detail import show_head, show_progress, show_settings, state_of
+from dashboard.runs.groups import show_groups
+from dashboard.runs.now import show_now
+from dashboard.runs.rows import show_done, show_empty
+from dashboard.runs.seeds import show_seeds
 from dashboard.widgets.address import show_address
 from dashboard.widgets.live import live
 from dashboard.workplace import open_store

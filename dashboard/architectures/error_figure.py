@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import curves
 from dashboard.architectures import published
 from dashboard.architectures.bubble_chart import Bubble, bubble_chart
 from dashboard.architectures.families import network_colours
 from dashboard.architectures.published import METRICS, Protocol, Standing
-from dashboard.board import read_runs
 from dashboard.networks import catalogue
+from dashboard.runs import curves
+from dashboard.runs.board import read_runs
 from dashboard.widgets import charts, formatting
 from dashboard.widgets.address import Field, keep, one_of, restore
 from dashboard.workplace import open_store

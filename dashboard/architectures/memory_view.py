@@ -8,8 +8,8 @@ import streamlit as st
 from dashboard import forms
 from dashboard.architectures import training_needs
 from dashboard.architectures.training_needs import PARTS, Pace, Plan
-from dashboard.board import read_runs
 from dashboard.networks import catalogue
+from dashboard.runs.board import read_runs
 from dashboard.widgets import formatting, palette, stacked_bars
 from dashboard.widgets.address import Field, between, keep, one_of, restore
 from dashboard.widgets.problems import show_problem

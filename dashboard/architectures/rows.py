@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from dashboard.run_rows import setting_text
+from dashboard.runs.rows import setting_text
 from dashboard.widgets import formatting
 from tracking.comparison import Summary
 

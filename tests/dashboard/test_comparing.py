@@ -5,9 +5,10 @@ import time
 import numpy as np
 import pytest
 
-from dashboard import board, comparing, curves
+from dashboard import comparing
 from dashboard.architectures.rows import layer_rows, measured
 from dashboard.networks import catalogue
+from dashboard.runs import board, curves
 from tracking import records
 from tracking.comparison import best_and_last, best_per_architecture
 from tracking.runs import list_runs

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.board import read_board
 from dashboard.navigation import discover_pages
-from dashboard.run_rows import PAGE_SIZE
+from dashboard.runs.board import read_board
+from dashboard.runs.rows import PAGE_SIZE
 from datamodules.checks.reports import CheckReport, Finding, SplitSummary, write_report
 from jobs import gpus
 from jobs.notifications import PROBLEM

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.run_rows import span_text
+from dashboard.runs.rows import span_text
 from jobs.forecast import UNKNOWN, Span
 
 

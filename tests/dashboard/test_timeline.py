@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from streamlit.testing.v1 import AppTest
 
-from dashboard.now_view import load_text
-from dashboard.timeline import left_out, timeline
+from dashboard.runs.now import load_text
+from dashboard.runs.timeline import left_out, timeline
 from jobs.forecast import EXPECTED, Span
 from jobs.gpus import Load
 from jobs.load import read_loads

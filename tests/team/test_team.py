@@ -12,7 +12,7 @@ import yaml
 from streamlit.testing.v1 import AppTest
 
 from dashboard.__main__ import farewell
-from dashboard.board import forget_runs, read_board, read_runs
+from dashboard.runs.board import forget_runs, read_board, read_runs
 from jobs import queue, requests
 from jobs.machine import describe_machine
 from jobs.mlflow_ui import ensure_mlflow_ui

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard.run_rows import setting_text
+from dashboard.runs.rows import setting_text
 from dashboard.widgets import formatting
 from tracking.groups import SeedGroup
 

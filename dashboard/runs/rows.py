@@ -6,8 +6,8 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard.board import Board, read_board
-from dashboard.queue_controls import show_queue_controls
+from dashboard.runs.board import Board, read_board
+from dashboard.runs.queue_controls import show_queue_controls
 from dashboard.widgets import formatting
 from dashboard.workplace import open_store
 from jobs.forecast import Span

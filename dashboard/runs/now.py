@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard.board import Board, read_board
-from dashboard.run_rows import show_active, show_others
-from dashboard.timeline import left_out, timeline
+from dashboard.runs.board import Board, read_board
+from dashboard.runs.rows import show_active, show_others
+from dashboard.runs.timeline import left_out, timeline
 from dashboard.widgets import formatting
 from dashboard.workplace import open_store
 from jobs.gpus import Load

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from dashboard.board import read_board
+from dashboard.runs.board import read_board
 from dashboard.widgets.problems import plain_words
 from dashboard.workplace import open_store
 from jobs.queue import (

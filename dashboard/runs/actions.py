@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from dashboard.board import forget_runs
 from dashboard.cloning import clone
-from dashboard.queue_controls import show_turn
+from dashboard.runs.board import forget_runs
+from dashboard.runs.queue_controls import show_turn
 from dashboard.widgets.formatting import plain, size
 from dashboard.workplace import open_store
 from jobs.mlflow_ui import ensure_mlflow_ui, find_mlflow_ui, run_url

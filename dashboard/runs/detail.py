@@ -5,11 +5,11 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard import curves
-from dashboard.board import read_board
-from dashboard.run_actions import show_actions
-from dashboard.run_data import describe_skipped, show_data
-from dashboard.run_rows import RUNS_PAGE, progress_text, remaining_text, setting_text, status_text
+from dashboard.runs import curves
+from dashboard.runs.actions import show_actions
+from dashboard.runs.board import read_board
+from dashboard.runs.images import describe_skipped, show_data
+from dashboard.runs.rows import RUNS_PAGE, progress_text, remaining_text, setting_text, status_text
 from dashboard.widgets import charts, formatting
 from dashboard.workplace import open_store
 from jobs.logs import read_log, read_tail

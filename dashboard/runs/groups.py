@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from dashboard.seed_table import ERRORS, spread_text
+from dashboard.runs.seeds import ERRORS, spread_text
 from dashboard.widgets import formatting
 from tracking.groups import Group, SeedGroup
 

@@ -1,0 +1,1 @@
+"""Runs: the board they are sorted on, their rows, one run in full, and the queue."""
