@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard.launching import launch_once
+from dashboard.launch.submission import launch_once
 from dashboard.runs.rows import DONE_COLUMNS, RUNS_PAGE, setting_text, show_rows
 from dashboard.widgets import formatting
 from dashboard.workplace import open_store

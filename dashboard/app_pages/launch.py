@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from dashboard.cloning import show_clone_note
-from dashboard.launch_form import show_fields
-from dashboard.launch_order import show_order
+from dashboard.launch.clone import show_clone_note
+from dashboard.launch.form import show_fields
+from dashboard.launch.summary import show_order
 
 TITLE = "Launch"
 ICON = ":material/rocket_launch:"

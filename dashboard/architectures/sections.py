@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard.architectures import gallery
-from dashboard.forms import option_fields
+from dashboard.launch.fields import option_fields
 from dashboard.networks import catalogue
 from dashboard.widgets.address import Field, between, keep, one_of, restore
 
@@ -78,7 +78,7 @@ def _show_error_figure(fields: Fields) -> None:
 
 
 def _show_memory(fields: Fields) -> None:
-    from dashboard.architectures.memory_view import show_memory_section
+    from dashboard.launch.memory_estimate import show_memory_section
 
     show_memory_section(fields)
 

@@ -8,7 +8,7 @@ from dashboard.data import fields
 from dashboard.data.commands import offer
 from dashboard.data.data_sets import DataSet, describe, open_images
 from dashboard.data.folders import add_folder
-from dashboard.launch_images import choose_source
+from dashboard.launch.images import choose_source
 from dashboard.widgets import formatting
 from dashboard.widgets.problems import show_problem
 from dashboard.workplace import open_store

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.cloning import clone
+from dashboard.launch.clone import clone
 from dashboard.runs.board import forget_runs
 from dashboard.runs.queue_controls import show_turn
 from dashboard.widgets.formatting import plain, size

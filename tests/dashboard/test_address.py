@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import forms
 from dashboard.architectures.sections import network_fields
 from dashboard.comparing import curve_fields
+from dashboard.launch import fields as forms
 from dashboard.networks import catalogue
 from dashboard.widgets.address import Field, between, is_yes, one_of, read, write
 from jobs.spec import JobSpec

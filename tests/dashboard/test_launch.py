@@ -9,8 +9,9 @@ import yaml
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from dashboard import forms, preflight_view
-from dashboard.cloning import left_out
+from dashboard.launch import fields as forms
+from dashboard.launch import preflight
+from dashboard.launch.clone import left_out
 from dashboard.networks import catalogue
 from jobs.__main__ import main
 from jobs.data_roots import VARIABLE
@@ -436,7 +437,7 @@ def test_what_a_trial_has_shown_outlives_a_reload(
     (config,) = JobSpec(("resnet18",), image_size=40, batch_size=8).configs()
     query: Query = {"networks": "resnet18", "image_size": "40", "batch_size": "8", "epochs": "2"}
     shown = (Answer("Trial", True, "It works"), Trial(50.0, 2**30, 20, 1433))
-    monkeypatch.setitem(preflight_view.TRIED, preflight_view.key_of(config), shown)
+    monkeypatch.setitem(preflight.TRIED, preflight.key_of(config), shown)
     values = [one.value for one in open_page("launch", **query).markdown]
     assert any("**Trial** It works" in value for value in values)
     assert any("**Time** Done in about" in value for value in values)

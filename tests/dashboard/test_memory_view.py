@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.architectures import memory_view, training_needs
-from dashboard.architectures.training_needs import Plan
+from dashboard.launch import memory_estimate, training_needs
+from dashboard.launch.training_needs import Plan
 from jobs.machine import Gpu, Machine, Room, describe_machine, room_of
 from jobs.spec import JobSpec
 from lightning_modules.memory import estimate
@@ -21,7 +21,7 @@ CPU = Machine("here", "cpu", 2, 16 * GIB, (), "cpu", ("cpu:0",))
 
 
 def script() -> None:
-    from dashboard.architectures.memory_view import show_memory_section
+    from dashboard.launch.memory_estimate import show_memory_section
     from dashboard.widgets.address import arrive
 
     arrive("architectures")
@@ -29,7 +29,7 @@ def script() -> None:
 
 
 def order_script() -> None:
-    from dashboard.architectures.memory_view import show_memory
+    from dashboard.launch.memory_estimate import show_memory
     from jobs.spec import JobSpec
 
     show_memory(JobSpec(("alexnet", "resnet18"), batch_size=64, precision="32-true"), 10)
@@ -51,18 +51,18 @@ def run_as(store: Store, plan: Plan, speeds: tuple[float, ...] = (90, 100, 5), *
 
 
 def test_the_page_shows_the_estimate() -> None:
-    assert memory_view.need_of(PLAN, None) == estimate("resnet50", None, 224, 32, "32-true", "paper")
+    assert memory_estimate.need_of(PLAN, None) == estimate("resnet50", None, 224, 32, "32-true", "paper")
 
 
 def test_sixteen_bits_halve_activations_and_copy_weights() -> None:
-    full = memory_view.need_of(PLAN, None)
-    half = memory_view.need_of(dataclasses.replace(PLAN, precision="bf16-mixed"), None)
+    full = memory_estimate.need_of(PLAN, None)
+    half = memory_estimate.need_of(dataclasses.replace(PLAN, precision="bf16-mixed"), None)
     assert half.parameters == full.parameters and half.weight_copies > 0 == full.weight_copies
     assert half.activations < 0.7 * full.activations
 
 
 def test_auxiliary_heads_train_too() -> None:
-    need = memory_view.need_of(Plan("googlenet", 224, 1, "32-true", "paper"), None)
+    need = memory_estimate.need_of(Plan("googlenet", 224, 1, "32-true", "paper"), None)
     assert need.gradients == 4 * 13_378_280
 
 
@@ -76,10 +76,10 @@ def test_the_room_is_that_of_the_smallest_gpu_or_of_the_machine() -> None:
 
 
 def test_what_does_not_fit_is_said_in_red() -> None:
-    need = memory_view.need_of(PLAN, None)
-    small = memory_view.memory_text("ResNet-50", PLAN, need, Room("this machine", GIB))
+    need = memory_estimate.need_of(PLAN, None)
+    small = memory_estimate.memory_text("ResNet-50", PLAN, need, Room("this machine", GIB))
     assert small.startswith(":red[") and "more than the 1 GB of this machine" in small
-    large = memory_view.memory_text("ResNet-50", PLAN, need, Room("this machine", 16 * GIB))
+    large = memory_estimate.memory_text("ResNet-50", PLAN, need, Room("this machine", 16 * GIB))
     assert "% of the 16 GB of this machine" in large and ":red[" not in large
 
 
@@ -88,7 +88,9 @@ def test_the_time_of_an_epoch_is_measured(empty_store: Store) -> None:
     pace = training_needs.find_pace(empty_store, [run], PLAN, CPU)
     assert pace is not None
     assert (pace.images_per_s, pace.epoch_s) == (90, 15), "the median: a last interval can be slow"
-    assert "An epoch of 1,350 images of digits trains in 15 s (90.0 images/s" in memory_view.pace_text(pace)
+    assert "An epoch of 1,350 images of digits trains in 15 s (90.0 images/s" in memory_estimate.pace_text(
+        pace
+    )
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ def test_several_devices_and_runs_without_a_speed_do_not_count(empty_store: Stor
     run_as(empty_store, PLAN, speeds=())
     run_as(empty_store, PLAN, speeds=(float("nan"),))
     assert training_needs.find_pace(empty_store, list_runs(empty_store), PLAN, CPU) is None
-    assert memory_view.pace_text(None) == "Time: not measured here yet."
+    assert memory_estimate.pace_text(None) == "Time: not measured here yet."
 
 
 def test_an_order_becomes_plans() -> None:
@@ -133,17 +135,17 @@ def test_an_order_becomes_plans() -> None:
         options={"resnet50": {"shortcut": "A"}},
     )
     (config,) = spec.configs()
-    plan = memory_view.plan_of(config, CPU)
+    plan = memory_estimate.plan_of(config, CPU)
     assert (plan.key, plan.image_size, plan.batch_size, plan.source) == ("resnet50", 96, 256, "digits")
     assert plan.precision == "bf16-mixed", "a processor has no float16"
     assert plan.options == {"shortcut": "A"}
 
 
 def test_the_parts_of_a_bar_are_the_parts_of_the_need() -> None:
-    need = memory_view.need_of(PLAN, None)
-    found = memory_view.segments({"ResNet-50": need})
+    need = memory_estimate.need_of(PLAN, None)
+    found = memory_estimate.segments({"ResNet-50": need})
     assert sum(part.length for part in found) * GIB == pytest.approx(need.total)
-    assert {part.part for part in found} <= set(memory_view.PART_COLOURS)
+    assert {part.part for part in found} <= set(memory_estimate.PART_COLOURS)
 
 
 def test_the_section_shows_bars_and_says_what_was_not_measured(empty_store: Store) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import lightning_modules
-from dashboard.forms import launch_fields
+from dashboard.launch.fields import launch_fields
 from lightning_modules import registry
 from lightning_modules.classifier import ImageClassifier
 from lightning_modules.ledger import measure

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import forms
-from dashboard.launch_cluster import cluster_fields, count_processes, show_place
-from dashboard.launch_extras import extra_fields, scaling_note, show_extras
-from dashboard.launch_images import show_finer, show_image_size, show_source
-from dashboard.launching import Found
+from dashboard.launch import fields as forms
+from dashboard.launch.advanced import extra_fields, scaling_note, show_extras
+from dashboard.launch.cluster import cluster_fields, count_processes, show_place
+from dashboard.launch.images import show_finer, show_image_size, show_source
+from dashboard.launch.submission import Found
 from dashboard.networks import catalogue
 from dashboard.widgets import formatting, palette, widths
 from dashboard.widgets.address import Field, keep, restore

@@ -6,8 +6,8 @@ from typing import Any
 import streamlit as st
 import yaml
 
-from dashboard import forms
-from dashboard.launch_form import form_fields
+from dashboard.launch import fields as forms
+from dashboard.launch.form import form_fields
 from dashboard.widgets.address import read, visit, write
 from dashboard.widgets.formatting import plain
 

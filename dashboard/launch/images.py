@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import forms
 from dashboard.data.folders import read_folders
-from dashboard.launching import Found, look_at_images
+from dashboard.launch import fields
+from dashboard.launch.submission import Found, look_at_images
 from dashboard.networks import catalogue
 from dashboard.widgets import formatting, widths
 from dashboard.widgets.problems import show_problem
@@ -61,7 +61,7 @@ def show_source() -> tuple[str, str | None, str, Found]:
     Returns:
         Key of the source, its folder or address, the classes as typed, and what was found there.
     """
-    source = choose_source(catalogue.sources(), forms.DEFAULT_SOURCE, "source")
+    source = choose_source(catalogue.sources(), fields.DEFAULT_SOURCE, "source")
     root = ""
     if source.needs_root:
         root = st.text_input(
@@ -111,9 +111,9 @@ def _take_root(root: str) -> None:
 
 def show_image_size(chosen: "Iterable[Architecture]") -> tuple[int, str]:
     """Ask for the size. Returns it with what is wrong with it."""
-    lowest, highest = forms.LIMITS["image_size"]
+    lowest, highest = fields.LIMITS["image_size"]
     size = st.number_input("Image size, px", lowest, highest, step=8, width=widths.NUMBER, key="image_size")
-    problem = forms.size_problem(size, chosen)
+    problem = fields.size_problem(size, chosen)
     show_problem(problem)
     return int(size), problem
 
@@ -129,11 +129,11 @@ def show_finer(image_size: int) -> Finer:
             help="A file that `python -m datamodules mean` has written for this size; AlexNet's and ResNet's "
             "papers subtract it from every image.",
         ).strip()
-        mean_problem = forms.mean_image_problem(mean_image, image_size)
+        mean_problem = fields.mean_image_problem(mean_image, image_size)
         show_problem(mean_problem)
         val_resize = st.number_input(
             "Short side in validation, px",
-            *forms.LIMITS["val_resize"],
+            *fields.LIMITS["val_resize"],
             None,
             placeholder="256",
             width=300,
@@ -149,6 +149,6 @@ def show_finer(image_size: int) -> Finer:
             help="They are left out, counted and named; more of them stop the run. A share below 1, or a "
             "number of images.",
         ).strip()
-        max_unreadable, share_problem = forms.parse_share(text)
+        max_unreadable, share_problem = fields.parse_share(text)
         show_problem(share_problem)
     return Finer(mean_image or None, val_resize, max_unreadable, mean_problem or share_problem)

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.launch_form import Form
+from dashboard.launch.form import Form
 from dashboard.runs.board import read_board
 from dashboard.widgets import formatting
 from dashboard.workplace import open_store

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import streamlit as st
 
-from dashboard import forms, launching, preflight_view
-from dashboard.architectures.memory_view import show_memory
-from dashboard.launch_form import Form
+from dashboard.launch import fields, preflight, submission
+from dashboard.launch.form import Form
+from dashboard.launch.memory_estimate import show_memory
 from dashboard.runs.rows import RUNS_PAGE
 from dashboard.widgets import formatting
 from dashboard.widgets.address import visit
@@ -25,7 +25,7 @@ def show_order(form: Form) -> None:
         StoreUnavailable: the store cannot be written.
     """
     count = form.spec.num_jobs
-    answers = preflight_view.answer(form) if form.is_complete else []
+    answers = preflight.answer(form) if form.is_complete else []
     is_doubtful = any(answer.verdict is False for answer in answers)
     label = f"Launch {formatting.plural(count, 'job')}" if count else "Launch"
     wanted = st.button(
@@ -41,21 +41,21 @@ def show_order(form: Form) -> None:
         return
     if wanted:
         with st.spinner("Checking and putting in the queue …"):
-            visit()[LAUNCHED] = launching.launch_once(
-                open_store(), form.spec, preflight_view.expected_s(form.spec.configs())
+            visit()[LAUNCHED] = submission.launch_once(
+                open_store(), form.spec, preflight.expected_s(form.spec.configs())
             )
         # Once more from the top: the line on what is running was drawn before.
         st.rerun()
     _show_launched(visit().get(LAUNCHED, []))
-    preflight_view.show_answers(form, answers)
+    preflight.show_answers(form, answers)
     configs = form.spec.configs()
-    st.markdown("\n".join(f"- {line}" for line in forms.plan(form.spec)))
+    st.markdown("\n".join(f"- {line}" for line in fields.plan(form.spec)))
     # How much memory a cluster's machines have is not known here.
     tabs = st.tabs(["Command", "YAML", *(["Memory"] if form.spec.slurm is None else [])])
     with tabs[0]:
         show_command(form.spec.command() + (" --anyway" if is_doubtful else ""))
     with tabs[1]:
-        st.code(launching.to_yaml(configs), language="yaml", height=380)
+        st.code(submission.to_yaml(configs), language="yaml", height=380)
     for memory in tabs[2:]:
         with memory:
             show_memory(replace(form.spec, num_seeds=1, learning_rates=()), form.num_classes)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import forms
+from dashboard.launch import fields
 from dashboard.widgets import widths
 from dashboard.widgets.address import Field, is_yes
 from dashboard.widgets.problems import show_problem
@@ -75,4 +75,4 @@ def scaling_note(
             scaled = scale_learning_rate(replace(recipe, learning_rate=rate), images).learning_rate
             changes.append(f"{rate:g} × {images} / {recipe.batch_size} = {scaled:g}")
     rule = "Linear rule (Goyal 2017, for SGD): learning rate × images of a step / the recipe's batch."
-    return f"{rule} {forms.join(dict.fromkeys(changes))}." if changes else rule
+    return f"{rule} {fields.join(dict.fromkeys(changes))}." if changes else rule

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import forms
-from dashboard.architectures import training_needs
-from dashboard.architectures.training_needs import PARTS, Pace, Plan
+from dashboard.launch import fields as forms
+from dashboard.launch import training_needs
+from dashboard.launch.training_needs import PARTS, Pace, Plan
 from dashboard.networks import catalogue
 from dashboard.runs.board import read_runs
 from dashboard.widgets import formatting, palette, stacked_bars

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from dashboard.launch_cluster import clone_cluster
+from dashboard.launch.cluster import clone_cluster
 from dashboard.widgets import formatting
 from dashboard.widgets.address import YES, Field, between, one_of
 from datamodules.subset import write_classes
