@@ -17,9 +17,9 @@ from PIL import Image
 from playwright.sync_api import Page
 from sklearn.datasets import load_sample_images
 
-from dashboard.data.folders import add_folder
 from dashboard.data.frame import SIGHT
-from dashboard.home import QUICK_ARENA
+from dashboard.home.view import QUICK_ARENA
+from dashboard.known_folders import add_folder
 from dashboard.navigation import discover_pages
 from jobs.data_roots import VARIABLE
 from jobs.shutdown import shutdown

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.compare_view import choose_runs, show_costs, show_curves, show_empty, show_settings, show_table
+from dashboard.compare.view import choose_runs, show_costs, show_curves, show_empty, show_settings, show_table
 
 TITLE = "Compare"
 ICON = ":material/stacked_line_chart:"

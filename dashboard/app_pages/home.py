@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.home import show_best, show_latest, show_machine, show_start
+from dashboard.home.view import show_best, show_latest, show_machine, show_start
 from dashboard.runs.board import read_board
 from dashboard.runs.rows import show_active
 from dashboard.widgets.live import live

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.data import fields
 from dashboard.data.commands import offer
 from dashboard.data.data_sets import DataSet, describe, open_images
-from dashboard.data.folders import add_folder
+from dashboard.known_folders import add_folder
 from dashboard.launch.images import choose_source
 from dashboard.widgets import formatting
 from dashboard.widgets.problems import show_problem

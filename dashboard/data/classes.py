@@ -7,8 +7,8 @@ import streamlit as st
 
 from dashboard.data import fields
 from dashboard.data.data_sets import DataSet, Labels, Numbers, count, describe, open_images
-from dashboard.data.folders import add_folder
 from dashboard.data.meanings import Meaning, class_label, meanings
+from dashboard.known_folders import add_folder
 from dashboard.widgets import charts, formatting
 from dashboard.widgets.palette import COLOURS
 from dashboard.workplace import open_store

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from dashboard.data.folders import Folder, read_folders
+from dashboard.known_folders import Folder, read_folders
 from dashboard.networks import catalogue
 from datamodules.errors import DataError, printable
 from datamodules.sources import is_address

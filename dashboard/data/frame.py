@@ -15,7 +15,7 @@ from dashboard.data.fields import (
     data_fields,
     open_set,
 )
-from dashboard.data.folders import remove_folder
+from dashboard.known_folders import remove_folder
 from dashboard.widgets import formatting
 from dashboard.widgets.address import keep
 from dashboard.widgets.problems import show_problem

@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.data import fields
 from dashboard.data.data_sets import DataSet, known_sets
-from dashboard.data.folders import Folder, read_folders
+from dashboard.known_folders import Folder, read_folders
 from dashboard.widgets import formatting
 from dashboard.workplace import open_store
 from datamodules.checks.reports import CheckReport, read_report

@@ -7,8 +7,8 @@ import streamlit as st
 
 from dashboard.data.commands import offer
 from dashboard.data.data_sets import DataSet
-from dashboard.data.folders import add_folder
 from dashboard.data.job_rows import show_jobs
+from dashboard.known_folders import add_folder
 from dashboard.widgets.problems import show_problem
 from dashboard.workplace import open_store
 from datamodules.sources import is_address

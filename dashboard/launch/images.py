@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard.data.folders import read_folders
+from dashboard.known_folders import read_folders
 from dashboard.launch import fields
 from dashboard.launch.submission import Found, look_at_images
 from dashboard.networks import catalogue

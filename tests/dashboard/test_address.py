@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.architectures.sections import network_fields
-from dashboard.comparing import curve_fields
+from dashboard.compare.rows import curve_fields
 from dashboard.launch import fields as forms
 from dashboard.networks import catalogue
 from dashboard.widgets.address import Field, between, is_yes, one_of, read, write

@@ -5,8 +5,8 @@ import time
 import numpy as np
 import pytest
 
-from dashboard import comparing
 from dashboard.architectures.rows import layer_rows, measured
+from dashboard.compare import rows as comparing
 from dashboard.networks import catalogue
 from dashboard.runs import board, curves
 from tracking import records

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dashboard.data.folders import add_folder
+from dashboard.known_folders import add_folder
 from jobs.data_roots import VARIABLE
 from tests.dashboard.data.looking import CLASSES
 from tests.datamodules.s3_server import server as server

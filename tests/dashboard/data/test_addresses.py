@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dashboard.data.folders import read_folders
+from dashboard.known_folders import read_folders
 from datamodules.__main__ import main
 from tests.dashboard.data.looking import CLASSES, OpenPage, press, problems
 from tests.datamodules.s3_server import Server

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.data.folders import read_folders
+from dashboard.known_folders import read_folders
 from datamodules.checks.reports import CheckReport, Finding, SplitSummary, write_report
 from jobs import data_jobs
 from tests.dashboard.data.looking import CLASSES, OpenPage, press, problems, wait_for_end

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.data.data_sets import DataSet, count
-from dashboard.data.folders import add_folder, read_folders
+from dashboard.known_folders import add_folder, read_folders
 from datamodules import sources
 from jobs.data_roots import VARIABLE
 from tests.dashboard.data.looking import CLASSES, OpenPage, press, problems

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from dashboard import comparing
+from dashboard.compare import rows as comparing
 from dashboard.networks import catalogue
 from dashboard.runs import curves
 from dashboard.runs.board import read_runs
