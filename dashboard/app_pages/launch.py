@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.launch.clone import show_clone_note
+from dashboard.launch.clone import take_up_clone
 from dashboard.launch.form import show_fields
 from dashboard.launch.summary import show_order
 
@@ -11,7 +11,7 @@ ICON = ":material/rocket_launch:"
 ORDER = 2
 
 st.title("Launch", anchor=False)
-show_clone_note()
+take_up_clone()
 fields, order = st.columns([3, 2], gap="large")
 with fields:
     form = show_fields()

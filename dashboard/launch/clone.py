@@ -10,27 +10,30 @@ from dashboard.launch import fields as forms
 from dashboard.launch.form import form_fields
 from dashboard.widgets.address import read, visit, write
 from dashboard.widgets.formatting import plain
+from dashboard.workplace import open_store
+from tracking.runs import get_run, read_config
 
-LAUNCH_PAGE = "app_pages/launch.py"
-# What the form was filled in from, and what it could not take of that.
-CLONED = "cloned"
+# In the address: the run to fill the form in from. In a visit: its name, and what the form has no room for.
+CLONE = "clone"
 SECTIONS = ("seed_everything", "trainer", "model", "data", "slurm")
 # What the form asks for of Lightning's trainer; it asks for the whole of the other sections.
 TRAINER = ("max_epochs", "devices", "precision", "accumulate_grad_batches", "sync_batchnorm")
 
 
-def clone(name: str, config_yaml: str) -> None:
-    """Go to the launch form, filled in with the settings of a run."""
-    params = forms.clone_params(config_yaml)
-    st.session_state[CLONED] = (name, left_out(yaml.safe_load(config_yaml), params))
-    st.switch_page(LAUNCH_PAGE, query_params=params)
+def take_up_clone() -> None:
+    """Fill in the form as the run was launched that the address names, and say what there is no room for.
 
-
-def show_clone_note() -> None:
-    """Say after a clone what the form does not hold of the run; nothing when it holds everything."""
-    if CLONED in st.session_state:
-        visit()[CLONED] = st.session_state.pop(CLONED)
-    name, names = visit().get(CLONED, ("", []))
+    Raises:
+        ValueError: there is no such run.
+        StoreUnavailable: the store cannot be read.
+    """
+    if run_id := st.query_params.get(CLONE):
+        store = open_store()
+        text = read_config(store, run_id)
+        params = forms.clone_params(text)
+        visit()[CLONE] = get_run(store, run_id).name, left_out(yaml.safe_load(text), params)
+        st.query_params.from_dict(params)
+    name, names = visit().get(CLONE, ("", []))
     if names:
         st.warning(
             f"This form has no room for {plain(forms.join(names))} of {plain(name)}: a launch would leave it "

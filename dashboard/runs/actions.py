@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from dashboard.launch.clone import clone
 from dashboard.runs.board import forget_runs
 from dashboard.runs.queue_controls import show_turn
 from dashboard.widgets.formatting import plain, size
@@ -12,7 +11,9 @@ from jobs.requests import can_resume, delete_run, request_stop, resume
 from jobs.retry import batch_to_try, retry
 from jobs.supervisor import ensure_supervisor
 from tracking.records import count_bytes
-from tracking.runs import Run, read_config
+from tracking.runs import Run
+
+LAUNCH_PAGE = "app_pages/launch.py"
 
 
 def show_actions(run: Run) -> None:
@@ -29,7 +30,7 @@ def show_actions(run: Run) -> None:
         if st.button(
             "Clone", icon=":material/content_copy:", help="Fill in the launch form with these settings"
         ):
-            clone(run.name, read_config(open_store(), run.run_id))
+            st.switch_page(LAUNCH_PAGE, query_params={"clone": run.run_id})
         _show_mlflow(run)
         if run.is_terminal:
             _show_delete(run)
