@@ -16,7 +16,7 @@ import psutil
 
 from benchmarks.clock import MARK
 from benchmarks.startup import fill
-from jobs.logs import read_log
+from jobs.host.logs import read_log
 from jobs.shutdown import shutdown
 from jobs.spec import JobSpec
 from jobs.submit import submit

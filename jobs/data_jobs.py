@@ -22,8 +22,8 @@ from filelock import FileLock
 
 from datamodules.progress import Report, read_progress
 from jobs.errors import LaunchError
-from jobs.logs import read_tail
-from jobs.processes import find_process, kill_session, start_detached
+from jobs.host.logs import read_tail
+from jobs.host.processes import find_process, kill_session, start_detached
 from tracking.store import REPOSITORY, Store, reported
 
 # So long a command may take to end what it is at; from then on it can be killed.

@@ -5,7 +5,7 @@ import time
 from collections.abc import Collection
 from subprocess import Popen, TimeoutExpired
 
-from jobs.processes import start_detached
+from jobs.host.processes import start_detached
 from tracking.store import REPOSITORY, Store
 from tracking.uploads import list_due
 

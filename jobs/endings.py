@@ -9,7 +9,7 @@ import psutil
 
 from jobs.engines import LOCAL, Exit, engine_of
 from jobs.engines.local import create_time_of
-from jobs.logs import read_tail
+from jobs.host.logs import read_tail
 from tracking.runs import Run
 from tracking.store import Store
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.machine import Machine
-from jobs.slots import kind_of, slots_for
+from jobs.host.machine import Machine
+from jobs.host.slots import kind_of, slots_for
 from training import batches
 
 Config = Mapping[str, Any]

@@ -6,9 +6,9 @@ from math import inf
 
 from jobs.engines import LOCAL, engine_of
 from jobs.errors import LaunchError
+from jobs.host.slots import count_slots, kind_of, slots_for, slots_of
 from jobs.passing import ResourceRequest, may_pass
 from jobs.queue import AFTER, is_held
-from jobs.slots import count_slots, kind_of, slots_for, slots_of
 from tracking.runs import PAUSE, Run
 
 # What tells how long an epoch takes, and what of it does not.
@@ -45,7 +45,7 @@ def forecast(
         running: All runs that have devices.
         queued: Those that wait, in their order.
         done: Those that have ended, newest first.
-        slots: Of this machine; see `jobs.machine`.
+        slots: Of this machine; see `jobs.host.machine`.
         host: Name of this machine; what others took says nothing.
 
     Returns:

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 import psutil
 import yaml
 
-from jobs import processes
+from jobs.host import processes
 from tracking import records, runs
 from tracking.runs import Run
 from tracking.store import Store

@@ -18,9 +18,9 @@ from jobs.fitting import (
     step_of,
 )
 from jobs.forecast import EXPECTED, forecast
-from jobs.machine import Machine, Room, room_of
+from jobs.host.machine import Machine, Room, room_of
+from jobs.host.slots import slots_of
 from jobs.queue import line_up
-from jobs.slots import slots_of
 from jobs.trials import OutOfMemory, Trial, try_out
 from tracking import records
 from tracking.runs import Run

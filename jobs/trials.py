@@ -16,10 +16,10 @@ import psutil
 import yaml
 from filelock import FileLock, Timeout
 
-from jobs import processes
 from jobs.errors import LaunchError
-from jobs.machine import describe_machine
-from jobs.slots import environment_of, kind_of, slots_for, slots_of
+from jobs.host import processes
+from jobs.host.machine import describe_machine
+from jobs.host.slots import environment_of, kind_of, slots_for, slots_of
 from tracking import runs
 from tracking.store import REPOSITORY, Store
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import gpus, machine
+from jobs.host import gpus, machine
 from tracking.store import Store
 
 pytest_plugins = ("tests.faults.table",)

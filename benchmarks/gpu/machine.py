@@ -9,7 +9,7 @@ import torch
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.children import value_of
 from benchmarks.gpu.results import Row
-from jobs.machine import describe_machine
+from jobs.host.machine import describe_machine
 from jobs.shutdown import shutdown
 from jobs.spec import JobSpec
 from jobs.submit import submit

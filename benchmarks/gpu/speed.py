@@ -15,7 +15,7 @@ from benchmarks.loops import bare_step
 from datamodules.sources import cifar10
 from jobs.errors import LaunchError
 from jobs.fitting import need_bytes
-from jobs.machine import describe_machine
+from jobs.host.machine import describe_machine
 from jobs.preflight import check_trial
 from lightning_modules import registry
 from lightning_modules.normalization import LocalResponseNorm

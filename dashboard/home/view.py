@@ -8,7 +8,7 @@ from dashboard.launch.submission import launch_once
 from dashboard.runs.rows import DONE_COLUMNS, RUNS_PAGE, setting_text, show_rows
 from dashboard.widgets import formatting
 from dashboard.workplace import open_store
-from jobs.machine import Machine, describe_machine
+from jobs.host.machine import Machine, describe_machine
 from jobs.spec import JobSpec
 from tracking.comparison import Summary, best_per_architecture
 from tracking.runs import Run

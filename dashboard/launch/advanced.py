@@ -11,7 +11,7 @@ from dashboard.widgets import widths
 from dashboard.widgets.address import Field, is_yes
 from dashboard.widgets.problems import show_problem
 from jobs.extras import PLACES, Extras
-from jobs.machine import Machine, describe_machine
+from jobs.host.machine import Machine, describe_machine
 
 if TYPE_CHECKING:
     from lightning_modules.recipes import Recipe

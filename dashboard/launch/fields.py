@@ -13,7 +13,7 @@ from dashboard.widgets.address import YES, Field, between, one_of
 from datamodules.subset import write_classes
 from jobs.data_roots import check_files, check_weights
 from jobs.extras import PLACES
-from jobs.machine import Machine
+from jobs.host.machine import Machine
 from jobs.spec import JobSpec
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from dashboard.widgets.address import Field, keep, restore
 from dashboard.widgets.problems import show_problem
 from datamodules.subset import parse_classes
 from jobs.engines.slurm_options import SlurmOptions
-from jobs.machine import describe_machine
+from jobs.host.machine import describe_machine
 from jobs.spec import JobSpec
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dashboard.runs.board import read_board
 from dashboard.widgets import formatting
 from dashboard.workplace import open_store
 from jobs.fitting import Remedy
-from jobs.machine import describe_machine
+from jobs.host.machine import describe_machine
 from jobs.preflight import Answer, check_disk, check_gpu, check_memory, check_size, check_time, check_trial
 from jobs.trials import Trial
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from jobs.machine import Machine
+from jobs.host.machine import Machine
 from tracking.runs import Run
 from tracking.scaling import SPEED, median_speed
 from tracking.store import Store

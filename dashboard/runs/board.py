@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from jobs.forecast import Span, forecast
-from jobs.machine import Machine
+from jobs.host.machine import Machine
 from jobs.queue import line_up, obstacle
 from tracking.runs import ACTIVE_STATUSES, TERMINAL_STATUSES, Run, is_ours, list_runs
 from tracking.store import Store

@@ -12,7 +12,7 @@ from dashboard.runs.images import describe_skipped, show_data
 from dashboard.runs.rows import RUNS_PAGE, progress_text, remaining_text, setting_text, status_text
 from dashboard.widgets import charts, formatting
 from dashboard.workplace import open_store
-from jobs.logs import read_log, read_tail
+from jobs.host.logs import read_log, read_tail
 from jobs.notifications import PROBLEM
 from jobs.queue import FREE_DEVICE, is_held
 from tracking.runs import Run, get_run, read_config

@@ -9,10 +9,10 @@ from dashboard.runs.rows import show_active, show_others
 from dashboard.runs.timeline import left_out, timeline
 from dashboard.widgets import formatting
 from dashboard.workplace import open_store
-from jobs.gpus import Load
-from jobs.load import read_loads
-from jobs.machine import describe_machine
-from jobs.slots import slots_of
+from jobs.host.gpus import Load
+from jobs.host.load import read_loads
+from jobs.host.machine import describe_machine
+from jobs.host.slots import slots_of
 
 LOAD_TTL_S = 1.5
 

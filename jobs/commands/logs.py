@@ -3,7 +3,7 @@
 import argparse
 import time
 
-from jobs.logs import read_log
+from jobs.host.logs import read_log
 from jobs.run_arguments import add_run_argument
 from tracking import runs
 from tracking.store import Store

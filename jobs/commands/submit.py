@@ -5,7 +5,7 @@ import sys
 
 from jobs import preflight
 from jobs.errors import LaunchError
-from jobs.machine import describe_machine
+from jobs.host.machine import describe_machine
 from jobs.spec_arguments import add_spec_arguments, read_config, spec_from
 from jobs.submit import check_config, submit_group
 from jobs.supervisor import ensure_supervisor, find_supervisor

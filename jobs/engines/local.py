@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 import yaml
 
-from jobs import processes
 from jobs.engines import Exit
 from jobs.errors import LaunchError
-from jobs.machine import describe_machine
-from jobs.slots import count_slots, environment_of, join_slots, kind_of, slots_for, slots_of
+from jobs.host import processes
+from jobs.host.machine import describe_machine
+from jobs.host.slots import count_slots, environment_of, join_slots, kind_of, slots_for, slots_of
 from tracking import records, runs
 from tracking.runs import Run
 from tracking.store import REPOSITORY, Store

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from jobs.processes import Background
+from jobs.host.processes import Background
 from jobs.supervisor import state_file
 from tracking import records
 from tracking.store import Store

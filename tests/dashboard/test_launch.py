@@ -15,7 +15,7 @@ from dashboard.launch.clone import left_out
 from dashboard.networks import catalogue
 from jobs.__main__ import main
 from jobs.data_roots import VARIABLE
-from jobs.machine import Gpu, Machine
+from jobs.host.machine import Gpu, Machine
 from jobs.preflight import Answer
 from jobs.spec import JobSpec
 from jobs.submit import check_config

@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.launch import memory_estimate, training_needs
 from dashboard.launch.training_needs import Plan
-from jobs.machine import Gpu, Machine, Room, describe_machine, room_of
+from jobs.host.machine import Gpu, Machine, Room, describe_machine, room_of
 from jobs.spec import JobSpec
 from lightning_modules.memory import estimate
 from tests.dashboard.conftest import configuration

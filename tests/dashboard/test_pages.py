@@ -11,7 +11,7 @@ from dashboard.navigation import discover_pages
 from dashboard.runs.board import read_board
 from dashboard.runs.rows import PAGE_SIZE
 from datamodules.checks.reports import CheckReport, Finding, SplitSummary, write_report
-from jobs import gpus
+from jobs.host import gpus
 from jobs.notifications import PROBLEM
 from jobs.queue import is_held, line_up
 from tests.dashboard.conftest import record

@@ -8,7 +8,7 @@ import yaml
 
 from jobs import requests
 from jobs.commands import for_each
-from jobs.logs import read_log
+from jobs.host.logs import read_log
 from jobs.supervisor import find_supervisor
 from tracking import records, runs
 from tracking.store import REPOSITORY

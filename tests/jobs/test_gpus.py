@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from jobs import gpus
 from jobs.errors import LaunchError
 from jobs.fitting import host_bytes, need_bytes, precision_of
-from jobs.gpus import Gpu, Load, ask_driver, read_load, visible_gpus
-from jobs.load import read_loads
-from jobs.machine import Machine, Room, describe_machine, room_of
+from jobs.host import gpus
+from jobs.host.gpus import Gpu, Load, ask_driver, read_load, visible_gpus
+from jobs.host.load import read_loads
+from jobs.host.machine import Machine, Room, describe_machine, room_of
+from jobs.host.slots import count_slots, environment_of, join_slots, slots_for
 from jobs.preflight import check_gpu, check_memory
-from jobs.slots import count_slots, environment_of, join_slots, slots_for
 from jobs.spec import JobSpec
 from tests.jobs.test_forecast import run
 from tracking import records

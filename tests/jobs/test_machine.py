@@ -5,9 +5,9 @@ import sys
 import psutil
 import pytest
 
-from jobs.load import read_loads
-from jobs.machine import describe_machine
-from jobs.memory import Memory, read_memory
+from jobs.host.load import read_loads
+from jobs.host.machine import describe_machine
+from jobs.host.main_memory import Memory, read_memory
 
 
 def test_this_machine():
@@ -56,7 +56,7 @@ def test_without_a_limit_all_memory_counts(tmp_path):
 
 def test_no_torch_and_no_mlflow_at_import():
     code = (
-        "import jobs.__main__, jobs.machine, sys;"
+        "import jobs.__main__, jobs.host.machine, sys;"
         "print({'torch', 'mlflow', 'numpy', 'pynvml'} & set(sys.modules))"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -12,7 +12,7 @@ from filelock import FileLock
 from jobs.__main__ import main
 from jobs.errors import LaunchError
 from jobs.fitting import Remedy, largest_batch, need_bytes, split
-from jobs.machine import Gpu, Machine, describe_machine
+from jobs.host.machine import Gpu, Machine, describe_machine
 from jobs.preflight import check_all, check_disk, check_memory, check_size, check_time, look_at_data
 from jobs.spec import JobSpec
 from jobs.trials import Trial, try_out

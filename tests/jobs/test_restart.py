@@ -9,9 +9,9 @@ import urllib.request
 import psutil
 import pytest
 
-from jobs import mlflow_ui
 from jobs.errors import LaunchError
-from jobs.processes import Background
+from jobs.host import mlflow_ui
+from jobs.host.processes import Background
 from jobs.supervisor import ensure_supervisor, find_supervisor, state_file, stop_supervisor
 from tests.jobs.conftest import wait_for
 from tracking import records, runs

@@ -14,7 +14,7 @@ import pytest
 from jobs import queue, requests
 from jobs.engines.slurm_cluster import list_jobs
 from jobs.engines.slurm_submission import key_of
-from jobs.processes import Background
+from jobs.host.processes import Background
 from jobs.queue import obstacle
 from jobs.spec import JobSpec
 from jobs.supervisor import state_file

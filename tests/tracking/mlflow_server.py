@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from jobs.mlflow_ui import ENVIRONMENT
+from jobs.host.mlflow_ui import ENVIRONMENT
 
 
 class Server:

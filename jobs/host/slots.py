@@ -5,7 +5,7 @@ from typing import Any
 
 from datamodules.cores import VARIABLE
 from jobs.errors import LaunchError
-from jobs.machine import Machine, describe_machine
+from jobs.host.machine import Machine, describe_machine
 from tracking.runs import Run
 
 # Lightning's names of accelerators to those of slots; all others take what the machine has.

@@ -9,7 +9,7 @@ import urllib.request
 from filelock import FileLock
 
 from jobs.errors import LaunchError
-from jobs.processes import Background, kill_session, start_detached
+from jobs.host.processes import Background, kill_session, start_detached
 from tracking.runs import Run
 from tracking.store import REPOSITORY, Store
 

@@ -2,9 +2,9 @@
 
 import psutil
 
-from jobs.gpus import Load, read_load
-from jobs.machine import Machine
-from jobs.memory import read_memory
+from jobs.host.gpus import Load, read_load
+from jobs.host.machine import Machine
+from jobs.host.main_memory import read_memory
 
 SAMPLE_S = 0.1
 # Names under which Linux knows the sensors of processors.

@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 
 from datamodules.cores import count_cores
-from jobs.gpus import Gpu, ask_driver, read_load, visible_gpus
-from jobs.memory import read_memory
+from jobs.host.gpus import Gpu, ask_driver, read_load, visible_gpus
+from jobs.host.main_memory import read_memory
 
 
 @dataclass(frozen=True)
