@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from jobs.data_roots import VARIABLE
+from jobs.preflight.allowed_paths import VARIABLE
 from jobs.shutdown import shutdown
 from jobs.spec import JobSpec
 from jobs.submit import submit

@@ -21,7 +21,7 @@ from dashboard.data.frame import SIGHT
 from dashboard.home.view import QUICK_ARENA
 from dashboard.known_folders import add_folder
 from dashboard.navigation import discover_pages
-from jobs.data_roots import VARIABLE
+from jobs.preflight.allowed_paths import VARIABLE
 from jobs.shutdown import shutdown
 from jobs.submit import submit_group
 from tests.browser.chromium import chromium, dashboard

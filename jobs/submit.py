@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from secrets import token_hex
 from typing import Any
 
-from jobs.data_roots import check_files
 from jobs.engines import ENGINE, SLURM
 from jobs.engines.slurm_options import read_options
 from jobs.errors import LaunchError
 from jobs.forecast import EXPECTED
+from jobs.preflight.allowed_paths import check_files
 from jobs.queue import HELD
 from tracking import records
 from tracking.groups import GROUP

@@ -14,9 +14,9 @@ from benchmarks.gpu.results import Row
 from benchmarks.loops import bare_step
 from datamodules.sources import cifar10
 from jobs.errors import LaunchError
-from jobs.fitting import need_bytes
 from jobs.host.machine import describe_machine
-from jobs.preflight import check_trial
+from jobs.preflight.fitting import need_bytes
+from jobs.preflight.questions import check_trial
 from lightning_modules import registry
 from lightning_modules.normalization import LocalResponseNorm
 from training.trial import wait_for

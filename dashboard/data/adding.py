@@ -13,7 +13,7 @@ from dashboard.widgets import formatting
 from dashboard.widgets.problems import show_problem
 from dashboard.workplace import open_store
 from datamodules.sources import is_address
-from jobs.data_roots import allowed_roots, check_folder, check_place
+from jobs.preflight.allowed_paths import allowed_roots, check_folder, check_place
 
 if TYPE_CHECKING:
     from datamodules.sources import Source

@@ -12,7 +12,7 @@ from dashboard.known_folders import Folder, read_folders
 from dashboard.networks import catalogue
 from datamodules.errors import DataError, printable
 from datamodules.sources import is_address
-from jobs.data_roots import check_folder
+from jobs.preflight.allowed_paths import check_folder
 from tracking.store import Store
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dashboard.known_folders import add_folder
 from dashboard.widgets.problems import show_problem
 from dashboard.workplace import open_store
 from datamodules.sources import is_address
-from jobs.data_roots import check_place
+from jobs.preflight.allowed_paths import check_place
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from dashboard.widgets.address import Field, between, keep, one_of, restore
 from dashboard.widgets.problems import show_problem
 from dashboard.widgets.stacked_bars import Segment
 from dashboard.workplace import open_store
-from jobs.fitting import precision_of
 from jobs.host.machine import Machine, Room, describe_machine, room_of
 from jobs.host.slots import slots_of
+from jobs.preflight.fitting import precision_of
 from jobs.spec import JobSpec
 
 if TYPE_CHECKING:

@@ -11,10 +11,18 @@ from dashboard.launch.form import Form
 from dashboard.runs.board import read_board
 from dashboard.widgets import formatting
 from dashboard.workplace import open_store
-from jobs.fitting import Remedy
 from jobs.host.machine import describe_machine
-from jobs.preflight import Answer, check_disk, check_gpu, check_memory, check_size, check_time, check_trial
-from jobs.trials import Trial
+from jobs.preflight.fitting import Remedy
+from jobs.preflight.questions import (
+    Answer,
+    check_disk,
+    check_gpu,
+    check_memory,
+    check_size,
+    check_time,
+    check_trial,
+)
+from jobs.preflight.trials import Trial
 
 Config = Mapping[str, Any]
 

@@ -8,7 +8,7 @@ import streamlit as st
 import yaml
 
 from dashboard.networks import catalogue
-from jobs.data_roots import check_files
+from jobs.preflight.allowed_paths import check_files
 from jobs.spec import JobSpec
 from jobs.submit import check_config, submit_group
 from jobs.supervisor import ensure_supervisor

@@ -3,9 +3,9 @@
 import argparse
 from dataclasses import replace
 
-from jobs import preflight
 from jobs.errors import LaunchError
 from jobs.host.machine import describe_machine
+from jobs.preflight.questions import questions
 from jobs.spec_arguments import add_spec_arguments, read_config, spec_from
 from jobs.submit import check_config
 from tracking import runs
@@ -29,23 +29,23 @@ def run(store: Store, options: argparse.Namespace) -> None:
         configs = spec.configs()
         distinct = list(replace(spec, learning_rates=()).configurations())
     store.open()
-    data, images = preflight.look_at_data(configs[0])
-    if data.verdict and preflight.check_size(configs).verdict:
+    data, images = questions.look_at_data(configs[0])
+    if data.verdict and questions.check_size(configs).verdict:
         for config in distinct:
             check_config(config)  # what `submit` would refuse
-    answers = preflight.check_all(store, configs, describe_machine(), runs.list_ours(store))
+    answers = questions.check_all(store, configs, describe_machine(), runs.list_ours(store))
     for answer in answers:
         print_answer(answer)
     if options.trial and images is not None:
         for config in distinct:
-            answer, _ = preflight.check_trial(store, config, images.classes, describe_machine())
+            answer, _ = questions.check_trial(store, config, images.classes, describe_machine())
             print_answer(answer)
             answers.append(answer)
     if any(answer.verdict is False for answer in answers):
         raise LaunchError("Not everything will work; what to change is said above.")
 
 
-def print_answer(answer: preflight.Answer) -> None:
+def print_answer(answer: questions.Answer) -> None:
     """Print one line: `yes  Memory  ...`."""
     words = {True: "yes", False: "NO", None: "?"}
     print(f"{words[answer.verdict]:<4} {answer.question:<7} {answer.text}", flush=True)

@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from jobs import preflight
 from jobs.errors import LaunchError
 from jobs.host.machine import describe_machine
+from jobs.preflight.questions import questions
 from jobs.spec_arguments import add_spec_arguments, read_config, spec_from
 from jobs.submit import check_config, submit_group
 from jobs.supervisor import ensure_supervisor, find_supervisor
@@ -33,7 +33,7 @@ def run(store: Store, options: argparse.Namespace) -> None:
             check_config(config)
     store.open()
     if not options.anyway:
-        answers = preflight.check_all(store, whole, describe_machine(), runs.list_ours(store))
+        answers = questions.check_all(store, whole, describe_machine(), runs.list_ours(store))
         wrong = [answer.text for answer in answers if answer.verdict is False]
         if wrong:
             raise LaunchError(f"{' '.join(wrong)} With --anyway they are queued as they are.")

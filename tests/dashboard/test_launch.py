@@ -14,12 +14,12 @@ from dashboard.launch import preflight
 from dashboard.launch.clone import left_out
 from dashboard.networks import catalogue
 from jobs.__main__ import main
-from jobs.data_roots import VARIABLE
 from jobs.host.machine import Gpu, Machine
-from jobs.preflight import Answer
+from jobs.preflight.allowed_paths import VARIABLE
+from jobs.preflight.questions import Answer
+from jobs.preflight.trials import Trial
 from jobs.spec import JobSpec
 from jobs.submit import check_config
-from jobs.trials import Trial
 from tracking.runs import list_runs, read_config
 from tracking.store import Store
 

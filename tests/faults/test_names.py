@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from jobs.__main__ import main
-from jobs.data_roots import VARIABLE
 from jobs.errors import LaunchError
+from jobs.preflight.allowed_paths import VARIABLE
 from jobs.spec import JobSpec
 from jobs.submit import check_config
 from tests.datamodules.conftest import picture

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from jobs.errors import LaunchError
-from jobs.fitting import host_bytes, need_bytes, precision_of
 from jobs.host import gpus
 from jobs.host.gpus import Gpu, Load, ask_driver, read_load, visible_gpus
 from jobs.host.load import read_loads
 from jobs.host.machine import Machine, Room, describe_machine, room_of
 from jobs.host.slots import count_slots, environment_of, join_slots, slots_for
-from jobs.preflight import check_gpu, check_memory
+from jobs.preflight.fitting import host_bytes, need_bytes, precision_of
+from jobs.preflight.questions import check_gpu, check_memory
 from jobs.spec import JobSpec
 from tests.jobs.test_forecast import run
 from tracking import records
@@ -248,7 +248,7 @@ def test_a_gpu_that_pytorch_cannot_use_is_named_before_anything_starts(
 
 
 def test_the_name_of_a_part_breaks_no_file_name(store, tell: Tell) -> None:
-    from jobs.trials import try_out
+    from jobs.preflight.trials import try_out
 
     tell([], "")
     (config,) = JobSpec(("cifar_resnet20",), image_size=32, batch_size=8, epochs=1).configs()

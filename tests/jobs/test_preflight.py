@@ -11,11 +11,11 @@ from filelock import FileLock
 
 from jobs.__main__ import main
 from jobs.errors import LaunchError
-from jobs.fitting import Remedy, largest_batch, need_bytes, split
 from jobs.host.machine import Gpu, Machine, describe_machine
-from jobs.preflight import check_all, check_disk, check_memory, check_size, check_time, look_at_data
+from jobs.preflight.fitting import Remedy, largest_batch, need_bytes, split
+from jobs.preflight.questions import check_all, check_disk, check_memory, check_size, check_time, look_at_data
+from jobs.preflight.trials import Trial, try_out
 from jobs.spec import JobSpec
-from jobs.trials import Trial, try_out
 from tests.jobs.test_forecast import DONE, HOST, run
 from tracking import records, runs
 from tracking.store import REPOSITORY

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from dashboard.known_folders import add_folder
-from jobs.data_roots import VARIABLE
+from jobs.preflight.allowed_paths import VARIABLE
 from tests.dashboard.data.looking import CLASSES
 from tests.datamodules.s3_server import server as server
 from tracking.store import Store

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.known_folders import add_folder, read_folders, remove_folder
-from jobs.data_roots import VARIABLE, allowed_roots, check_files, check_folder
+from jobs.preflight.allowed_paths import VARIABLE, allowed_roots, check_files, check_folder
 from tracking.store import Store
 
 

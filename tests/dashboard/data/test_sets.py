@@ -8,7 +8,7 @@ import pytest
 from dashboard.data.data_sets import DataSet, count
 from dashboard.known_folders import add_folder, read_folders
 from datamodules import sources
-from jobs.data_roots import VARIABLE
+from jobs.preflight.allowed_paths import VARIABLE
 from tests.dashboard.data.looking import CLASSES, OpenPage, press, problems
 from tracking.store import Store
 

@@ -5,8 +5,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.data_roots import check_files
-from jobs.fitting import (
+from jobs.forecast import EXPECTED, forecast
+from jobs.host.machine import Machine, Room, room_of
+from jobs.host.slots import slots_of
+from jobs.preflight.allowed_paths import check_files
+from jobs.preflight.fitting import (
     Config,
     Remedy,
     checkpoint_bytes,
@@ -17,11 +20,8 @@ from jobs.fitting import (
     split,
     step_of,
 )
-from jobs.forecast import EXPECTED, forecast
-from jobs.host.machine import Machine, Room, room_of
-from jobs.host.slots import slots_of
+from jobs.preflight.trials import OutOfMemory, Trial, try_out
 from jobs.queue import line_up
-from jobs.trials import OutOfMemory, Trial, try_out
 from tracking import records
 from tracking.runs import Run
 from tracking.store import Store
