@@ -7,9 +7,9 @@ from typing import Any
 from jobs.engines import ENGINE, SLURM
 from jobs.engines.slurm_options import read_options
 from jobs.errors import LaunchError
-from jobs.forecast import EXPECTED
 from jobs.preflight.allowed_paths import check_files
-from jobs.queue import HELD
+from jobs.scheduling.forecast import EXPECTED
+from jobs.scheduling.queue import HELD
 from tracking import records
 from tracking.groups import GROUP
 from tracking.store import Store

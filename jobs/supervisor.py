@@ -17,13 +17,13 @@ from jobs.endings import MemoryWatch, explain, is_lost, last_words, ran_out_of_m
 from jobs.engines import LOCAL, Engine, Exit, engine_of, is_asked_for, is_started
 from jobs.engines.slurm_cluster import forget_wishes
 from jobs.errors import LaunchError
-from jobs.forecast import busy_until, request_of
 from jobs.host.processes import Background, start_detached
 from jobs.host.slots import kind_of, slots_of
 from jobs.notifications import Notifications
-from jobs.passing import may_pass
-from jobs.queue import is_ready, line_up
 from jobs.retry import memory_tags
+from jobs.scheduling.backfill import may_pass
+from jobs.scheduling.forecast import busy_until, request_of
+from jobs.scheduling.queue import is_ready, line_up
 from tracking import records, runs
 from tracking.runs import ACTIVE_STATUSES, TERMINAL_STATUSES, Run
 from tracking.spool import deliver_left

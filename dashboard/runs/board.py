@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from jobs.forecast import Span, forecast
 from jobs.host.machine import Machine
-from jobs.queue import line_up, obstacle
+from jobs.scheduling.forecast import Span, forecast
+from jobs.scheduling.queue import line_up, obstacle
 from tracking.runs import ACTIVE_STATUSES, TERMINAL_STATUSES, Run, is_ours, list_runs
 from tracking.store import Store
 

@@ -14,7 +14,7 @@ from dashboard.widgets import charts, formatting
 from dashboard.workplace import open_store
 from jobs.host.logs import read_log, read_tail
 from jobs.notifications import PROBLEM
-from jobs.queue import FREE_DEVICE, is_held
+from jobs.scheduling.queue import FREE_DEVICE, is_held
 from tracking.runs import Run, get_run, read_config
 from tracking.scaling import COMPARED_WITH, EFFICIENCY
 

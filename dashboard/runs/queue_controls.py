@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.runs.board import read_board
 from dashboard.widgets.problems import plain_words
 from dashboard.workplace import open_store
-from jobs.queue import (
+from jobs.scheduling.queue import (
     AFTER,
     PRIORITIES,
     Direction,

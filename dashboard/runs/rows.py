@@ -10,9 +10,9 @@ from dashboard.runs.board import Board, read_board
 from dashboard.runs.queue_controls import show_queue_controls
 from dashboard.widgets import formatting
 from dashboard.workplace import open_store
-from jobs.forecast import Span
 from jobs.host.machine import describe_machine
-from jobs.queue import FREE_DEVICE, priority_of
+from jobs.scheduling.forecast import Span
+from jobs.scheduling.queue import FREE_DEVICE, priority_of
 from tracking.groups import GROUP
 from tracking.runs import HOME, Run
 

@@ -5,8 +5,8 @@ from html import escape
 
 from dashboard.widgets import formatting, palette
 from dashboard.widgets.stacked_bars import ticks
-from jobs.forecast import Span
 from jobs.host.slots import kind_of
+from jobs.scheduling.forecast import Span
 from tracking.runs import Run
 
 DEVICES: Mapping[str, str] = {"cpu": "Processor", "mps": "Apple's GPU"}

@@ -2,9 +2,9 @@
 
 import argparse
 
-from jobs import queue
 from jobs.commands import for_each
 from jobs.run_arguments import add_runs_argument, find_runs
+from jobs.scheduling import queue
 from tracking.store import Store
 
 HELP = "let held runs start in their turn"

@@ -31,7 +31,7 @@ from jobs.engines.slurm_submission import (
     ticket_of,
 )
 from jobs.errors import LaunchError
-from jobs.queue import REASON
+from jobs.scheduling.queue import REASON
 from tracking import records, runs
 from tracking.runs import Run
 from tracking.store import Store

@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.forecast import EXPECTED, forecast
 from jobs.host.machine import Machine, Room, room_of
 from jobs.host.slots import slots_of
 from jobs.preflight.allowed_paths import check_files
@@ -21,7 +20,8 @@ from jobs.preflight.fitting import (
     step_of,
 )
 from jobs.preflight.trials import OutOfMemory, Trial, try_out
-from jobs.queue import line_up
+from jobs.scheduling.forecast import EXPECTED, forecast
+from jobs.scheduling.queue import line_up
 from tracking import records
 from tracking.runs import Run
 from tracking.store import Store

@@ -3,7 +3,7 @@
 import pytest
 
 from dashboard.runs.rows import span_text
-from jobs.forecast import UNKNOWN, Span
+from jobs.scheduling.forecast import UNKNOWN, Span
 
 
 @pytest.mark.parametrize(

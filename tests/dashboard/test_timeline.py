@@ -7,10 +7,10 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.runs.now import load_text
 from dashboard.runs.timeline import left_out, timeline
-from jobs.forecast import EXPECTED, Span
 from jobs.host.gpus import Load
 from jobs.host.load import read_loads
 from jobs.host.machine import describe_machine
+from jobs.scheduling.forecast import EXPECTED, Span
 from tests.jobs.test_forecast import run
 from tracking import records
 from tracking.runs import list_runs

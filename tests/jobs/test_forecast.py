@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.forecast import EXPECTED, UNKNOWN, Span, expected_s, forecast
+from jobs.scheduling.forecast import EXPECTED, UNKNOWN, Span, expected_s, forecast
 from tracking.runs import ENDS_AT, PAUSE, Run
 
 HOST = "here"

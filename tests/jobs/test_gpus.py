@@ -152,7 +152,7 @@ def test_jobs_on_gpus_and_on_the_processor_do_not_wait_for_each_other(store, ben
 
 
 def test_a_forecast_keeps_kinds_of_devices_apart() -> None:
-    from jobs.forecast import EXPECTED, forecast
+    from jobs.scheduling.forecast import EXPECTED, forecast
 
     def waiting(name: str, accelerator: str) -> Any:
         one = run(name, **{EXPECTED: "60"})

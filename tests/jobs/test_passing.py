@@ -5,8 +5,8 @@ from math import inf
 
 import pytest
 
-from jobs.forecast import EXPECTED, forecast
-from jobs.passing import MARGIN, ResourceRequest, may_pass, starts
+from jobs.scheduling.backfill import MARGIN, ResourceRequest, may_pass, starts
+from jobs.scheduling.forecast import EXPECTED, forecast
 from tests.jobs.test_forecast import HOST, run
 from tracking import records, runs
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from jobs import queue, requests
+from jobs import requests
+from jobs.scheduling import queue
 from tracking import records, runs
 from tracking.store import Store
 

@@ -4,7 +4,7 @@ import psutil
 import pytest
 
 from jobs import requests
-from jobs.queue import hold
+from jobs.scheduling.queue import hold
 from tests.jobs.conftest import alive
 from tracking import records
 

@@ -7,8 +7,8 @@ from math import inf
 from jobs.engines import LOCAL, engine_of
 from jobs.errors import LaunchError
 from jobs.host.slots import count_slots, kind_of, slots_for, slots_of
-from jobs.passing import ResourceRequest, may_pass
-from jobs.queue import AFTER, is_held
+from jobs.scheduling.backfill import ResourceRequest, may_pass
+from jobs.scheduling.queue import AFTER, is_held
 from tracking.runs import PAUSE, Run
 
 # What tells how long an epoch takes, and what of it does not.

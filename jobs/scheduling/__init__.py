@@ -1,0 +1,1 @@
+"""Who comes next, who may pass, and when."""
