@@ -15,8 +15,8 @@ from pathlib import Path
 
 from jobs.preflight.allowed_paths import VARIABLE
 from jobs.shutdown import shutdown
-from jobs.spec import JobSpec
-from jobs.submit import submit
+from jobs.submission.spec import JobSpec
+from jobs.submission.submit import submit
 from jobs.supervisor import ensure_supervisor
 from tests.browser.chromium import chromium, dashboard
 from tracking import runs

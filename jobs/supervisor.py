@@ -20,10 +20,10 @@ from jobs.errors import LaunchError
 from jobs.host.processes import Background, start_detached
 from jobs.host.slots import kind_of, slots_of
 from jobs.notifications import Notifications
-from jobs.retry import memory_tags
 from jobs.scheduling.backfill import may_pass
 from jobs.scheduling.forecast import busy_until, request_of
 from jobs.scheduling.queue import is_ready, line_up
+from jobs.submission.retry import memory_tags
 from tracking import records, runs
 from tracking.runs import ACTIVE_STATUSES, TERMINAL_STATUSES, Run
 from tracking.spool import deliver_left

@@ -9,7 +9,7 @@ from dashboard.runs.rows import DONE_COLUMNS, RUNS_PAGE, setting_text, show_rows
 from dashboard.widgets import formatting
 from dashboard.workplace import open_store
 from jobs.host.machine import Machine, describe_machine
-from jobs.spec import JobSpec
+from jobs.submission.spec import JobSpec
 from tracking.comparison import Summary, best_per_architecture
 from tracking.runs import Run
 

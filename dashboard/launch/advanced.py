@@ -10,8 +10,8 @@ from dashboard.launch import fields
 from dashboard.widgets import widths
 from dashboard.widgets.address import Field, is_yes
 from dashboard.widgets.problems import show_problem
-from jobs.extras import PLACES, Extras
 from jobs.host.machine import Machine, describe_machine
+from jobs.submission.extras import PLACES, Extras
 
 if TYPE_CHECKING:
     from lightning_modules.recipes import Recipe

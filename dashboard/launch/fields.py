@@ -11,10 +11,10 @@ from dashboard.launch.cluster import clone_cluster
 from dashboard.widgets import formatting
 from dashboard.widgets.address import YES, Field, between, one_of
 from datamodules.subset import write_classes
-from jobs.extras import PLACES
 from jobs.host.machine import Machine
 from jobs.preflight.allowed_paths import check_files, check_weights
-from jobs.spec import JobSpec
+from jobs.submission.extras import PLACES
+from jobs.submission.spec import JobSpec
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture

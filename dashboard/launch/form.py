@@ -18,7 +18,7 @@ from dashboard.widgets.problems import show_problem
 from datamodules.subset import parse_classes
 from jobs.engines.slurm_options import SlurmOptions
 from jobs.host.machine import describe_machine
-from jobs.spec import JobSpec
+from jobs.submission.spec import JobSpec
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture

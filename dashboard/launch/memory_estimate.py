@@ -18,7 +18,7 @@ from dashboard.workplace import open_store
 from jobs.host.machine import Machine, Room, describe_machine, room_of
 from jobs.host.slots import slots_of
 from jobs.preflight.fitting import precision_of
-from jobs.spec import JobSpec
+from jobs.submission.spec import JobSpec
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture

@@ -9,8 +9,8 @@ import yaml
 
 from dashboard.networks import catalogue
 from jobs.preflight.allowed_paths import check_files
-from jobs.spec import JobSpec
-from jobs.submit import check_config, submit_group
+from jobs.submission.spec import JobSpec
+from jobs.submission.submit import check_config, submit_group
 from jobs.supervisor import ensure_supervisor
 from tracking.runs import Run, get_run
 from tracking.store import Store

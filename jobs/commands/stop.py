@@ -2,9 +2,9 @@
 
 import argparse
 
-from jobs import requests
 from jobs.commands import for_each
 from jobs.run_arguments import add_runs_argument, find_runs
+from jobs.submission import requests
 from jobs.supervisor import ensure_supervisor
 from tracking.store import Store
 

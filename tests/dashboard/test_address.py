@@ -11,7 +11,7 @@ from dashboard.compare.rows import curve_fields
 from dashboard.launch import fields as forms
 from dashboard.networks import catalogue
 from dashboard.widgets.address import Field, between, is_yes, one_of, read, write
-from jobs.spec import JobSpec
+from jobs.submission.spec import JobSpec
 from tracking.records import create_run
 from tracking.runs import list_runs, read_config
 from tracking.store import Store

@@ -18,8 +18,8 @@ from jobs.host.machine import Gpu, Machine
 from jobs.preflight.allowed_paths import VARIABLE
 from jobs.preflight.questions import Answer
 from jobs.preflight.trials import Trial
-from jobs.spec import JobSpec
-from jobs.submit import check_config
+from jobs.submission.spec import JobSpec
+from jobs.submission.submit import check_config
 from tracking.runs import list_runs, read_config
 from tracking.store import Store
 

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.launch import memory_estimate, training_needs
 from dashboard.launch.training_needs import Plan
 from jobs.host.machine import Gpu, Machine, Room, describe_machine, room_of
-from jobs.spec import JobSpec
+from jobs.submission.spec import JobSpec
 from lightning_modules.memory import estimate
 from tests.dashboard.conftest import configuration
 from tracking import records
@@ -30,7 +30,7 @@ def script() -> None:
 
 def order_script() -> None:
     from dashboard.launch.memory_estimate import show_memory
-    from jobs.spec import JobSpec
+    from jobs.submission.spec import JobSpec
 
     show_memory(JobSpec(("alexnet", "resnet18"), batch_size=64, precision="32-true"), 10)
 

@@ -11,8 +11,8 @@ import pytest
 from jobs.__main__ import main
 from jobs.errors import LaunchError
 from jobs.preflight.allowed_paths import VARIABLE
-from jobs.spec import JobSpec
-from jobs.submit import check_config
+from jobs.submission.spec import JobSpec
+from jobs.submission.submit import check_config
 from tests.datamodules.conftest import picture
 from tests.jobs.conftest import Bench
 from tracking import records, runs

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from jobs.requests import request_stop
-from jobs.spec import JobSpec
-from jobs.submit import submit
+from jobs.submission.requests import request_stop
+from jobs.submission.spec import JobSpec
+from jobs.submission.submit import submit
 from jobs.supervisor import find_supervisor
 from tests.jobs.conftest import wait_for
 from tracking import runs

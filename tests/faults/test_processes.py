@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from jobs import requests
+from jobs.submission import requests
 from jobs.supervisor import find_supervisor
 from tests.jobs.conftest import alive, family, supervise, wait_for
 from tracking import records, runs

@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from jobs.engines.local import LocalEngine
-from jobs.spec import JobSpec
-from jobs.submit import submit
+from jobs.submission.spec import JobSpec
+from jobs.submission.submit import submit
 from jobs.supervisor import Supervisor
 from tests.faults.test_power_cut import family
 from tests.jobs.conftest import wait_for

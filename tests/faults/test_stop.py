@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from jobs.engines.local import LocalEngine
-from jobs.requests import request_stop
-from jobs.spec import JobSpec
+from jobs.submission.requests import request_stop
+from jobs.submission.spec import JobSpec
 from jobs.supervisor import Supervisor
 from tests.faults.test_power_cut import family
 from tests.faults.test_ranks import second

@@ -6,9 +6,9 @@ import sys
 import pytest
 import yaml
 
-from jobs import requests
 from jobs.commands import for_each
 from jobs.host.logs import read_log
+from jobs.submission import requests
 from jobs.supervisor import find_supervisor
 from tracking import records, runs
 from tracking.store import REPOSITORY
@@ -104,8 +104,8 @@ def test_a_failed_run_explains_itself(store):
 
 
 def test_what_is_submitted_is_what_is_stored(store):
-    from jobs.spec import JobSpec
-    from jobs.submit import submit
+    from jobs.submission.spec import JobSpec
+    from jobs.submission.submit import submit
 
     (config,) = JobSpec(("alexnet",), epochs=1, batch_size=8).configs()
     run_id = submit(store, config, check=False)

@@ -18,7 +18,7 @@ from jobs.host.machine import Machine, Room, describe_machine, room_of
 from jobs.host.slots import count_slots, environment_of, join_slots, slots_for
 from jobs.preflight.fitting import host_bytes, need_bytes, precision_of
 from jobs.preflight.questions import check_gpu, check_memory
-from jobs.spec import JobSpec
+from jobs.submission.spec import JobSpec
 from tests.jobs.test_forecast import run
 from tracking import records
 from tracking.store import REPOSITORY

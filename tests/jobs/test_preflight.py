@@ -15,7 +15,7 @@ from jobs.host.machine import Gpu, Machine, describe_machine
 from jobs.preflight.fitting import Remedy, largest_batch, need_bytes, split
 from jobs.preflight.questions import check_all, check_disk, check_memory, check_size, check_time, look_at_data
 from jobs.preflight.trials import Trial, try_out
-from jobs.spec import JobSpec
+from jobs.submission.spec import JobSpec
 from tests.jobs.test_forecast import DONE, HOST, run
 from tracking import records, runs
 from tracking.store import REPOSITORY

@@ -2,8 +2,8 @@
 
 import pytest
 
-from jobs import requests
 from jobs.scheduling import queue
+from jobs.submission import requests
 from tracking import records, runs
 from tracking.store import Store
 

@@ -3,8 +3,8 @@
 import psutil
 import pytest
 
-from jobs import requests
 from jobs.scheduling.queue import hold
+from jobs.submission import requests
 from tests.jobs.conftest import alive
 from tracking import records
 

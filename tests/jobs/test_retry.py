@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from jobs.retry import batch_to_try, describe_step, memory_tags, retry, with_batch
-from jobs.spec import JobSpec
+from jobs.submission.retry import batch_to_try, describe_step, memory_tags, retry, with_batch
+from jobs.submission.spec import JobSpec
 from tracking import records, runs
 
 

@@ -6,9 +6,9 @@ import yaml
 
 from jobs.__main__ import build_parser
 from jobs.engines.slurm_options import SlurmOptions, parse_extra, read_options
-from jobs.extras import Extras
-from jobs.spec import JobSpec
-from jobs.spec_arguments import spec_from
+from jobs.submission.extras import Extras
+from jobs.submission.spec import JobSpec
+from jobs.submission.spec_arguments import spec_from
 
 
 def parse(command):

@@ -4,9 +4,9 @@ import sys
 import psutil
 import pytest
 
-from jobs import requests
 from jobs.endings import explain
 from jobs.errors import LaunchError
+from jobs.submission import requests
 from tests.jobs.conftest import supervise, wait_for
 from tracking import records, runs
 

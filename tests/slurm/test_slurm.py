@@ -11,13 +11,13 @@ from typing import Any
 import psutil
 import pytest
 
-from jobs import requests
 from jobs.engines.slurm_cluster import list_jobs
 from jobs.engines.slurm_submission import key_of
 from jobs.host.processes import Background
 from jobs.scheduling import queue
 from jobs.scheduling.queue import obstacle
-from jobs.spec import JobSpec
+from jobs.submission import requests
+from jobs.submission.spec import JobSpec
 from jobs.supervisor import state_file
 from tests.slurm.cluster import NODES, wait_until
 from tests.slurm.conftest import JOB, Bench

@@ -13,11 +13,11 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.__main__ import farewell
 from dashboard.runs.board import forget_runs, read_board, read_runs
-from jobs import requests
 from jobs.host.machine import describe_machine
 from jobs.host.mlflow_ui import ensure_mlflow_ui
 from jobs.scheduling import queue
-from jobs.submit import submit
+from jobs.submission import requests
+from jobs.submission.submit import submit
 from jobs.supervisor import ensure_supervisor, stop_supervisor
 from tests.dashboard.conftest import APP
 from tests.team.conftest import Team

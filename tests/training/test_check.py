@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from datamodules.errors import DataError
-from jobs.spec import JobSpec
+from jobs.submission.spec import JobSpec
 from lightning_modules import registry
 from lightning_modules.classifier import ImageClassifier
 from tracking import records

@@ -11,8 +11,8 @@ import torch
 import yaml
 
 from datamodules.imagenet import ImageNetDataModule
-from jobs.requests import request_stop
-from jobs.spec import JobSpec
+from jobs.submission.requests import request_stop
+from jobs.submission.spec import JobSpec
 from tests.training.conftest import TIMEOUT_S, Arena
 from tracking import records, runs
 from tracking.series import read_series

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from jobs.requests import request_stop
+from jobs.submission.requests import request_stop
 from tests.training.conftest import TIMEOUT_S, Arena
 from tracking import records, runs
 from tracking.series import read_series

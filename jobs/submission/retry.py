@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from jobs.submit import submit
+from jobs.submission.submit import submit
 from tracking import runs
 from tracking.runs import Run
 from tracking.store import Store

@@ -9,7 +9,7 @@ from typing import Any
 
 from datamodules.subset import write_classes
 from jobs.engines.slurm_options import SlurmOptions
-from jobs.extras import Extras
+from jobs.submission.extras import Extras
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import yaml
 
 from datamodules.subset import parse_classes
 from jobs.engines.slurm_options import SlurmOptions, parse_extra
-from jobs.extras import PLACES, Extras
-from jobs.spec import JobSpec
+from jobs.submission.extras import PLACES, Extras
+from jobs.submission.spec import JobSpec
 
 
 def add_spec_arguments(parser: argparse.ArgumentParser) -> None:
