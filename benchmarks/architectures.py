@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from jobs.shutdown import shutdown
+from jobs.supervision.shutdown import shutdown
 from lightning_modules import registry
 from tracking.store import Store
 

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 
 from jobs.preflight.allowed_paths import VARIABLE
-from jobs.shutdown import shutdown
 from jobs.submission.spec import JobSpec
 from jobs.submission.submit import submit
-from jobs.supervisor import ensure_supervisor
+from jobs.supervision.shutdown import shutdown
+from jobs.supervision.supervisor import ensure_supervisor
 from tests.browser.chromium import chromium, dashboard
 from tracking import runs
 from tracking.runs import Run

@@ -17,10 +17,10 @@ import psutil
 from benchmarks.clock import MARK
 from benchmarks.startup import fill
 from jobs.host.logs import read_log
-from jobs.shutdown import shutdown
 from jobs.submission.spec import JobSpec
 from jobs.submission.submit import submit
-from jobs.supervisor import ensure_supervisor
+from jobs.supervision.shutdown import shutdown
+from jobs.supervision.supervisor import ensure_supervisor
 from tracking import runs
 from tracking.store import Store
 

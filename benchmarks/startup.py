@@ -9,8 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from jobs.shutdown import shutdown
-from jobs.supervisor import ensure_supervisor
+from jobs.supervision.shutdown import shutdown
+from jobs.supervision.supervisor import ensure_supervisor
 from tracking import records
 from tracking.store import REPOSITORY, Store
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jobs.data_jobs import list_jobs
 from jobs.errors import LaunchError
-from jobs.supervisor import ensure_supervisor
+from jobs.supervision.supervisor import ensure_supervisor
 from tracking.runs import list_ours
 from tracking.store import Store, StoreUnavailable
 

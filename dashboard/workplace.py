@@ -3,7 +3,7 @@
 import time
 from functools import lru_cache
 
-from jobs.supervisor import ensure_supervisor
+from jobs.supervision.supervisor import ensure_supervisor
 from tracking.store import Store
 
 CHECK_EVERY_S = 15

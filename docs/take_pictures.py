@@ -22,8 +22,8 @@ from dashboard.home.view import QUICK_ARENA
 from dashboard.known_folders import add_folder
 from dashboard.navigation import discover_pages
 from jobs.preflight.allowed_paths import VARIABLE
-from jobs.shutdown import shutdown
 from jobs.submission.submit import submit_group
+from jobs.supervision.shutdown import shutdown
 from tests.browser.chromium import chromium, dashboard
 from tracking import runs
 from tracking.store import Store

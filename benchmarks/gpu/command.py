@@ -15,7 +15,7 @@ from benchmarks.gpu import cifar, images, machine, speed, syncs, trainings
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.children import ChildFailed, rows_of, value_of
 from benchmarks.gpu.results import Part, Results, Row, table
-from jobs.shutdown import shutdown
+from jobs.supervision.shutdown import shutdown
 from tracking.client import load_mlflow
 from tracking.store import Store
 

@@ -10,10 +10,10 @@ from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.children import value_of
 from benchmarks.gpu.results import Row
 from jobs.host.machine import describe_machine
-from jobs.shutdown import shutdown
 from jobs.submission.spec import JobSpec
 from jobs.submission.submit import submit
-from jobs.supervisor import ensure_supervisor
+from jobs.supervision.shutdown import shutdown
+from jobs.supervision.supervisor import ensure_supervisor
 from tracking import runs
 from training.hardware import missing_compiler, unusable
 

@@ -11,7 +11,7 @@ from dashboard.networks import catalogue
 from jobs.preflight.allowed_paths import check_files
 from jobs.submission.spec import JobSpec
 from jobs.submission.submit import check_config, submit_group
-from jobs.supervisor import ensure_supervisor
+from jobs.supervision.supervisor import ensure_supervisor
 from tracking.runs import Run, get_run
 from tracking.store import Store
 

@@ -9,7 +9,7 @@ from dashboard.workplace import open_store
 from jobs.host.mlflow_ui import ensure_mlflow_ui, find_mlflow_ui, run_url
 from jobs.submission.requests import can_resume, delete_run, request_stop, resume
 from jobs.submission.retry import batch_to_try, retry
-from jobs.supervisor import ensure_supervisor
+from jobs.supervision.supervisor import ensure_supervisor
 from tracking.records import count_bytes
 from tracking.runs import Run
 

@@ -13,8 +13,8 @@ from dashboard.runs.rows import RUNS_PAGE, progress_text, remaining_text, settin
 from dashboard.widgets import charts, formatting
 from dashboard.workplace import open_store
 from jobs.host.logs import read_log, read_tail
-from jobs.notifications import PROBLEM
 from jobs.scheduling.queue import FREE_DEVICE, is_held
+from jobs.supervision.notifications import PROBLEM
 from tracking.runs import Run, get_run, read_config
 from tracking.scaling import COMPARED_WITH, EFFICIENCY
 

@@ -5,7 +5,7 @@ import argparse
 from jobs.commands import for_each
 from jobs.run_arguments import add_runs_argument, find_runs
 from jobs.submission import requests
-from jobs.supervisor import ensure_supervisor
+from jobs.supervision.supervisor import ensure_supervisor
 from tracking.store import Store
 
 HELP = "let runs that were stopped, or failed, go on from their checkpoints"

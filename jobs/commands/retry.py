@@ -4,7 +4,7 @@ import argparse
 
 from jobs.run_arguments import add_run_argument
 from jobs.submission.retry import describe_step, retry
-from jobs.supervisor import ensure_supervisor
+from jobs.supervision.supervisor import ensure_supervisor
 from tracking import runs
 from tracking.store import Store
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from jobs.shutdown import shutdown
+from jobs.supervision.shutdown import shutdown
 from tracking.store import Store
 
 HELP = "stop all jobs, the supervisor and MLflow's page"

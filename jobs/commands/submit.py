@@ -8,7 +8,7 @@ from jobs.host.machine import describe_machine
 from jobs.preflight.questions import questions
 from jobs.submission.spec_arguments import add_spec_arguments, read_config, spec_from
 from jobs.submission.submit import check_config, submit_group
-from jobs.supervisor import ensure_supervisor, find_supervisor
+from jobs.supervision.supervisor import ensure_supervisor, find_supervisor
 from tracking import runs
 from tracking.store import Store
 

@@ -4,9 +4,9 @@ import argparse
 import logging
 import sys
 
-from jobs import recovery
 from jobs.engines.all import AllEngines
-from jobs.supervisor import ASK_GRACE_S, POLL_INTERVAL_S, TERM_GRACE_S, Supervisor
+from jobs.supervision import recovery
+from jobs.supervision.supervisor import ASK_GRACE_S, POLL_INTERVAL_S, TERM_GRACE_S, Supervisor
 from tracking.store import Store
 
 HELP = "start and follow the jobs of this store, in the foreground"

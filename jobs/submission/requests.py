@@ -2,7 +2,7 @@
 
 import time
 
-from jobs import recovery
+from jobs.supervision import recovery
 from tracking import records, runs
 from tracking.runs import Run
 from tracking.spool import deliver_left

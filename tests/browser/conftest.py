@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from jobs.shutdown import shutdown
+from jobs.supervision.shutdown import shutdown
 from tests.browser.chromium import chromium, dashboard
 from tracking.store import Store
 

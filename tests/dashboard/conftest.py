@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from jobs.host.processes import Background
-from jobs.supervisor import state_file
+from jobs.supervision.supervisor import state_file
 from tracking import records
 from tracking.store import Store
 

@@ -12,8 +12,8 @@ from dashboard.runs.board import read_board
 from dashboard.runs.rows import PAGE_SIZE
 from datamodules.checks.reports import CheckReport, Finding, SplitSummary, write_report
 from jobs.host import gpus
-from jobs.notifications import PROBLEM
 from jobs.scheduling.queue import is_held, line_up
+from jobs.supervision.notifications import PROBLEM
 from tests.dashboard.conftest import record
 from tracking.records import delete_run, log_metrics, log_params, set_status, set_tags
 from tracking.runs import DATA_WAIT, list_runs

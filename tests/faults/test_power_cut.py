@@ -13,7 +13,7 @@ import pytest
 from jobs.submission.requests import request_stop
 from jobs.submission.spec import JobSpec
 from jobs.submission.submit import submit
-from jobs.supervisor import find_supervisor
+from jobs.supervision.supervisor import find_supervisor
 from tests.jobs.conftest import wait_for
 from tracking import runs
 from tracking.store import REPOSITORY, Store

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from jobs.submission import requests
-from jobs.supervisor import find_supervisor
+from jobs.supervision.supervisor import find_supervisor
 from tests.jobs.conftest import alive, family, supervise, wait_for
 from tracking import records, runs
 
@@ -92,7 +92,7 @@ def test_a_shutdown_of_the_machine_is_no_stop(bench, monkeypatch, asked):
     records.set_status(bench.store, run_id, "KILLED")
     bench.supervisor._take_up_what_ended_with_the_machine()
     assert bench.run(run_id).status == "KILLED", "the machine has not been started since"
-    monkeypatch.setattr("jobs.recovery.psutil.boot_time", lambda: time.time() + 1)
+    monkeypatch.setattr("jobs.supervision.recovery.psutil.boot_time", lambda: time.time() + 1)
     bench.supervisor._take_up_what_ended_with_the_machine()
     assert bench.run(run_id).status == ("KILLED" if asked else "SCHEDULED")
 

@@ -10,7 +10,7 @@ import pytest
 from jobs.engines.local import LocalEngine
 from jobs.submission.requests import request_stop
 from jobs.submission.spec import JobSpec
-from jobs.supervisor import Supervisor
+from jobs.supervision.supervisor import Supervisor
 from tests.faults.test_power_cut import family
 from tests.faults.test_ranks import second
 from tests.jobs.conftest import wait_for

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from jobs.engines.local import LocalEngine
-from jobs.supervisor import Supervisor, find_supervisor
+from jobs.supervision.supervisor import Supervisor, find_supervisor
 from tracking import records, runs
 from tracking.store import Store
 

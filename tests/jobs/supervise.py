@@ -3,7 +3,7 @@
 import sys
 
 from jobs.engines.local import LocalEngine
-from jobs.supervisor import Supervisor
+from jobs.supervision.supervisor import Supervisor
 from tracking.store import Store
 
 store = Store.default()

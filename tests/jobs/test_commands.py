@@ -9,7 +9,7 @@ import yaml
 from jobs.commands import for_each
 from jobs.host.logs import read_log
 from jobs.submission import requests
-from jobs.supervisor import find_supervisor
+from jobs.supervision.supervisor import find_supervisor
 from tracking import records, runs
 from tracking.store import REPOSITORY
 

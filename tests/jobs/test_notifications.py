@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from jobs import notifications
-from jobs.notifications import NOTIFY, PROBLEM, Settings, notify, post, read_settings, start
+from jobs.supervision import notifications
+from jobs.supervision.notifications import NOTIFY, PROBLEM, Settings, notify, post, read_settings, start
 from tracking import records, runs
 
 
@@ -103,7 +103,7 @@ def test_the_run_says_why_nobody_was_told(store, failed, settings, problem):
 def test_a_server_that_is_away_for_a_moment_is_asked_again(failed, server, monkeypatch, caplog):
     monkeypatch.setattr(notifications, "PAUSES_S", (0.01, 0.01))
     server.answers += [503, 500]
-    caplog.set_level("INFO", "jobs.notifications")
+    caplog.set_level("INFO", "jobs.supervision.notifications")
     assert notify(Settings(server.address), failed) == ""
     assert len(server.got) == 3 and "told 127.0.0.1 that" in caplog.text and "secret" not in caplog.text
     assert notify(Settings("http://127.0.0.1:9/"), failed).startswith("127.0.0.1 was not told: ")

@@ -12,7 +12,7 @@ import pytest
 from jobs.errors import LaunchError
 from jobs.host import mlflow_ui
 from jobs.host.processes import Background
-from jobs.supervisor import ensure_supervisor, find_supervisor, state_file, stop_supervisor
+from jobs.supervision.supervisor import ensure_supervisor, find_supervisor, state_file, stop_supervisor
 from tests.jobs.conftest import wait_for
 from tracking import records, runs
 from tracking.store import REPOSITORY

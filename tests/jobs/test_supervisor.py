@@ -4,9 +4,9 @@ import sys
 import psutil
 import pytest
 
-from jobs.endings import explain
 from jobs.errors import LaunchError
 from jobs.submission import requests
+from jobs.supervision.endings import explain
 from tests.jobs.conftest import supervise, wait_for
 from tracking import records, runs
 
@@ -111,7 +111,7 @@ def test_a_run_that_was_never_complete_fails_in_the_end(bench, monkeypatch):
     run_id = records.create_run(bench.store, {}, status="RUNNING")
     bench.supervisor.step()
     assert bench.run(run_id).is_active
-    monkeypatch.setattr("jobs.supervisor.UNCLAIMED_GRACE_S", 0)
+    monkeypatch.setattr("jobs.supervision.supervisor.UNCLAIMED_GRACE_S", 0)
     bench.supervisor.step()
     assert bench.run(run_id).status == "FAILED"
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import pytest
 
 from jobs.engines.slurm import SlurmEngine
-from jobs.supervisor import Supervisor
+from jobs.supervision.supervisor import Supervisor
 from tests.dashboard.conftest import open_page
 from tests.slurm.cluster import Cluster, find_missing
 from tracking import records, runs

@@ -18,7 +18,7 @@ from jobs.scheduling import queue
 from jobs.scheduling.queue import obstacle
 from jobs.submission import requests
 from jobs.submission.spec import JobSpec
-from jobs.supervisor import state_file
+from jobs.supervision.supervisor import state_file
 from tests.slurm.cluster import NODES, wait_until
 from tests.slurm.conftest import JOB, Bench
 from tracking import records
@@ -264,7 +264,7 @@ SUPERVISE = """
 import sys
 from pathlib import Path
 from jobs.engines.slurm import SlurmEngine
-from jobs.supervisor import Supervisor
+from jobs.supervision.supervisor import Supervisor
 from tracking.store import Store
 store = Store(Path(sys.argv[1])).open()
 supervisor = Supervisor(store, SlurmEngine(store, (sys.executable, sys.argv[2])), poll_interval_s=0.1)

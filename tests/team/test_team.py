@@ -18,7 +18,7 @@ from jobs.host.mlflow_ui import ensure_mlflow_ui
 from jobs.scheduling import queue
 from jobs.submission import requests
 from jobs.submission.submit import submit
-from jobs.supervisor import ensure_supervisor, stop_supervisor
+from jobs.supervision.supervisor import ensure_supervisor, stop_supervisor
 from tests.dashboard.conftest import APP
 from tests.team.conftest import Team
 from tests.team.gate import TIMEOUT_S, wait_for_file

@@ -7,7 +7,7 @@ from jobs.data_jobs import stop_all
 from jobs.errors import LaunchError
 from jobs.host.mlflow_ui import stop_mlflow_ui
 from jobs.submission import requests
-from jobs.supervisor import ASK_GRACE_S, TERM_GRACE_S, ensure_supervisor, stop_supervisor
+from jobs.supervision.supervisor import ASK_GRACE_S, TERM_GRACE_S, ensure_supervisor, stop_supervisor
 from tracking import runs
 from tracking.store import Store
 

@@ -11,19 +11,26 @@ from types import FrameType
 
 from filelock import FileLock, Timeout
 
-from jobs import recovery
-from jobs.deliveries import Deliveries
-from jobs.endings import MemoryWatch, explain, is_lost, last_words, ran_out_of_memory, was_restarted
 from jobs.engines import LOCAL, Engine, Exit, engine_of, is_asked_for, is_started
 from jobs.engines.slurm_cluster import forget_wishes
 from jobs.errors import LaunchError
 from jobs.host.processes import Background, start_detached
 from jobs.host.slots import kind_of, slots_of
-from jobs.notifications import Notifications
 from jobs.scheduling.backfill import may_pass
 from jobs.scheduling.forecast import busy_until, request_of
 from jobs.scheduling.queue import is_ready, line_up
 from jobs.submission.retry import memory_tags
+from jobs.supervision import recovery
+from jobs.supervision.deliveries import Deliveries
+from jobs.supervision.endings import (
+    MemoryWatch,
+    explain,
+    is_lost,
+    last_words,
+    ran_out_of_memory,
+    was_restarted,
+)
+from jobs.supervision.notifications import Notifications
 from tracking import records, runs
 from tracking.runs import ACTIVE_STATUSES, TERMINAL_STATUSES, Run
 from tracking.spool import deliver_left
@@ -37,7 +44,7 @@ START_TIMEOUT_S = 60.0
 # hand has not said its number yet.
 UNCLAIMED_GRACE_S = 120.0
 
-log = logging.getLogger("jobs.supervisor")
+log = logging.getLogger("jobs.supervision.supervisor")
 
 
 class Supervisor:

@@ -43,7 +43,7 @@ COMMAND_TIMEOUT_S = 30.0
 # Before the second and the third attempt of a webhook.
 PAUSES_S = (1.0, 5.0)
 
-log = logging.getLogger("jobs.notifications")
+log = logging.getLogger("jobs.supervision.notifications")
 
 
 @dataclass(frozen=True)
