@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from jobs.errors import LaunchError
 from jobs.host.machine import describe_machine
-from jobs.preflight.questions import questions
+from jobs.preflight import questions
 from jobs.submission.spec_arguments import add_spec_arguments, read_config, spec_from
 from jobs.submission.submit import check_config
 from tracking import runs
