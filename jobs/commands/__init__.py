@@ -5,13 +5,17 @@ LaunchError, StoreUnavailable or ValueError for what a user can put right; the m
 printed then.
 """
 
+import argparse
 import pkgutil
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
 
+from tracking import runs
 from tracking.runs import Run
 from tracking.store import Store
+
+RUN_HELP = "name or beginning of the id"
 
 
 def available() -> dict[str, Any]:
@@ -41,3 +45,18 @@ def for_each(store: Store, named: Iterable[Run], act: Callable[[Store, str], Non
             print(f"{run.name} {done}")
     if problems:
         raise ValueError("\n".join(problems))
+
+
+def add_run_argument(parser: argparse.ArgumentParser) -> None:
+    """One run, as `run`."""
+    parser.add_argument("run", metavar="RUN", help=RUN_HELP)
+
+
+def add_runs_argument(parser: argparse.ArgumentParser) -> None:
+    """One run or several, as `runs`."""
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=RUN_HELP)
+
+
+def find_runs(store: Store, options: argparse.Namespace) -> list[Run]:
+    """All that were named. Raises ValueError for a name that none has, or several have."""
+    return [runs.find_run(store, name) for name in options.runs]

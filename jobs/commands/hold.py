@@ -2,8 +2,7 @@
 
 import argparse
 
-from jobs.commands import for_each
-from jobs.run_arguments import add_runs_argument, find_runs
+from jobs.commands import add_runs_argument, find_runs, for_each
 from jobs.scheduling import queue
 from tracking.store import Store
 

@@ -3,8 +3,8 @@
 import argparse
 import time
 
+from jobs.commands import add_run_argument
 from jobs.host.logs import read_log
-from jobs.run_arguments import add_run_argument
 from tracking import runs
 from tracking.store import Store
 

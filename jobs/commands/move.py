@@ -3,7 +3,7 @@
 import argparse
 from typing import get_args
 
-from jobs.run_arguments import add_run_argument
+from jobs.commands import add_run_argument
 from jobs.scheduling import queue
 from tracking import runs
 from tracking.store import Store

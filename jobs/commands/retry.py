@@ -2,7 +2,7 @@
 
 import argparse
 
-from jobs.run_arguments import add_run_argument
+from jobs.commands import add_run_argument
 from jobs.submission.retry import describe_step, retry
 from jobs.supervision.supervisor import ensure_supervisor
 from tracking import runs

@@ -16,6 +16,8 @@ CLUSTER_TAGS = CLUSTER_ID, ASKED, RESTARTS, NODES = (
     "job.cluster_restarts",
     "job.nodes",
 )
+# The tag with what an engine says of a run that it keeps waiting.
+WAITS_FOR = "queue.reason"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from jobs.engines import ASKED, CLUSTER_ID, NODES, RESTARTS, Exit
+from jobs.engines import ASKED, CLUSTER_ID, NODES, RESTARTS, WAITS_FOR, Exit
 from jobs.engines.slurm_cluster import ClusterJob, ClusterUnavailable, ask, list_jobs
 from jobs.engines.slurm_options import SlurmOptions, read_options
 from jobs.engines.slurm_submission import (
@@ -31,7 +31,6 @@ from jobs.engines.slurm_submission import (
     ticket_of,
 )
 from jobs.errors import LaunchError
-from jobs.scheduling.queue import REASON
 from tracking import records, runs
 from tracking.runs import Run
 from tracking.store import Store
@@ -176,7 +175,7 @@ class SlurmEngine:
             self._in_doubt = True
             now = self._settled_at[key_of(run.tags[ASKED])] = time.monotonic()
             self._retry_at = now + self.retry_interval_s
-            self._note(run, {REASON: f"the cluster does not take it yet: {outcome}"})
+            self._note(run, {WAITS_FOR: f"the cluster does not take it yet: {outcome}"})
             return False
         self._submitted_at[outcome] = time.monotonic()
         self._note_taken(run, outcome)
@@ -212,7 +211,7 @@ class SlurmEngine:
         return True
 
     def _note_taken(self, run: Run, job_id: str) -> None:
-        taken = {CLUSTER_ID: job_id, REASON: "waits in the cluster's queue"}
+        taken = {CLUSTER_ID: job_id, WAITS_FOR: "waits in the cluster's queue"}
         if run.tags.get("job.request") == "resume":
             taken["job.request"] = ""
         records.set_tags(self.store, run.run_id, taken)
@@ -246,7 +245,7 @@ class SlurmEngine:
             reason = f"the cluster does not answer: {self._problem}"
         else:
             reason = f"waits in the cluster's queue: {job.reason}" if job.is_waiting else ""
-        self._note(run, {REASON: reason, NODES: job.nodes})
+        self._note(run, {WAITS_FOR: reason, NODES: job.nodes})
 
     def _note(self, run: Run, tags: dict[str, str]) -> None:
         if new := {name: value for name, value in tags.items() if run.tags.get(name, "") != value}:

@@ -7,7 +7,7 @@ A held job, or one that waits for another, keeps its place and lets those behind
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
-from jobs.engines import is_started
+from jobs.engines import WAITS_FOR, is_started
 from tracking import records, runs
 from tracking.runs import ACTIVE_STATUSES, Run
 from tracking.store import Store
@@ -15,8 +15,6 @@ from tracking.store import Store
 Direction = Literal["up", "down", "first", "last"]
 
 PRIORITY, PLACE, HELD, AFTER = "queue.priority", "queue.place", "queue.held", "queue.after"
-# What an engine says about a run that it keeps waiting.
-REASON = "queue.reason"
 FREE_DEVICE = "waiting for a free device"
 PRIORITIES = range(-100, 101)
 # How far behind the last one a run is put, in seconds: before all that will be submitted from now on.
@@ -66,7 +64,7 @@ def obstacle(run: Run, active: Mapping[str, Run]) -> str:
         return "held"
     if before := active.get(run.tags.get(AFTER, "")):
         return f"after {before.name}"
-    return run.tags.get(REASON) or FREE_DEVICE
+    return run.tags.get(WAITS_FOR) or FREE_DEVICE
 
 
 def hold(store: Store, run_id: str) -> None:

@@ -1,12 +1,15 @@
 """What anybody may ask of a run; the supervisor and the training process do it."""
 
 import time
+from collections.abc import Mapping
 
-from jobs.supervision import recovery
 from tracking import records, runs
 from tracking.runs import Run
 from tracking.spool import deliver_left
 from tracking.store import Store
+
+# The tags of a run that lost its process: how often without a newer checkpoint, and why.
+LOST, LOST_REASON = "job.lost", "job.lost_reason"
 
 
 def request_stop(store: Store, run_id: str) -> None:
@@ -47,7 +50,21 @@ def resume(store: Store, run_id: str) -> None:
         raise ValueError(f"{run.name} is {run.status}; only a run that failed or was stopped can go on.")
     if not can_resume(store, run):
         raise ValueError(f"{run.name} has no checkpoint to go on from; clone it to train it anew.")
-    recovery.put_back(store, run_id, dict.fromkeys((recovery.COUNT, recovery.REASON), ""))
+    put_back(store, run_id, dict.fromkeys((LOST, LOST_REASON), ""))
+
+
+def put_back(store: Store, run_id: str, tags: Mapping[str, object]) -> None:
+    """Put a run that has ended back into the queue, to go on in the same record.
+
+    What says which process it had stays: the supervisor starts no other one before that has gone.
+
+    Raises:
+        StoreUnavailable: The store cannot be written.
+    """
+    again = {"job.request": "resume", "job.error": "", "job.exit_code": "", **tags}
+    records.set_tags(store, run_id, again)
+    # Last, because SCHEDULED is the sign for the supervisor.
+    records.set_status(store, run_id, "SCHEDULED")
 
 
 def delete_run(store: Store, run_id: str) -> None:

@@ -1,12 +1,11 @@
 """Runs that lost their process go on by themselves, as long as they get anywhere."""
 
 import os
-from collections.abc import Mapping
 
 import psutil
 
 from jobs.engines import CLUSTER_TAGS
-from tracking import records
+from jobs.submission.requests import LOST, LOST_REASON, put_back
 from tracking.runs import Run
 from tracking.store import Store
 
@@ -16,7 +15,7 @@ SETTING = "ARENA_AUTO_RESUMES"
 
 # What says which process a run has, when it has none.
 NO_PROCESS = dict.fromkeys(("job.pid", "job.create_time", "job.slots", *CLUSTER_TAGS), "")
-COUNT, CHECKPOINT, REASON = "job.lost", "job.lost_checkpoint", "job.lost_reason"
+CHECKPOINT = "job.lost_checkpoint"
 
 
 def max_resumes() -> int:
@@ -29,20 +28,6 @@ def max_resumes() -> int:
     if not value.isdecimal():
         raise ValueError(f"{SETTING} is {value!r}; it must be a number from 0.")
     return int(value)
-
-
-def put_back(store: Store, run_id: str, tags: Mapping[str, object]) -> None:
-    """Put a run that has ended back into the queue, to go on in the same record.
-
-    What says which process it had stays: the supervisor starts no other one before that has gone.
-
-    Raises:
-        StoreUnavailable: The store cannot be written.
-    """
-    again = {"job.request": "resume", "job.error": "", "job.exit_code": "", **tags}
-    records.set_tags(store, run_id, again)
-    # Last, because SCHEDULED is the sign for the supervisor.
-    records.set_status(store, run_id, "SCHEDULED")
 
 
 def go_on(store: Store, run: Run, reason: str, limit: int) -> str:
@@ -63,13 +48,13 @@ def go_on(store: Store, run: Run, reason: str, limit: int) -> str:
     if not run.tags.get("job.slots") or not limit:
         return reason
     newest = newest_checkpoint(store, run.run_id)
-    times = 1 if newest > _number(run, CHECKPOINT) else _number(run, COUNT) + 1
+    times = 1 if newest > _number(run, CHECKPOINT) else _number(run, LOST) + 1
     if times > limit:
         again = "once" if limit == 1 else f"{limit} times"
         return (
             f"{reason} It went on by itself {again} without getting to a new checkpoint; resume it by hand."
         )
-    put_back(store, run.run_id, {**NO_PROCESS, COUNT: times, CHECKPOINT: newest, REASON: reason})
+    put_back(store, run.run_id, {**NO_PROCESS, LOST: times, CHECKPOINT: newest, LOST_REASON: reason})
     return ""
 
 
