@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.loading import find_photographs, link, pack
 from benchmarks.throughput import BATCH_SIZES, NUM_STEPS, run_fit, run_loop
-from datamodules.packs import Form
+from datamodules.packs.format import Form
 
 NETWORKS = ("alexnet", "resnet50")
 # A GPU takes larger batches, and so many images in a second that epochs have to be longer.

@@ -21,7 +21,7 @@ from typing import Any, get_args
 import psutil
 
 from benchmarks import loading_peers as peers
-from datamodules.packs import Form
+from datamodules.packs.format import Form
 
 NUM_IMAGES = 3200
 SECONDS = 6.0

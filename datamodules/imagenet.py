@@ -9,22 +9,30 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader
 
-from datamodules import on_device, sources
+from datamodules import sources
 from datamodules.cores import cores_of_each
 from datamodules.damage import Damage, Unreadable
-from datamodules.dataset import Batch, TrainingImages, ValidationImages
 from datamodules.errors import DataError
 from datamodules.images import as_streamed
-from datamodules.loading import ResumableLoader
 from datamodules.manifest import compute_manifest
-from datamodules.on_device import Cutter, DrawingLoader, DrawnBatch, Resident, TrainingDraws, ValidationDraws
 from datamodules.pixels import augmentation as augmentations
 from datamodules.pixels.mean_image import read_mean_image
 from datamodules.pixels.normalisation import Normalisation, normalisation, normalise
-from datamodules.processes import ProcessLoader, load_in_processes
-from datamodules.sampling import EpochSampler
+from datamodules.reading import on_device
+from datamodules.reading.dataset import Batch, TrainingImages, ValidationImages
+from datamodules.reading.on_device import (
+    Cutter,
+    DrawingLoader,
+    DrawnBatch,
+    Resident,
+    TrainingDraws,
+    ValidationDraws,
+)
+from datamodules.reading.process_loader import ProcessLoader, load_in_processes
+from datamodules.reading.resumable import ResumableLoader
+from datamodules.reading.sampling import EpochSampler
+from datamodules.reading.thread_loader import ThreadedLoader
 from datamodules.subset import choose_classes
-from datamodules.threads import ThreadedLoader
 
 MAX_WORKERS = 16
 

@@ -1,6 +1,8 @@
 """What every data source gives: two splits of labelled images."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -8,14 +10,62 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.pixels.resampling import Pixels
-from datamodules.pixels.views import Chooser
-from datamodules.sampling import Parts
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 Channels = tuple[float, float, float]
+
+
+Pixels = NDArray[np.uint8]
+
+
+class View(NamedTuple):
+    """A box of a picture and what becomes of it: ``size`` x ``size`` pixels.
+
+    The box is in source pixels, where pixel i reaches from i to i + 1; what lies outside of the picture is
+    black. Resampling looks beyond the box's edges as if the whole picture were resized and then cut.
+
+    Attributes:
+        whole: Rows and columns that the whole picture really is resized to before it is cut: slower, but the
+            same to the last bit, where a box with fractions is rounded.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    size: int
+    mirrored: bool = False
+    whole: tuple[int, int] | None = None
+
+    @property
+    def last_row(self) -> int:
+        """How far down resampling looks, in pixels of the picture; it may reach beyond its end."""
+        if self.whole is not None:
+            return ceil(self.whole[0] * (self.bottom - self.top) / self.size)
+        return ceil(self.bottom + max(1, (self.bottom - self.top) / self.size))
+
+
+# Height and width of a picture to the part of it that is seen.
+Chooser = Callable[[int, int], View]
+
+
+class Parts(NamedTuple):
+    """Parts that images are fetched in, such as the chunks of a stream.
+
+    Attributes:
+        ends: Where each ends, in images.
+        window: Images that are shuffled at a time; of the parts they are in, all have to be at hand.
+    """
+
+    ends: NDArray[np.int64]
+    window: int
+
+    @property
+    def lookahead(self) -> int:
+        """Images by which parts are fetched before they are needed."""
+        return self.window // 4
 
 
 class UnreadableImage(DataError):

@@ -13,10 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from datamodules.images import Images, NamedBytes, Split, StreamedSplit
-    from datamodules.pixels.resampling import Pixels
-    from datamodules.pixels.views import Chooser
-    from datamodules.sampling import Parts
+    from datamodules.images import Chooser, Images, NamedBytes, Parts, Pixels, Split, StreamedSplit
 
 Classes = int | Sequence[int | str]
 
@@ -69,7 +66,7 @@ class StreamedChoice(ChosenSplit):
     @property
     def parts(self) -> "Parts | None":
         """The same parts, and as many of them at a time, with fewer images each."""
-        from datamodules.sampling import Parts
+        from datamodules.images import Parts
 
         parts = self.split.parts
         if parts is None:

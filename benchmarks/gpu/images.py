@@ -17,7 +17,7 @@ from benchmarks.gpu.probes import WARM_UP
 from benchmarks.gpu.results import Row
 from benchmarks.loading import find_photographs, link, pack
 from datamodules.imagenet import ImageNetDataModule
-from datamodules.packs import Form
+from datamodules.packs.format import Form
 
 PHOTOGRAPH = (500, 375)
 NUM_PHOTOGRAPHS = 100

@@ -125,9 +125,9 @@ def _draw(
     augmentation: str,
 ) -> list[View]:
     """Look at an image some times with the eyes of a training."""
-    from datamodules.dataset import TrainingImages
     from datamodules.pixels import augmentation as augmentations
-    from datamodules.sampling import Draw
+    from datamodules.reading.dataset import TrainingImages
+    from datamodules.reading.sampling import Draw
 
     datamodule = _datamodule(data_set, split, size, augmentation)
     images, chosen = datamodule.images, augmentations.get(augmentation)

@@ -5,10 +5,18 @@ A training takes it with ``--mean_image FILE``; without, the mean colour is subt
 
 import argparse
 import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from datamodules import sources
 from datamodules.progress import Progress, add_progress_argument
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from datamodules.imagenet import ImageNetDataModule
 
 HELP = "compute the mean image of a training set, which AlexNet and ResNet subtract"
 BATCH_SIZE = 64
@@ -52,8 +60,26 @@ def run(arguments: argparse.Namespace) -> None:
             num_workers=arguments.num_workers,
         )
         data.batch_size = min(BATCH_SIZE, data.train_images)
-        image = compute_mean_image(data, progress)
+        image = compute_mean_image(training_images(data, progress))
         write_mean_image(arguments.output, image)
         means = ", ".join(f"{mean:.1f}" for mean in image.mean((1, 2)).tolist())
         spread = (image - image.mean((1, 2), keepdim=True)).abs().max()
         progress.say(f"Mean colour {means} of 255; a pixel's mean differs from it by up to {spread:.1f}.")
+
+
+def training_images(data: "ImageNetDataModule", progress: Progress) -> "Iterator[Tensor]":
+    """Yields batches of the training images, seen as in validation.
+
+    Args:
+        data: Has them; not for training afterwards.
+        progress: Is told how far it is.
+
+    Raises:
+        DataError: Too many are unreadable.
+    """
+    data.images = replace(data.images, val=data.images.train)
+    progress.begin("Adding up", data.val_images, "images")
+    for batch in data.val_dataloader():
+        data.damage.add(batch.unreadable)
+        yield batch.images
+        progress.advance(len(batch.images))

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
         ValueError: A number is out of its range.
         DataError: The images are not there, the folder holds something else, or the disk is too small.
     """
-    from datamodules.packing import Plan, write_pack
+    from datamodules.packs.writer import Plan, write_pack
 
     plan = Plan(arguments.form, arguments.side, arguments.quality, arguments.threads)
     images = sources.get(arguments.source).images(arguments.root)

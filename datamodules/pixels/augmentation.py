@@ -12,11 +12,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from datamodules.images import Chooser
 from datamodules.pixels.colour import Colour, jitter_colour, shift_colour
 from datamodules.pixels.mixing import erase, mix
 from datamodules.pixels.policies import RANDAUGMENT, TRIVIALAUGMENT, Policy
 from datamodules.pixels.views import (
-    Chooser,
     Draughtsman,
     TrainingViews,
     center,

@@ -13,11 +13,10 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from datamodules.errors import printable
-from datamodules.images import NamedBytes, UnreadableImage
+from datamodules.images import Chooser, NamedBytes, Pixels, UnreadableImage
 from datamodules.pixels import jpeg
 from datamodules.pixels.large import MAX_PIXELS, admitted
-from datamodules.pixels.resampling import Pixels, cut
-from datamodules.pixels.views import Chooser
+from datamodules.pixels.resampling import cut
 
 # Read at once; with the pixels, it has to stay below 1 GB of memory.
 MAX_BYTES = 200_000_000

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import simplejpeg
 
-from datamodules.pixels.resampling import Pixels
+from datamodules.images import Pixels
 
 # What the decoder says, and raises, where data go on after the rows it was told to read: all is well.
 _LEFT_OVER = re.compile(r"Corrupt JPEG data: \d+ extraneous bytes before marker 0xd[0-79]")

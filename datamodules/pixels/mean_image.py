@@ -6,9 +6,8 @@ wherever in the picture it was cut, as in Krizhevsky's code of 2012 (``data_mean
 """
 
 import io
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,30 +16,13 @@ from torch import Tensor
 from datamodules.cache import write_file
 from datamodules.errors import DataError
 
-if TYPE_CHECKING:
-    from datamodules.imagenet import ImageNetDataModule
-    from datamodules.progress import Progress
 
-
-def compute_mean_image(data: "ImageNetDataModule", progress: "Progress") -> Tensor:
-    """Returns the mean of all training images, seen as in validation: float32, 3 x S x S.
-
-    Args:
-        data: Of which the images, their size and the number of workers count; not for training afterwards.
-        progress: Is told how far it is.
-
-    Raises:
-        DataError: More images are unreadable than the datamodule puts up with.
-    """
-    data.images = replace(data.images, val=data.images.train)
-    progress.begin("Adding up", data.val_images, "images")
-    total = torch.zeros(3, data.image_size, data.image_size, dtype=torch.int64)
-    count = 0
-    for batch in data.val_dataloader():
-        data.damage.add(batch.unreadable)
-        total += batch.images.sum(0)
-        count += len(batch.images)
-        progress.advance(len(batch.images))
+def compute_mean_image(batches: Iterable[Tensor]) -> Tensor:
+    """Returns the mean of all images of some batches, uint8, N x 3 x S x S: float32, 3 x S x S."""
+    total, count = torch.zeros((), dtype=torch.int64), 0
+    for images in batches:
+        total = total + images.sum(0)
+        count += len(images)
     return (total / count).to(torch.float32)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from datamodules.pixels.resampling import Pixels
+from datamodules.images import Pixels
 
 NUM_LEVELS = 31
 # Image seeds are smaller: these are the seeds of nobody's view.

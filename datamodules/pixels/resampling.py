@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from datamodules.pixels.views import Chooser, View
+from datamodules.images import Chooser, Pixels, View
 
-Pixels = NDArray[np.uint8]
 # Unlike torch.nn.functional.interpolate, these write where they are told to: no memory is taken and cleared.
 _resample = torch.ops.aten._upsample_bilinear2d_aa.out
 _flip = torch.ops.aten.flip.out

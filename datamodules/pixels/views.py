@@ -7,44 +7,16 @@ follow the papers in proportion: where they cut 224 pixels out of 256, 64 are cu
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from math import ceil, exp, log, sqrt
+from math import exp, log, sqrt
 from random import Random
-from typing import NamedTuple
+
+from datamodules.images import Chooser, View
 
 # Pixels of a picture that is resized as a whole. Only strips a hundred times as long as wide have more.
 MAX_RESIZED = 8_000_000
 
 
-class View(NamedTuple):
-    """A box of a picture and what becomes of it: ``size`` x ``size`` pixels.
-
-    The box is in source pixels, where pixel i reaches from i to i + 1; what lies outside of the picture is
-    black. Resampling looks beyond the box's edges as if the whole picture were resized and then cut.
-
-    Attributes:
-        whole: Rows and columns that the whole picture really is resized to before it is cut: slower, but the
-            same to the last bit, where a box with fractions is rounded.
-    """
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-    size: int
-    mirrored: bool = False
-    whole: tuple[int, int] | None = None
-
-    @property
-    def last_row(self) -> int:
-        """How far down resampling looks, in pixels of the picture; it may reach beyond its end."""
-        if self.whole is not None:
-            return ceil(self.whole[0] * (self.bottom - self.top) / self.size)
-        return ceil(self.bottom + max(1, (self.bottom - self.top) / self.size))
-
-
-# Height and width of a picture to the part of it that is seen.
-Chooser = Callable[[int, int], View]
-# The same, from a seeded source of randomness and the size of the view.
+# A view from a seeded source of randomness, height and width of a picture, and the size of the view.
 Draughtsman = Callable[[Random, int, int, int], View]
 
 

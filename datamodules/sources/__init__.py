@@ -68,7 +68,7 @@ def is_address(root: str) -> bool:
 
 
 def available() -> dict[str, Source]:
-    """Returns every source by key; each file of this package has its own in ``SOURCE``."""
+    """Returns every source by key; each file of this package has its own in ``SOURCE``, see `_discover`."""
     return dict(_discover())
 
 
@@ -86,6 +86,12 @@ def get(key: str) -> Source:
 
 @lru_cache
 def _discover() -> dict[str, Source]:
-    modules = (import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__))
-    found: list[Source] = [module.SOURCE for module in modules]
+    """Finds the files of this package, and the ``source.py`` of formats that have a package of their own."""
+    names = [f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)]
+    names += [
+        f"datamodules.{file.parent.name}.source" for file in Path(__file__).parents[1].glob("*/source.py")
+    ]
+    found: list[Source] = [
+        module.SOURCE for module in map(import_module, sorted(names)) if hasattr(module, "SOURCE")
+    ]
     return {source.key: source for source in sorted(found, key=lambda source: (source.order, source.key))}

@@ -15,8 +15,8 @@ from datamodules.sources import Source
 
 if TYPE_CHECKING:
     from datamodules.images import Images
-    from datamodules.memory import MemorySplit
     from datamodules.progress import Progress
+    from datamodules.sources.in_memory import MemorySplit
 
 NAME = "cifar-10-batches-bin"
 ARCHIVE = Archive(
@@ -69,7 +69,7 @@ def read_batches(folder: Path, names: tuple[str, ...]) -> "MemorySplit":
     import numpy as np
     import torch
 
-    from datamodules.memory import MemorySplit
+    from datamodules.sources.in_memory import MemorySplit
 
     batches = []
     for name in names:

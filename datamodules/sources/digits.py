@@ -25,7 +25,7 @@ def open_digits(root: Path | None) -> "Images":
     import torch
 
     from datamodules.images import Images
-    from datamodules.memory import MemorySplit
+    from datamodules.sources.in_memory import MemorySplit
 
     # 64 pixels and the digit a line; 16 is the whitest of 17 grey levels.
     table = np.loadtxt(find_file(), delimiter=",")

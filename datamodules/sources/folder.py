@@ -13,10 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from datamodules.images import Images, NamedBytes
+    from datamodules.images import Chooser, Images, NamedBytes, Pixels
     from datamodules.index import FileIndex
-    from datamodules.pixels.resampling import Pixels
-    from datamodules.pixels.views import Chooser
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,7 @@ from datamodules.sources import Source
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from datamodules.images import Images
-    from datamodules.pixels.resampling import Pixels
-    from datamodules.pixels.views import Chooser
+    from datamodules.images import Chooser, Images, Pixels
 
 NUM_CLASSES = 1000
 NUM_DISTINCT = 32

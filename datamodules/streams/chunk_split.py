@@ -14,11 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.errors import DataError, printable
-from datamodules.images import NamedBytes, UnreadableImage
+from datamodules.images import Chooser, NamedBytes, Parts, Pixels, UnreadableImage
 from datamodules.pixels.decoding import read_image, read_view
-from datamodules.pixels.resampling import Pixels
-from datamodules.pixels.views import Chooser
-from datamodules.sampling import Parts
 from datamodules.streams.chunks import Chunks, DamagedChunk, read_label, read_leaves, to_file
 
 # Images of an address that are shuffled at a time, 0.5 to 2 GB of them.

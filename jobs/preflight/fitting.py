@@ -80,9 +80,10 @@ def loading_bytes(config: Config, machine: Machine) -> int:
 
     Not of images that live on the device, or are read when they are asked for.
     """
-    from datamodules import on_device, sources
+    from datamodules import sources
     from datamodules.imagenet import MAX_WORKERS
-    from datamodules.processes import memory_bytes
+    from datamodules.reading import on_device
+    from datamodules.reading.process_loader import memory_bytes
 
     data, trainer = config["data"], config["trainer"]
     device, processes = device_of(trainer, machine), count_processes(trainer, machine)

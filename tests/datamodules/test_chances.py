@@ -12,8 +12,8 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
+from datamodules.images import View
 from datamodules.pixels.augmentation import AUGMENTATIONS, training_views
-from datamodules.pixels.views import View
 
 COUNT = 6000
 LIMIT = 1.95 / math.sqrt(COUNT)

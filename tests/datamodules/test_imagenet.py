@@ -12,7 +12,7 @@ from torchvision.transforms import v2
 from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
 from datamodules.pixels.augmentation import AUGMENTATIONS
-from datamodules.sampling import Draw, EpochSampler
+from datamodules.reading.sampling import Draw, EpochSampler
 from tests.datamodules.conftest import CLASSES, DAMAGES, Damage
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datamodules.images import View
 from datamodules.pixels import jpeg
 from datamodules.pixels.decoding import NamedBytes, read_image, read_view
-from datamodules.pixels.views import View
 from tests.datamodules.conftest import picture
 
 SIZE = (150, 230)  # height and width: no multiples of a block

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
-from datamodules.loading import ResumableLoader
-from datamodules.sampling import EpochSampler
+from datamodules.reading.resumable import ResumableLoader
+from datamodules.reading.sampling import EpochSampler
 
 REPOSITORY = Path(__file__).parents[2]
 NUM_IMAGES, BATCH_SIZE, EPOCH = 90, 8, 3
@@ -100,7 +100,7 @@ def test_the_wait_for_images_is_measured(monkeypatch: pytest.MonkeyPatch) -> Non
         def __iter__(self) -> Iterator[Any]:
             return read_slowly()
 
-    monkeypatch.setattr("datamodules.loading.monotonic", lambda: now_s)
+    monkeypatch.setattr("datamodules.reading.resumable.monotonic", lambda: now_s)
     loader = ResumableLoader(Slow(), EpochSampler(3, seed=0), batch_size=1)
     for _ in loader:
         now_s += 50  # a step: nobody waits for images

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from datamodules import on_device
-from datamodules.dataset import TrainingImages, ValidationImages
-from datamodules.memory import MemorySplit
-from datamodules.on_device import Cutter, TrainingDraws, ValidationDraws, find_resident
 from datamodules.pixels.augmentation import AUGMENTATIONS, training_views, validation_view
-from datamodules.sampling import Draw
+from datamodules.reading import on_device
+from datamodules.reading.dataset import TrainingImages, ValidationImages
+from datamodules.reading.on_device import Cutter, TrainingDraws, ValidationDraws, find_resident
+from datamodules.reading.sampling import Draw
+from datamodules.sources.in_memory import MemorySplit
 
 CPU = torch.device("cpu")
 SHAPES = {"CIFAR": (3, 32, 32), "digits": (1, 10, 10), "oblong": (3, 36, 48), "large": (3, 256, 256)}

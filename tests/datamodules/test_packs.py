@@ -12,13 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from datamodules import packing, sources
+from datamodules import sources
 from datamodules.__main__ import main
 from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
 from datamodules.images import Images, UnreadableImage
-from datamodules.packing import Plan, write_pack
-from datamodules.packs import RECORD, open_pack
+from datamodules.packs.format import RECORD, open_pack, writer
+from datamodules.packs.writer import Plan, write_pack
 from datamodules.pixels.views import center
 from datamodules.progress import Progress
 from datamodules.streams.targets import FolderTarget
@@ -93,7 +93,7 @@ def test_numpy_alone_opens_a_pack(folder: Path, tmp_path: Path) -> None:
 def test_an_interrupted_pack_goes_on(
     stop_at: int, plan: Plan, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "CHECKPOINT", 2)
+    monkeypatch.setattr(writer, "CHECKPOINT", 2)
     pack(folder, tmp_path / "whole", plan)
 
     class Stopping(Progress):
@@ -241,7 +241,7 @@ def test_a_full_disk_is_noticed_before(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: Plan
 ) -> None:
     nearly_full = shutil.disk_usage(tmp_path)._replace(free=1_000_000)
-    monkeypatch.setattr(packing.shutil, "disk_usage", lambda folder: nearly_full)
+    monkeypatch.setattr(writer.shutil, "disk_usage", lambda folder: nearly_full)
     with pytest.raises(DataError, match=r"needs about 0\.1 GB in .*pack, but there are 0\.0 GB free"):
         pack(folder, tmp_path / "pack", plan)
 

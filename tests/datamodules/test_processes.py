@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from datamodules.damage import Unreadable
-from datamodules.dataset import Batch, empty_images, make_batch
 from datamodules.errors import DataError
-from datamodules.pixels.resampling import Pixels
-from datamodules.processes import HELD, PREFETCH, ProcessLoader
+from datamodules.images import Pixels
+from datamodules.reading.dataset import Batch, empty_images, make_batch
+from datamodules.reading.process_loader import HELD, PREFETCH, ProcessLoader
 
 SIDE = 8
 

@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
+from datamodules.images import View
 from datamodules.pixels import resampling
 from datamodules.pixels.augmentation import AUGMENTATIONS, training_views, validation_view
-from datamodules.pixels.views import View
 
 
 def noise(height: int, width: int, low: int = 0) -> Image.Image:

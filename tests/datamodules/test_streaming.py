@@ -24,7 +24,8 @@ from datamodules import sources
 from datamodules.cache import cache_folder
 from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
-from datamodules.sampling import EpochSampler, Parts, shuffle
+from datamodules.images import Parts
+from datamodules.reading.sampling import EpochSampler, shuffle
 from datamodules.streams import storage
 from datamodules.streams.chunk_cache import UNFINISHED, ChunkCache, kept_chunks
 from datamodules.streams.streaming import check_cache_limit, open_address

@@ -12,9 +12,8 @@ from pytorch_lightning.cli import LightningArgumentParser
 from datamodules import sources
 from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
-from datamodules.images import StreamedSplit
-from datamodules.memory import MemorySplit
-from datamodules.sampling import Parts
+from datamodules.images import Parts, StreamedSplit
+from datamodules.sources.in_memory import MemorySplit
 from datamodules.subset import Classes, choose_classes, parse_classes, write_classes
 from tests.datamodules.conftest import CLASSES
 

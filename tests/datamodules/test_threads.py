@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from datamodules.dataset import Batch
 from datamodules.errors import DataError
-from datamodules.threads import PREFETCH, ThreadedLoader
+from datamodules.reading.dataset import Batch
+from datamodules.reading.thread_loader import PREFETCH, ThreadedLoader
 
 
 class Numbers:

@@ -4,8 +4,9 @@ from random import Random
 
 import pytest
 
+from datamodules.images import View
 from datamodules.pixels.augmentation import AUGMENTATIONS, training_views
-from datamodules.pixels.views import View, center, margin, random_resized_crop, scale_jitter, square_crop
+from datamodules.pixels.views import center, margin, random_resized_crop, scale_jitter, square_crop
 
 SIZES = [(375, 500), (500, 375), (256, 256), (9, 9), (3000, 20), (1, 700), (1, 1)]
 

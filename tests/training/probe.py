@@ -22,8 +22,8 @@ from pytorch_lightning.utilities.types import LRSchedulerConfig
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from datamodules import on_device
 from datamodules.imagenet import ImageNetDataModule
+from datamodules.reading import on_device
 from training import stopping
 
 

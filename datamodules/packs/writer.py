@@ -1,4 +1,4 @@
-"""Makes a pack of any source: each image decoded and resized once, and never again (`datamodules.packs`).
+"""Makes a pack of any source: each image decoded and resized once, and never again.
 
 ``raw`` keeps what AlexNet was trained on: short side 256 and the center square of it. No decoder, the same
 size for all, and validation sees the very pixels it would from the originals; what lies outside of the center
@@ -28,7 +28,7 @@ from datamodules.cache import sync, write_file
 from datamodules.errors import DataError, printable
 from datamodules.images import Images, Split, UnreadableImage
 from datamodules.manifest import compute_manifest
-from datamodules.packs import IMAGES, MANIFEST, RECORD, RECORDS, SPLITS, Form, Manifest, read_manifest
+from datamodules.packs.format import IMAGES, MANIFEST, RECORD, RECORDS, SPLITS, Form, Manifest, read_manifest
 from datamodules.pixels.views import center, resized
 from datamodules.progress import Progress
 from datamodules.streams.targets import FolderTarget

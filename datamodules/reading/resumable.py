@@ -5,7 +5,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from datamodules.errors import DataError
-from datamodules.sampling import EpochSampler
+from datamodules.reading.sampling import EpochSampler
 
 
 class Batches(Protocol):

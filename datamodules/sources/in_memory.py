@@ -1,12 +1,12 @@
 """Images that are small enough to lie in memory all together."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-from datamodules.manifest import digest_tensors
-from datamodules.pixels.resampling import Pixels, cut_whole
-from datamodules.pixels.views import Chooser
+    from datamodules.images import Chooser, Pixels
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class MemorySplit:
         labels: N classes.
     """
 
-    pixels: Tensor
-    labels: Tensor
+    pixels: "Tensor"
+    labels: "Tensor"
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -32,12 +32,14 @@ class MemorySplit:
         """Returns where among the pixels an image is."""
         return index
 
-    def read(self, index: int) -> Tensor:
+    def read(self, index: int) -> "Tensor":
         """Returns one image, 3 x height x width."""
         return self.pixels[index].expand(3, -1, -1)
 
-    def view(self, index: int, choose: Chooser, out: Pixels) -> None:
+    def view(self, index: int, choose: "Chooser", out: "Pixels") -> None:
         """Writes a part of one; see `datamodules.pixels.resampling.cut_whole`."""
+        from datamodules.pixels.resampling import cut_whole
+
         cut_whole(self.read(index), choose, out)
 
     def encoded(self, index: int) -> None:
@@ -45,4 +47,6 @@ class MemorySplit:
 
     def digest(self) -> str:
         """Covers every pixel and label."""
+        from datamodules.manifest import digest_tensors
+
         return digest_tensors(self.pixels, self.labels)

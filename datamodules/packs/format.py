@@ -3,7 +3,7 @@
 A folder with ``manifest.json`` (form, side, class names, what was left out) and, for ``train`` and ``val``,
 ``images.npy`` and ``records.npy``. In the form ``raw`` the first is uint8, N x side x side x 3; in the form
 ``jpeg`` it is one file after the other, and ``records["end"]`` says where each one ends. See
-`datamodules.packing` for how they are made.
+`datamodules.packs.writer` for how they are made.
 """
 
 import hashlib
@@ -21,10 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.errors import DataError, printable
-from datamodules.images import Channels, Images, NamedBytes, UnreadableImage
+from datamodules.images import Channels, Chooser, Images, NamedBytes, Pixels, UnreadableImage
 from datamodules.pixels.decoding import read_image, read_view
-from datamodules.pixels.resampling import Pixels, cut
-from datamodules.pixels.views import Chooser
+from datamodules.pixels.resampling import cut
 
 Form = Literal["jpeg", "raw"]
 VERSION = 1

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import torch
 from threadpoolctl import threadpool_limits
 
-from datamodules.dataset import Batch
-from datamodules.sampling import IndexBatches
+from datamodules.reading.dataset import Batch
+from datamodules.reading.sampling import IndexBatches
 
 THREADS = "images"
 # Batches in work or done, for each thread.

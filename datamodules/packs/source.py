@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 
 def open_packed(root: Path | None) -> "Images":
-    """Maps a pack; see `datamodules.packs.open_pack`."""
-    from datamodules.packs import open_pack
+    """Maps a pack; see `datamodules.packs.format.open_pack`."""
+    from datamodules.packs.format import open_pack
 
     return open_pack(root)
 

@@ -26,10 +26,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.damage import Unreadable
-from datamodules.dataset import Batch
-from datamodules.pixels.resampling import Pixels
-from datamodules.sampling import IndexBatches
-from datamodules.threads import Batched
+from datamodules.images import Pixels
+from datamodules.reading.dataset import Batch
+from datamodules.reading.sampling import IndexBatches
+from datamodules.reading.thread_loader import Batched
 
 # Others would have to be told the whole list of images, and get no memory to share from us.
 CAN_FORK = sys.platform == "linux"

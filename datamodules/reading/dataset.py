@@ -9,11 +9,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.damage import Unreadable
-from datamodules.images import Split, UnreadableImage, as_streamed
+from datamodules.images import Chooser, Pixels, Split, UnreadableImage, as_streamed
 from datamodules.pixels.augmentation import Augmentation, training_views
-from datamodules.pixels.resampling import Pixels
-from datamodules.pixels.views import Chooser
-from datamodules.sampling import Draw
+from datamodules.reading.sampling import Draw
 
 MAX_UNREADABLE_RUN = 64
 

@@ -3,31 +3,14 @@
 from collections.abc import Iterable, Iterator, Sized
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Sampler
 
+from datamodules.images import Parts
+
 # Draws that are Python objects at a time: all of ImageNet's at once would take 100 MB.
 CHUNK = 4096
-
-
-class Parts(NamedTuple):
-    """Parts that images are fetched in, such as the chunks of a stream.
-
-    Attributes:
-        ends: Where each ends, in images.
-        window: Images that are shuffled at a time; of the parts they are in, all have to be at hand.
-    """
-
-    ends: NDArray[np.int64]
-    window: int
-
-    @property
-    def lookahead(self) -> int:
-        """Images by which parts are fetched before they are needed."""
-        return self.window // 4
 
 
 class Draw(NamedTuple):

@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.damage import Unreadable
-from datamodules.images import PixelSplit, Split
+from datamodules.images import Chooser, PixelSplit, Split
 from datamodules.pixels.resampling import Placement, place
-from datamodules.pixels.views import Chooser, TrainingViews
-from datamodules.processes import load_in_processes
-from datamodules.sampling import Draw, IndexBatches
+from datamodules.pixels.views import TrainingViews
+from datamodules.reading.process_loader import load_in_processes
+from datamodules.reading.sampling import Draw, IndexBatches
 from datamodules.subset import ChosenSplit
 
 # MPS has no float64, in which sums of products of whole numbers are exact.

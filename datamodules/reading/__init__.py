@@ -1,0 +1,1 @@
+"""Who reads batches: what is in them, in which order, and by which processes or threads."""
