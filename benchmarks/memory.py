@@ -1,4 +1,4 @@
-"""Peak memory of training against `lightning_modules.memory`: ``python -m benchmarks.memory``.
+"""Peak memory of training against what Launch estimates: ``python -m benchmarks.memory``.
 
 Each network trains three steps in a process of its own, the way `ImageClassifier` does: channels last,
 autocast, the recipe's optimiser, glibc told to keep what is freed. Measured is how far the resident memory
@@ -18,7 +18,7 @@ import torch
 
 from lightning_modules import registry
 from lightning_modules.classifier import ImageClassifier
-from lightning_modules.memory import estimate
+from lightning_modules.ledger.training_memory import estimate
 from lightning_modules.recipes import build_optimizer
 from training import OPENMP_SETTINGS
 from training.hardware import cpu_has_bf16, keep_freed_memory

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from lightning_modules import registry
 from lightning_modules.architecture import Architecture
-from lightning_modules.ledger import PRECISIONS, Layer, Ledger, Stage, measure
+from lightning_modules.ledger.table import PRECISIONS, Layer, Ledger, Stage, measure
 
 Row = dict[str, Any]
 FORMATS = ("table", "csv", "json")

@@ -11,8 +11,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from datamodules.damage import Unreadable
-from lightning_modules import ledger
 from lightning_modules.classifier import ImageClassifier
+from lightning_modules.ledger import table
 from tracking import runs, scaling
 from training.checkpoints import agrees_at, diverged
 from training.session import Session, is_first
@@ -52,7 +52,7 @@ class RunRecorder(Callback):
         assert isinstance(pl_module, ImageClassifier)
         hparams: Any = pl_module.hparams
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        sizes = ledger.measure(
+        sizes = table.measure(
             hparams.architecture, hparams.num_classes, hparams.image_size, **(hparams.options or {})
         )
         batches = int(trainer.num_training_batches)

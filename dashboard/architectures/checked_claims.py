@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture
-    from lightning_modules.ledger import Layer, Ledger
+    from lightning_modules.ledger.table import Layer, Ledger
 
 COUNTED = "counted here"
 # What the papers print.

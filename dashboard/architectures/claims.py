@@ -9,7 +9,7 @@ from dashboard.architectures.checked_claims import Catalogue, Claim, check_claim
 from dashboard.networks import catalogue
 
 if TYPE_CHECKING:
-    from lightning_modules.ledger import Ledger
+    from lightning_modules.ledger.table import Ledger
 
 
 def show_claims() -> None:

@@ -17,7 +17,7 @@ from tracking.comparison import best_per_architecture
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture
-    from lightning_modules.ledger import Ledger
+    from lightning_modules.ledger.table import Ledger
 
 CARD_WIDTH = 206
 COUNTING = "counting …"

@@ -17,7 +17,7 @@ from dashboard.widgets.problems import show_problem
 if TYPE_CHECKING:
     from dashboard.networks.parts import DrawnStage
     from lightning_modules.architecture import Architecture
-    from lightning_modules.ledger import Ledger
+    from lightning_modules.ledger.table import Ledger
 
 # A card far down opens its network at the top.
 TO_TOP = "<script>document.querySelector('[data-testid=\"stMain\"]').scrollTo(0, 0)</script>"

@@ -13,7 +13,7 @@ from dashboard.launch.fields import join
 from dashboard.widgets import formatting
 
 if TYPE_CHECKING:
-    from lightning_modules.ledger import Ledger
+    from lightning_modules.ledger.table import Ledger
 
 # Behind any number of halvings: layers that know no pixels.
 HEAD = 99

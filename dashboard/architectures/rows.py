@@ -9,7 +9,7 @@ from tracking.comparison import Summary
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture
-    from lightning_modules.ledger import Ledger
+    from lightning_modules.ledger.table import Ledger
 
 MEASURED = "Measured here, top-1"
 FLOAT32_BYTES = 4

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from dashboard.widgets import formatting
 
 if TYPE_CHECKING:
-    from lightning_modules.ledger import Ledger, Stage
+    from lightning_modules.ledger.table import Ledger, Stage
 
 # In percent of a cell: the amount and the share stand beside the bar.
 LONGEST = 30

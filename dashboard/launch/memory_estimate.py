@@ -22,7 +22,7 @@ from jobs.submission.spec import JobSpec
 
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture
-    from lightning_modules.memory import Memory
+    from lightning_modules.ledger.training_memory import Memory
 
 Fields = Mapping[str, Field]
 
@@ -174,7 +174,7 @@ def need_of(plan: Plan, num_classes: int | None) -> "Memory":
     """Count what a plan takes."""
     recipe = catalogue.architectures()[plan.key].get_recipe(plan.recipe)
     ledger = catalogue.ledger(plan.key, num_classes, plan.image_size, plan.options)
-    from lightning_modules.memory import add_up
+    from lightning_modules.ledger.training_memory import add_up
 
     return add_up(ledger, plan.image_size, plan.batch_size, plan.precision, recipe)
 

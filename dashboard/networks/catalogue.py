@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dashboard.networks.parts import DrawnStage
     from datamodules.sources import Source
     from lightning_modules.architecture import Architecture
-    from lightning_modules.ledger import Ledger
+    from lightning_modules.ledger.table import Ledger
 
 LOG = logging.getLogger(__name__)
 # Long enough for the first page to reach the browser before torch takes the processor.
@@ -66,7 +66,7 @@ def ledger(key: str, num_classes: int | None, image_size: int | None, options: M
         ValueError: the image is too small for the network.
     """
     _wait()
-    from lightning_modules.ledger import measure
+    from lightning_modules.ledger.table import measure
 
     return measure(key, num_classes=num_classes, image_size=image_size, **_chosen(key, options))
 

@@ -27,8 +27,8 @@ from dashboard.networks.parts import (
 )
 from lightning_modules.architecture import Architecture
 from lightning_modules.initialisation import without_numbers
-from lightning_modules.ledger import Ledger
-from lightning_modules.tracing import KINDS
+from lightning_modules.ledger.table import Ledger
+from lightning_modules.ledger.tracing import KINDS
 
 ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 

@@ -53,7 +53,7 @@ def largest_batch(config: Config, num_classes: int, machine: Machine, room_bytes
 
 def need_bytes(config: Config, num_classes: int, machine: Machine) -> int:
     """Memory that a job takes: of each GPU or, where several processes share it, of the machine."""
-    from lightning_modules.memory import estimate
+    from lightning_modules.ledger.training_memory import estimate
 
     model, data, trainer = config["model"], config["data"], config["trainer"]
     parts = estimate(
@@ -135,8 +135,8 @@ def precision_of(trainer: Config, machine: Machine) -> str:
 def checkpoint_bytes(config: Config, num_classes: int) -> tuple[int, int]:
     """Bytes of a checkpoint to go on from, with the optimiser's state, and of one with the weights alone."""
     from lightning_modules import registry
-    from lightning_modules.ledger import measure
-    from lightning_modules.memory import count_states
+    from lightning_modules.ledger.table import measure
+    from lightning_modules.ledger.training_memory import count_states
 
     model = config["model"]
     sizes = measure(

@@ -128,7 +128,7 @@ def check_gpu(configs: Sequence[Config], machine: Machine) -> list[Answer]:
 def check_memory(
     configs: Sequence[Config], num_classes: int, machine: Machine, runs: Sequence[Run] = ()
 ) -> list[Answer]:
-    """Ask whether a batch fits into the memory of a device, by the estimate of `lightning_modules.memory`.
+    """Ask whether a batch fits into the memory of a device, by the estimate of `ledger.training_memory`.
 
     On a GPU that estimate was never measured: there it warns and does not refuse.
 

@@ -27,7 +27,7 @@ from dashboard.networks.parts import (
 )
 from dashboard.networks.structure import read_structure
 from dashboard.networks.thumbnail import thumbnail
-from lightning_modules.ledger import measure_network
+from lightning_modules.ledger.table import measure_network
 
 NETWORKS = {key: one for key, one in catalogue.architectures().items() if one.depth <= 152}
 CONV = Box("conv", f"3{TIMES}3", 64, 56)

@@ -9,7 +9,7 @@ from dashboard.launch import memory_estimate, training_needs
 from dashboard.launch.training_needs import Plan
 from jobs.host.machine import Gpu, Machine, Room, describe_machine, room_of
 from jobs.submission.spec import JobSpec
-from lightning_modules.memory import estimate
+from lightning_modules.ledger.training_memory import estimate
 from tests.dashboard.conftest import configuration
 from tracking import records
 from tracking.runs import get_run, list_runs

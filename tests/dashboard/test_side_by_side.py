@@ -9,7 +9,7 @@ from dashboard.architectures import resolutions, side_by_side
 from dashboard.architectures.resolutions import HEAD, Split
 from dashboard.networks import catalogue
 from dashboard.widgets import stacked_bars
-from lightning_modules import ledger
+from lightning_modules.ledger import table as ledger
 
 NETWORKS = ("alexnet", "vgg16", "googlenet", "resnet152")
 

@@ -5,7 +5,7 @@ from torch import nn
 
 from lightning_modules import registry
 from lightning_modules.initialisation import without_numbers
-from lightning_modules.ledger import measure
+from lightning_modules.ledger.table import measure
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from torch import nn
 
 from lightning_modules import registry
 from lightning_modules.classifier import ImageClassifier
-from lightning_modules.inception import Classifier
 from lightning_modules.initialisation import draw_he
-from lightning_modules.ledger import measure
+from lightning_modules.ledger.table import measure
+from lightning_modules.networks.inception import Classifier
 
 
 @torch.no_grad()

@@ -10,10 +10,10 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from lightning_modules import ledger as module
 from lightning_modules.initialisation import without_numbers
-from lightning_modules.ledger import measure, measure_network
-from lightning_modules.tracing import KINDS
+from lightning_modules.ledger import table as module
+from lightning_modules.ledger.table import measure, measure_network
+from lightning_modules.ledger.tracing import KINDS
 
 PRECISIONS = ("32-true", "bf16-mixed")
 BUILT = []

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from benchmarks.memory import measure_apart
-from lightning_modules import memory, registry
-from lightning_modules.ledger import measure
-from lightning_modules.memory import estimate
+from lightning_modules import registry
+from lightning_modules.ledger.table import measure, training_memory
+from lightning_modules.ledger.training_memory import estimate
 from lightning_modules.recipes import build_optimizer
 
 MEGABYTE = 2**20
@@ -72,7 +72,7 @@ def test_states_are_what_the_optimiser_keeps(changes, states):
         if isinstance(value, torch.Tensor) and value.ndim
     ]
     assert sum(value.numel() for value in kept) == states * (30 * 40 + 40)
-    assert memory.count_states(recipe) == states
+    assert training_memory.count_states(recipe) == states
 
 
 def test_what_a_recipe_decides():

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from lightning_modules import registry
 from lightning_modules.initialisation import without_numbers
-from lightning_modules.ledger import measure
+from lightning_modules.ledger.table import measure
 
 
 def as_tuple(outputs):

@@ -9,9 +9,9 @@ import torch
 
 import lightning_modules
 from dashboard.launch.fields import launch_fields
-from lightning_modules import registry
+from lightning_modules import networks, registry
 from lightning_modules.classifier import ImageClassifier
-from lightning_modules.ledger import measure
+from lightning_modules.ledger.table import measure
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -152,25 +152,29 @@ def example(tmp_path):
     return tmp_path
 
 
-def test_one_file_adds_a_network(example, monkeypatch):
-    monkeypatch.setattr(lightning_modules, "__path__", [*lightning_modules.__path__, str(example)])
+@pytest.mark.parametrize("package", [networks, lightning_modules], ids=["its place", "the old place"])
+def test_one_file_adds_a_network(package, example, monkeypatch, caplog):
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(example)])
     registry._discover.cache_clear()
     try:
         assert next(iter(registry.architectures())) == "lenet"
         assert measure("lenet").parameters == 456 + 2_416 + 48_120 + 10_164 + 850
         classifier = ImageClassifier("lenet", num_classes=4, image_size=16)
         assert classifier(torch.zeros(2, 3, 16, 16)).shape == (2, 4)
-        networks = launch_fields(registry.architectures(), ["digits"], ["light"])["networks"]
-        assert networks.parse("lenet") == "lenet"
+        field = launch_fields(registry.architectures(), ["digits"], ["light"])["networks"]
+        assert field.parse("lenet") == "lenet"
+        told = [f"{example / 'lenet.py'} is used, but networks belong in {networks.__path__[0]}"]
+        said = [line.split(":")[0] for line in caplog.messages]
+        assert said == ([] if package is networks else told)
     finally:
         registry._discover.cache_clear()
-        sys.modules.pop("lightning_modules.lenet", None)
-        vars(lightning_modules).pop("lenet", None)
+        sys.modules.pop(f"{package.__name__}.lenet", None)
+        vars(package).pop("lenet", None)
 
 
 def test_the_catalogues_tests_take_it_in(example):
     (example / "plugin.py").write_text(
-        f"import lightning_modules\nlightning_modules.__path__.append({str(example)!r})\n"
+        f"from lightning_modules import networks\nnetworks.__path__.append({str(example)!r})\n"
     )
     names = ("test_registry", "test_networks", "test_ledger", "test_recipes", "test_initialization")
     files = [str(Path(__file__).with_name(f"{name}.py")) for name in names]
@@ -187,9 +191,10 @@ def test_the_catalogues_tests_take_it_in(example):
 def test_looking_does_not_bring_lightning():
     code = """
 import sys
-from lightning_modules import ledger, registry
+from lightning_modules import registry
+from lightning_modules.ledger.table import measure
 registry.architectures()
-ledger.measure("googlenet")
+measure("googlenet")
 print(sorted({"pytorch_lightning", "torchmetrics", "torchvision"} & set(sys.modules)))
 """
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -11,10 +11,11 @@ import torchvision
 from torch import nn
 from torch.nn import functional as F
 
-from lightning_modules import cifar_resnet, registry, resnet
+from lightning_modules import registry
 from lightning_modules.initialisation import without_numbers
-from lightning_modules.ledger import measure
-from lightning_modules.resnet import ResidualBlock, ZeroPadding
+from lightning_modules.ledger.table import measure
+from lightning_modules.networks import cifar_resnet, resnet
+from lightning_modules.networks.resnet import ResidualBlock, ZeroPadding
 from lightning_modules.schedules import Milestones
 
 FACTS = {}

@@ -10,7 +10,7 @@ import pytest
 
 from lightning_modules import registry
 from lightning_modules.__main__ import main
-from lightning_modules.ledger import measure
+from lightning_modules.ledger.table import measure
 
 
 @pytest.fixture

@@ -35,8 +35,8 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.architecture import Architecture, Paper, PublishedError, Twin
-from lightning_modules.auxiliary import AuxiliaryHead, HeadedNetwork
-from lightning_modules.normalization import LocalResponseNorm
+from lightning_modules.networks.auxiliary import AuxiliaryHead, HeadedNetwork
+from lightning_modules.networks.normalisation import LocalResponseNorm
 from lightning_modules.recipes import Recipe, modern, quick
 from lightning_modules.schedules import Step
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 from math import prod
 
 from lightning_modules import registry
-from lightning_modules.ledger import PRECISIONS, Ledger, measure
+from lightning_modules.ledger.table import PRECISIONS, Ledger, measure
 from lightning_modules.recipes import Recipe
 
 FLOAT32_BYTES = 4

@@ -16,7 +16,7 @@ from torch import nn
 
 from lightning_modules import registry
 from lightning_modules.initialisation import without_numbers
-from lightning_modules.tracing import KINDS, Pair, as_pair, kind_of, longer_sides, trace_once
+from lightning_modules.ledger.tracing import KINDS, Pair, as_pair, kind_of, longer_sides, trace_once
 
 WEIGHTED = ("conv", "linear")
 # Lightning's names, and which of the two measurements of activation memory counts for each.

@@ -40,8 +40,8 @@ from functools import partial
 from torch import nn
 
 from lightning_modules.architecture import Architecture, PublishedError
+from lightning_modules.networks.resnet import PAPER, Block, ResNet, build_basic, build_plain, convolve
 from lightning_modules.recipes import Recipe, modern, quick
-from lightning_modules.resnet import PAPER, Block, ResNet, build_basic, build_plain, convolve
 from lightning_modules.schedules import Milestones
 
 
