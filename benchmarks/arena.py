@@ -20,6 +20,7 @@ from jobs.supervision.shutdown import shutdown
 from jobs.supervision.supervisor import ensure_supervisor
 from tests.browser.chromium import chromium, dashboard
 from tracking import runs
+from tracking.rows import ACTIVE_STATUSES
 from tracking.runs import Run
 from tracking.store import Store
 
@@ -44,7 +45,7 @@ def train(launch: Callable[[Store], None]) -> tuple[list[Run], float]:
         start_s = time.monotonic()
         try:
             launch(store)
-            while runs.list_runs(store, runs.ACTIVE_STATUSES) and time.monotonic() - start_s < LIMIT_S:
+            while runs.list_runs(store, ACTIVE_STATUSES) and time.monotonic() - start_s < LIMIT_S:
                 time.sleep(1)
             seconds = time.monotonic() - start_s
         finally:

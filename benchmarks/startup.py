@@ -12,7 +12,8 @@ from pathlib import Path
 from jobs.supervision.shutdown import shutdown
 from jobs.supervision.supervisor import ensure_supervisor
 from tracking import records
-from tracking.store import REPOSITORY, Store
+from tracking.layout import REPOSITORY
+from tracking.store import Store
 
 NUM_RUNS = 30
 NUM_STEPS = 50

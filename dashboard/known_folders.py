@@ -9,7 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from tracking.store import Store, reported
+from tracking.failures import reported
+from tracking.store import Store
 
 
 @dataclass(frozen=True)

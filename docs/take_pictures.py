@@ -26,6 +26,7 @@ from jobs.submission.submit import submit_group
 from jobs.supervision.shutdown import shutdown
 from tests.browser.chromium import chromium, dashboard
 from tracking import runs
+from tracking.rows import ACTIVE_STATUSES
 from tracking.store import Store
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -49,7 +50,7 @@ def main() -> int:
             page.set_viewport_size({"width": WIDTH, "height": 620})
             take(page, f"{address}/runs?run={running.run_id}", "run")
             page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
-            while active := runs.list_runs(store, runs.ACTIVE_STATUSES):
+            while active := runs.list_runs(store, ACTIVE_STATUSES):
                 print(f"waiting for {', '.join(run.name for run in active)}", flush=True)
                 time.sleep(10)
             for file in discover_pages():

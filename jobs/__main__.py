@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from jobs import commands
 from jobs.errors import LaunchError
-from tracking.store import Store, StoreUnavailable
+from tracking.failures import StoreUnavailable
+from tracking.store import Store
 
 WRONG = 2
 

@@ -4,9 +4,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tracking.database import Point, Record
+from tracking.failures import reported
 from tracking.imports import hidden
-from tracking.store import EXPERIMENT, Store, reported
+from tracking.layout import EXPERIMENT, Layout
+from tracking.rows import Point, Record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,7 +35,7 @@ def load_mlflow() -> Any:
     return mlflow
 
 
-def client(store: Store) -> "MlflowClient":
+def client(store: Layout) -> "MlflowClient":
     """MLflow's client for `store`."""
     mlflow = load_mlflow()
     with reported(store):
@@ -45,7 +46,7 @@ def client(store: Store) -> "MlflowClient":
 
 
 def read_runs(
-    store: Store,
+    store: Layout,
     statuses: Sequence[str] | None = None,
     run_id: str | None = None,
     params: Mapping[str, str] | None = None,
@@ -74,7 +75,7 @@ def read_runs(
         return list(found.values())
 
 
-def read_points(store: Store, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], list[Point]]:
+def read_points(store: Layout, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], list[Point]]:
     """The same as `tracking.database.read_points`, through MLflow."""
     mlflow = client(store)
     with reported(store):
@@ -84,14 +85,14 @@ def read_points(store: Store, pairs: Sequence[tuple[str, str]]) -> dict[tuple[st
         }
 
 
-def read_keys(store: Store, run_ids: Sequence[str]) -> set[str]:
+def read_keys(store: Layout, run_ids: Sequence[str]) -> set[str]:
     """The same as `tracking.database.read_keys`, through MLflow."""
     mlflow = client(store)
     with reported(store):
         return {key for run_id in run_ids for key in mlflow.get_run(run_id).data.metrics}
 
 
-def fetch_config(store: Store, run_id: str) -> None:
+def fetch_config(store: Layout, run_id: str) -> None:
     """Copy the artifact `config.yaml` from where the server keeps it, if it is there."""
     folder = store.config_file(run_id).parent
     mlflow = client(store)

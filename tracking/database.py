@@ -4,9 +4,10 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import NamedTuple
 
-from tracking.store import EXPERIMENT, Store, reported
+from tracking.failures import reported
+from tracking.layout import EXPERIMENT, Layout
+from tracking.rows import Point, Record
 
 # The schema versions whose tables were compared with what MLflow's client returns (see tests/tracking).
 KNOWN_REVISIONS = {"dc11669786a5"}  # mlflow 3.17.2
@@ -18,25 +19,9 @@ ACTIVE = f"""
     WHERE e.name = '{EXPERIMENT}' AND r.lifecycle_stage = 'active'
 """
 
-Point = tuple[int, float, int]  # step, value, unix milliseconds
-
-
-class Record(NamedTuple):
-    """A run as MLflow keeps it, times in unix milliseconds."""
-
-    run_id: str
-    experiment_id: str
-    name: str
-    status: str
-    start_time: int
-    end_time: int | None
-    params: dict[str, str]
-    tags: dict[str, str]
-    metrics: dict[str, Point]
-
 
 @contextmanager
-def connected(store: Store) -> Iterator[sqlite3.Connection]:
+def connected(store: Layout) -> Iterator[sqlite3.Connection]:
     """A read-only connection that sees one state of the database.
 
     Raises:
@@ -50,7 +35,7 @@ def connected(store: Store) -> Iterator[sqlite3.Connection]:
             yield connection
 
 
-def is_known(store: Store) -> bool:
+def is_known(store: Layout) -> bool:
     """Whether the tables are laid out as this module expects."""
     with connected(store) as connection:
         found = {revision for (revision,) in connection.execute("SELECT version_num FROM alembic_version")}
@@ -58,7 +43,7 @@ def is_known(store: Store) -> bool:
 
 
 def read_runs(
-    store: Store,
+    store: Layout,
     statuses: Sequence[str] | None = None,
     run_id: str | None = None,
     params: Mapping[str, str] | None = None,
@@ -106,7 +91,7 @@ def read_runs(
     ]
 
 
-def read_points(store: Store, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], list[Point]]:
+def read_points(store: Layout, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], list[Point]]:
     """Everything logged for each (run id, metric), in no particular order."""
     # SQLite has no NaN: MLflow stores 0 and marks it.
     query = """
@@ -117,7 +102,7 @@ def read_points(store: Store, pairs: Sequence[tuple[str, str]]) -> dict[tuple[st
         return {pair: connection.execute(query, pair).fetchall() for pair in pairs}
 
 
-def read_keys(store: Store, run_ids: Sequence[str]) -> set[str]:
+def read_keys(store: Layout, run_ids: Sequence[str]) -> set[str]:
     """The metrics that any of the runs has."""
     query = "SELECT key FROM latest_metrics WHERE run_uuid = ?"
     with connected(store) as connection:

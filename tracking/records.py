@@ -10,8 +10,10 @@ from typing import Any
 import yaml
 
 from tracking.client import client, load_mlflow
-from tracking.runs import HOME, TERMINAL_STATUSES
-from tracking.store import EXPERIMENT, Store, checked, reported
+from tracking.failures import reported
+from tracking.layout import EXPERIMENT, checked
+from tracking.rows import HOME, TERMINAL_STATUSES
+from tracking.store import Store
 
 MAX_POINTS = 1000  # MLflow takes no more at once
 

@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from tracking import client, database
-from tracking.database import Record
-from tracking.store import Store, reported
-
-ACTIVE_STATUSES = ("SCHEDULED", "RUNNING")
-TERMINAL_STATUSES = ("FINISHED", "FAILED", "KILLED")
-HOME = "job.home"
+from tracking.failures import reported
+from tracking.rows import HOME, TERMINAL_STATUSES, Record
+from tracking.store import Store
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException, SI
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from datamodules.errors import DataError
-from tracking.store import Store, StoreUnavailable
+from tracking.failures import StoreUnavailable
+from tracking.store import Store
 from training.cli import ArenaCLI
 from training.export import export
 from training.failures import describe, misses_a_peer

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from tracking.store import StoreUnavailable
+from tracking.failures import StoreUnavailable
 from training.checkpoint_files import LAST
 from training.checkpoints import Checkpoints, can_save
 from training.session import STOPPED, Session, StopRequested

@@ -12,7 +12,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from benchmarks.gpu.bench import keep
-from tracking.store import REPOSITORY
+from tracking.layout import REPOSITORY
 from training.trial import wait_for
 
 # After which steps are alike: kernels are chosen, memory is asked for, readers are ahead.

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from jobs.host.machine import Machine
 from jobs.scheduling.forecast import Span, forecast
 from jobs.scheduling.queue import line_up, obstacle
-from tracking.runs import ACTIVE_STATUSES, TERMINAL_STATUSES, Run, is_ours, list_runs
+from tracking.rows import ACTIVE_STATUSES, TERMINAL_STATUSES
+from tracking.runs import Run, is_ours, list_runs
 from tracking.store import Store
 
 # A file's time has the grain of the kernel's clock: what was written this lately may be written again unseen.

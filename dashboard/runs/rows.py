@@ -14,7 +14,8 @@ from jobs.host.machine import describe_machine
 from jobs.scheduling.forecast import Span
 from jobs.scheduling.queue import FREE_DEVICE, priority_of
 from tracking.groups import GROUP
-from tracking.runs import HOME, Run
+from tracking.rows import HOME
+from tracking.runs import Run
 
 RUNS_PAGE = "app_pages/runs.py"
 NAME_WIDTH = 184

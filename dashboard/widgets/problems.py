@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.widgets.formatting import plain
 from datamodules.errors import DataError
 from jobs.errors import LaunchError
-from tracking.store import StoreUnavailable
+from tracking.failures import StoreUnavailable
 
 LOG = logging.getLogger(__name__)
 

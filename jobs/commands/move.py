@@ -6,6 +6,7 @@ from typing import get_args
 from jobs.commands import add_run_argument
 from jobs.scheduling import queue
 from tracking import runs
+from tracking.rows import ACTIVE_STATUSES
 from tracking.store import Store
 
 HELP = "move a waiting run in the queue"
@@ -34,6 +35,6 @@ def run(store: Store, options: argparse.Namespace) -> None:
         queue.prioritise(store, job.run_id, options.priority)
     else:
         queue.move(store, job.run_id, options.direction)
-    active = {one.run_id: one for one in runs.list_runs(store, runs.ACTIVE_STATUSES)}
+    active = {one.run_id: one for one in runs.list_runs(store, ACTIVE_STATUSES)}
     for place, one in enumerate(queue.line_with(job, active.values()), 1):
         print(f"{place}  {one.run_id[:8]}  {one.name}  {queue.obstacle(one, active)}")

@@ -18,8 +18,9 @@ from jobs.host import processes
 from jobs.host.machine import describe_machine
 from jobs.host.slots import count_slots, environment_of, join_slots, kind_of, slots_for, slots_of
 from tracking import records, runs
+from tracking.layout import REPOSITORY
 from tracking.runs import Run
-from tracking.store import REPOSITORY, Store
+from tracking.store import Store
 
 TRAIN = (sys.executable, "-m", "training", "fit")
 

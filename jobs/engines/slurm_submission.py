@@ -18,8 +18,9 @@ from jobs.engines.slurm_options import SlurmOptions
 from jobs.engines.slurm_task import SlurmTask
 from jobs.errors import LaunchError
 from tracking.groups import GROUP
+from tracking.layout import REPOSITORY
 from tracking.runs import Run
-from tracking.store import REPOSITORY, Store
+from tracking.store import Store
 
 # Before the time limit, for saving the work; of a short limit, a quarter.
 WARNING_S = 120

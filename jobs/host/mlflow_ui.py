@@ -10,8 +10,9 @@ from filelock import FileLock
 
 from jobs.errors import LaunchError
 from jobs.host.processes import Background, kill_session, start_detached
+from tracking.layout import REPOSITORY
 from tracking.runs import Run
-from tracking.store import REPOSITORY, Store
+from tracking.store import Store
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 90.0

@@ -7,7 +7,8 @@ from typing import Any
 
 from datamodules.errors import explain
 from datamodules.sources import is_address
-from tracking.store import REPOSITORY, Store
+from tracking.layout import REPOSITORY
+from tracking.store import Store
 
 VARIABLE = "ARENA_DATA_ROOTS"
 # Besides the home and this project: where machines usually keep what is too large for a home.

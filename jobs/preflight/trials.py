@@ -21,7 +21,8 @@ from jobs.host import processes
 from jobs.host.machine import describe_machine
 from jobs.host.slots import environment_of, kind_of, slots_for, slots_of
 from tracking import runs
-from tracking.store import REPOSITORY, Store
+from tracking.layout import REPOSITORY
+from tracking.store import Store
 
 TRIAL = (sys.executable, "-m", "training.trial")
 TIMEOUT_S = 300.0

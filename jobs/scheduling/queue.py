@@ -9,7 +9,8 @@ from typing import Literal, get_args
 
 from jobs.engines import WAITS_FOR, is_started
 from tracking import records, runs
-from tracking.runs import ACTIVE_STATUSES, Run
+from tracking.rows import ACTIVE_STATUSES, HOME
+from tracking.runs import Run
 from tracking.store import Store
 
 Direction = Literal["up", "down", "first", "last"]
@@ -28,8 +29,8 @@ def line_up(waiting: Iterable[Run]) -> list[Run]:
 
 def line_with(run: Run, active: Iterable[Run]) -> list[Run]:
     """The line of the machine that looks after a run: with a server, each has its own."""
-    home = run.tags.get(runs.HOME)
-    return line_up(one for one in active if one.status == "SCHEDULED" and one.tags.get(runs.HOME) == home)
+    home = run.tags.get(HOME)
+    return line_up(one for one in active if one.status == "SCHEDULED" and one.tags.get(HOME) == home)
 
 
 def priority_of(run: Run) -> int:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 
 from tracking import records, runs
+from tracking.rows import HOME
 from tracking.runs import Run
 from tracking.spool import deliver_left
 from tracking.store import Store
@@ -45,7 +46,7 @@ def resume(store: Store, run_id: str) -> None:
     deliver_left(store, run_id)
     run = runs.get_run(store, run_id)
     if not runs.is_ours(store, run):
-        raise ValueError(f"{run.name} belongs to {run.tags.get(runs.HOME)}, where its checkpoints are.")
+        raise ValueError(f"{run.name} belongs to {run.tags.get(HOME)}, where its checkpoints are.")
     if run.status not in ("FAILED", "KILLED"):
         raise ValueError(f"{run.name} is {run.status}; only a run that failed or was stopped can go on.")
     if not can_resume(store, run):

@@ -6,7 +6,8 @@ from collections.abc import Collection
 from subprocess import Popen, TimeoutExpired
 
 from jobs.host.processes import start_detached
-from tracking.store import REPOSITORY, Store
+from tracking.layout import REPOSITORY
+from tracking.store import Store
 from tracking.uploads import list_due
 
 # Before the next start; doubled up to the longer one while it fails.

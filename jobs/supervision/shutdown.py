@@ -9,6 +9,7 @@ from jobs.host.mlflow_ui import stop_mlflow_ui
 from jobs.submission import requests
 from jobs.supervision.supervisor import ASK_GRACE_S, TERM_GRACE_S, ensure_supervisor, stop_supervisor
 from tracking import runs
+from tracking.rows import ACTIVE_STATUSES
 from tracking.store import Store
 
 # What a job takes to be killed and recorded once its grace is over.
@@ -22,7 +23,7 @@ def shutdown(store: Store) -> Iterator[str]:
         LaunchError: A job or the supervisor does not end.
         StoreUnavailable: The store cannot be used.
     """
-    active = runs.list_ours(store, runs.ACTIVE_STATUSES) if store.server or store.database.exists() else []
+    active = runs.list_ours(store, ACTIVE_STATUSES) if store.server or store.database.exists() else []
     if active:
         ensure_supervisor(store)
         yield f"Asking {len(active)} {'job' if len(active) == 1 else 'jobs'} to stop ..."
@@ -31,7 +32,7 @@ def shutdown(store: Store) -> Iterator[str]:
     deadline = time.monotonic() + ASK_GRACE_S + TERM_GRACE_S + MARGIN_S
     while active and time.monotonic() < deadline:
         time.sleep(0.5)
-        active = runs.list_ours(store, runs.ACTIVE_STATUSES)
+        active = runs.list_ours(store, ACTIVE_STATUSES)
     if active:
         raise LaunchError(f"{len(active)} jobs did not stop: {', '.join(run.name for run in active)}.")
     if count := stop_all(store):

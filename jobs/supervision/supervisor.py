@@ -32,9 +32,12 @@ from jobs.supervision.endings import (
 )
 from jobs.supervision.notifications import Notifications
 from tracking import records, runs
-from tracking.runs import ACTIVE_STATUSES, TERMINAL_STATUSES, Run
+from tracking.failures import StoreUnavailable
+from tracking.layout import REPOSITORY
+from tracking.rows import ACTIVE_STATUSES, TERMINAL_STATUSES
+from tracking.runs import Run
 from tracking.spool import deliver_left
-from tracking.store import REPOSITORY, Store, StoreUnavailable
+from tracking.store import Store
 
 ASK_GRACE_S = 30.0
 TERM_GRACE_S = 10.0

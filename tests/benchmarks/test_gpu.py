@@ -15,7 +15,7 @@ from benchmarks.gpu.command import PARTS
 from benchmarks.gpu.results import JSON, MARKDOWN, Part, Results, Row, table
 from benchmarks.gpu.speed import make_cifar
 from datamodules.sources import cifar10
-from tracking.store import REPOSITORY
+from tracking.layout import REPOSITORY
 
 NEEDS_A_GPU = {"syncs", "compile", "memory", "float16"}
 # What a CPU cannot reach, and is no fault of the program.

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tracking.store import REPOSITORY, StoreUnavailable
+from tracking.failures import StoreUnavailable
+from tracking.layout import REPOSITORY
 from training.checkpoint_files import BEST, LAST, PREVIOUS, CheckpointFiles, find_newest, read, write
 
 

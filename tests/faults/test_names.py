@@ -16,7 +16,8 @@ from jobs.submission.submit import check_config
 from tests.datamodules.conftest import picture
 from tests.jobs.conftest import Bench
 from tracking import records, runs
-from tracking.store import REPOSITORY, Store
+from tracking.layout import REPOSITORY
+from tracking.store import Store
 
 NASTY = (
     "; touch canary",

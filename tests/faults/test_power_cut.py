@@ -16,7 +16,8 @@ from jobs.submission.submit import submit
 from jobs.supervision.supervisor import find_supervisor
 from tests.jobs.conftest import wait_for
 from tracking import runs
-from tracking.store import REPOSITORY, Store
+from tracking.layout import REPOSITORY
+from tracking.store import Store
 
 PATIENCE_S = 120
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from tracking import runs
+from tracking.layout import REPOSITORY
 from tracking.series import read_series
-from tracking.store import REPOSITORY, Store
+from tracking.store import Store
 
 SECONDS = 60.0
 

@@ -11,7 +11,7 @@ from jobs.host.logs import read_log
 from jobs.submission import requests
 from jobs.supervision.supervisor import find_supervisor
 from tracking import records, runs
-from tracking.store import REPOSITORY
+from tracking.layout import REPOSITORY
 
 
 def jobs(*arguments):

@@ -21,7 +21,7 @@ from jobs.preflight.questions import check_gpu, check_memory
 from jobs.submission.spec import JobSpec
 from tests.jobs.test_forecast import run
 from tracking import records
-from tracking.store import REPOSITORY
+from tracking.layout import REPOSITORY
 
 GIB = 2**30
 H200 = {"name": "NVIDIA H200", "total": 140 * GIB, "capability": [9, 0], "busy": 93, "temperature": 61}

@@ -18,7 +18,7 @@ from jobs.preflight.trials import Trial, try_out
 from jobs.submission.spec import JobSpec
 from tests.jobs.test_forecast import DONE, HOST, run
 from tracking import records, runs
-from tracking.store import REPOSITORY
+from tracking.layout import REPOSITORY
 
 GIB = 2**30
 SMALL = Machine(HOST, "cpu", 2, 2 * GIB, (), "cpu", ("cpu:0",))

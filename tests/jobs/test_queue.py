@@ -5,6 +5,7 @@ import pytest
 from jobs.scheduling import queue
 from jobs.submission import requests
 from tracking import records, runs
+from tracking.rows import ACTIVE_STATUSES
 from tracking.store import Store
 
 
@@ -112,7 +113,7 @@ def test_after_another_however_it_ends(store, benches, behaviour, status):
     queue.start_after(store, second, first)
     bench.supervisor.step()
     assert "job.pid" in bench.run(first).tags and "job.pid" not in bench.run(second).tags
-    active = {run.run_id: run for run in runs.list_runs(store, runs.ACTIVE_STATUSES)}
+    active = {run.run_id: run for run in runs.list_runs(store, ACTIVE_STATUSES)}
     assert queue.obstacle(active[second], active) == f"after {active[first].name}"
     assert [run.status for run in bench.until_ended(first, second)] == [status, "FINISHED"]
 

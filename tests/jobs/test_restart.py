@@ -15,7 +15,7 @@ from jobs.host.processes import Background
 from jobs.supervision.supervisor import ensure_supervisor, find_supervisor, state_file, stop_supervisor
 from tests.jobs.conftest import wait_for
 from tracking import records, runs
-from tracking.store import REPOSITORY
+from tracking.layout import REPOSITORY
 
 
 @pytest.mark.fault("two supervisors on one store", "the second leaves with one sentence")

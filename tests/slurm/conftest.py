@@ -14,7 +14,8 @@ from jobs.supervision.supervisor import Supervisor
 from tests.dashboard.conftest import open_page
 from tests.slurm.cluster import Cluster, find_missing
 from tracking import records, runs
-from tracking.store import REPOSITORY, Store
+from tracking.layout import REPOSITORY
+from tracking.store import Store
 
 __all__ = ["open_page"]
 

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from docs.team import Problem, find_program
-from tracking.store import REPOSITORY, Store
+from tracking.layout import REPOSITORY
+from tracking.store import Store
 
 
 class Team:

@@ -9,7 +9,7 @@ from threading import Thread
 import pytest
 
 from tracking.imports import hidden
-from tracking.store import REPOSITORY
+from tracking.layout import REPOSITORY
 
 # What the imports of a training take most time for where nobody looks after them; the last is for MLflow.
 UNUSED = ("torchvision", "scipy", "matplotlib", "sklearn", "pandas")

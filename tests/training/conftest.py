@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from tracking import runs
-from tracking.store import REPOSITORY, Store
+from tracking.layout import REPOSITORY
+from tracking.store import Store
 
 TIMEOUT_S = 240
 

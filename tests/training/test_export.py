@@ -10,7 +10,7 @@ from torchvision.models import resnet18
 
 from lightning_modules.classifier import ImageClassifier
 from tests.training.conftest import Arena
-from tracking.store import REPOSITORY
+from tracking.layout import REPOSITORY
 from training.export import export
 
 

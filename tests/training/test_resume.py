@@ -15,8 +15,8 @@ import torch
 from jobs.submission.requests import request_stop
 from tests.training.conftest import TIMEOUT_S, Arena
 from tracking import records, runs
+from tracking.layout import REPOSITORY
 from tracking.series import read_series
-from tracking.store import REPOSITORY
 
 EPOCHS, BATCHES = 4, 10
 SETTINGS = (
