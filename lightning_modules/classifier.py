@@ -35,7 +35,7 @@ class ImageClassifier(LightningModule):
         scale_learning_rate: Whether ``python -m training`` makes the learning rate proportional to the images
             of a step; see `recipes.scale_learning_rate`.
         ema_decay: Of a moving average of the weights that ``python -m training`` validates and keeps; see
-            `training.averaging`. None keeps none.
+            `training.callbacks.averaging`. None keeps none.
         compile: Whether ``torch.compile`` makes kernels for the network. The names of its weights stay.
 
     Attributes:

@@ -21,13 +21,13 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from datamodules.errors import DataError
 from tracking.failures import StoreUnavailable
 from tracking.store import Store
+from training.callbacks.stopping import leave_on_sigterm
 from training.cli import ArenaCLI
 from training.export import export
 from training.failures import describe, misses_a_peer
 from training.hardware import keep_freed_memory
 from training.ranks import Ranks
 from training.session import FAILED, STOPPED, WRONG, Session, StopRequested, is_first
-from training.stopping import leave_on_sigterm
 
 # For people who write training loops; here they would greet everyone who starts a run.
 _HINTS = (

@@ -13,17 +13,17 @@ from pytorch_lightning.plugins.environments import SLURMEnvironment
 from datamodules.imagenet import ImageNetDataModule
 from lightning_modules.classifier import ImageClassifier
 from lightning_modules.recipes import scale_learning_rate
-from training.averaging import MovingAverage
+from training.callbacks.averaging import MovingAverage
+from training.callbacks.checkpoints import Checkpoints
+from training.callbacks.pacing import Pacing
+from training.callbacks.recorder import RunRecorder
+from training.callbacks.stopping import GracefulStop, watch_requests
+from training.callbacks.validation import SharedValidation
 from training.checkpoint_files import CheckpointFiles, find_newest, keep_one
-from training.checkpoints import Checkpoints
 from training.hardware import check_accelerator, check_trainer, choose_precision, use_tensor_cores
 from training.logger import RunLogger
-from training.pacing import Pacing
-from training.recorder import RunRecorder
 from training.session import Session, is_first
 from training.starting import find_weights
-from training.stopping import GracefulStop, watch_requests
-from training.validation import SharedValidation
 
 CHECKPOINT_INTERVAL_S = 60.0
 

@@ -15,7 +15,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from tracking.store import Store
-from training.averaging import MovingAverage
+from training.callbacks.averaging import MovingAverage
 from training.cli import ArenaCLI
 from training.failures import is_out_of_memory
 from training.hardware import keep_freed_memory

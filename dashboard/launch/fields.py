@@ -221,7 +221,7 @@ def weights_problem(
         if without:
             return f"torchvision publishes no weights of {join(without)}; choose other networks or weights."
     from tracking.failures import StoreUnavailable
-    from training.check import check_start
+    from training.config_check import check_start
 
     try:
         check_weights(weights)

@@ -79,8 +79,8 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
         LaunchError: One sentence about the first thing that is wrong.
     """
     from datamodules.errors import DataError
-    from training.check import check_config as check_training
-    from training.check import complete
+    from training.config_check import check_config as check_training
+    from training.config_check import complete
 
     try:
         read_options(config)

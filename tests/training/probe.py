@@ -24,7 +24,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from datamodules.imagenet import ImageNetDataModule
 from datamodules.reading import on_device
-from training import stopping
+from training.callbacks import stopping
 
 
 class Probe(Callback):

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from lightning_modules.classifier import ImageClassifier
 from lightning_modules.weights import Rescale
-from training.averaging import MovingAverage, average_in_place
+from training.callbacks.averaging import MovingAverage, average_in_place
 
 
 class Walk(LightningModule):

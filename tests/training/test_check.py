@@ -12,7 +12,7 @@ from lightning_modules import registry
 from lightning_modules.classifier import ImageClassifier
 from tracking import records
 from tracking.store import Store
-from training.check import check_config
+from training.config_check import check_config
 from training.starting import find_weights
 
 

@@ -7,7 +7,7 @@ import pytest
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.demos.boring_classes import BoringModel
 
-from training.pacing import Pace, count_steps_between_validations
+from training.callbacks.pacing import Pace, count_steps_between_validations
 
 
 def train(pace: Pace, now: float, first: int, last: int, step_s: float, pause_s: float) -> float:

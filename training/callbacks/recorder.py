@@ -14,7 +14,7 @@ from datamodules.damage import Unreadable
 from lightning_modules.classifier import ImageClassifier
 from lightning_modules.ledger import table
 from tracking import runs, scaling
-from training.checkpoints import agrees_at, diverged
+from training.callbacks.checkpoints import agrees_at, diverged
 from training.session import Session, is_first
 
 FLUSH_INTERVAL_S = 5.0

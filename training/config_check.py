@@ -20,7 +20,7 @@ from lightning_modules.classifier import ImageClassifier
 from lightning_modules.initialisation import without_numbers
 from lightning_modules.weights import check_weights
 from tracking.store import Store
-from training.averaging import check_decay
+from training.callbacks.averaging import check_decay
 from training.cli import add_checkpoint_interval, add_cluster_options, link_data_to_model
 from training.starting import find_weights
 

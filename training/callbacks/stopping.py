@@ -15,10 +15,10 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from tracking.failures import StoreUnavailable
+from training.callbacks.checkpoints import Checkpoints, can_save
+from training.callbacks.validation import count_common_batches
 from training.checkpoint_files import LAST
-from training.checkpoints import Checkpoints, can_save
 from training.session import STOPPED, Session, StopRequested
-from training.validation import count_common_batches
 
 POLL_INTERVAL_S = 1.0
 # About so often the processes of a run ask each other; each time they wait for their devices.

@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
-from training.averaging import average_in_place
+from training.callbacks.averaging import average_in_place
 from training.checkpoint_files import BEST, LAST
 from training.session import Session
 

@@ -8,7 +8,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from tracking import runs
-from training.checkpoints import Checkpoints
+from training.callbacks.checkpoints import Checkpoints
 from training.session import Session
 
 NOTE_INTERVAL_S = 5.0

@@ -1,0 +1,1 @@
+"""What hangs on Lightning's trainer: records, checkpoints, stops, averages."""
