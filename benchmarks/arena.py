@@ -20,7 +20,7 @@ from jobs.supervision.shutdown import shutdown
 from jobs.supervision.supervisor import ensure_supervisor
 from tests.browser.chromium import chromium, dashboard
 from tracking import runs
-from tracking.rows import ACTIVE_STATUSES
+from tracking.entities import ACTIVE_STATUSES
 from tracking.runs import Run
 from tracking.store import Store
 

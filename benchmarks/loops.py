@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules import registry
-from lightning_modules.networks.normalisation import LocalResponseNorm
+from lightning_modules.networks.local_response_norm import LocalResponseNorm
 from training.hardware import choose_precision, keep_freed_memory
 from training.trial import wait_for
 

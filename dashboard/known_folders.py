@@ -9,8 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from tracking.failures import reported
 from tracking.store import Store
+from tracking.unavailable import reported
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from jobs.submission.submit import submit_group
 from jobs.supervision.shutdown import shutdown
 from tests.browser.chromium import chromium, dashboard
 from tracking import runs
-from tracking.rows import ACTIVE_STATUSES
+from tracking.entities import ACTIVE_STATUSES
 from tracking.store import Store
 
 PICTURES = Path(__file__).parent / "pictures"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from jobs import commands
 from jobs.errors import LaunchError
-from tracking.failures import StoreUnavailable
 from tracking.store import Store
+from tracking.unavailable import StoreUnavailable
 
 WRONG = 2
 

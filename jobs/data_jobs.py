@@ -24,9 +24,9 @@ from datamodules.progress import Report, read_progress
 from jobs.errors import LaunchError
 from jobs.host.logs import read_tail
 from jobs.host.processes import find_process, kill_session, start_detached
-from tracking.failures import reported
 from tracking.layout import REPOSITORY
 from tracking.store import Store
+from tracking.unavailable import reported
 
 # So long a command may take to end what it is at; from then on it can be killed.
 STOP_GRACE_S = 15.0

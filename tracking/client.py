@@ -4,10 +4,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tracking.failures import reported
+from tracking.entities import Point, Record
 from tracking.imports import hidden
 from tracking.layout import EXPERIMENT, Layout
-from tracking.rows import Point, Record
+from tracking.unavailable import reported
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 
-from tracking.failures import reported
+from tracking.entities import Point, Record
 from tracking.layout import EXPERIMENT, Layout
-from tracking.rows import Point, Record
+from tracking.unavailable import reported
 
 # The schema versions whose tables were compared with what MLflow's client returns (see tests/tracking).
 KNOWN_REVISIONS = {"dc11669786a5"}  # mlflow 3.17.2

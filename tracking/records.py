@@ -10,10 +10,10 @@ from typing import Any
 import yaml
 
 from tracking.client import client, load_mlflow
-from tracking.failures import reported
+from tracking.entities import HOME, TERMINAL_STATUSES
 from tracking.layout import EXPERIMENT, checked
-from tracking.rows import HOME, TERMINAL_STATUSES
 from tracking.store import Store
+from tracking.unavailable import reported
 
 MAX_POINTS = 1000  # MLflow takes no more at once
 

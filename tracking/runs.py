@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from tracking import client, database
-from tracking.failures import reported
-from tracking.rows import HOME, TERMINAL_STATUSES, Record
+from tracking.entities import HOME, TERMINAL_STATUSES, Record
 from tracking.store import Store
+from tracking.unavailable import reported
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tracking import records
-from tracking.failures import StoreUnavailable, reported
 from tracking.layout import checked
 from tracking.spool_file import Entry, SpoolFile
 from tracking.store import Store
+from tracking.unavailable import StoreUnavailable, reported
 
 # Between two attempts; doubled up to the longer one while the store stays away.
 RETRY_S, MAX_RETRY_S = 1.0, 10.0

@@ -10,8 +10,8 @@ from secrets import token_hex
 from filelock import FileLock
 
 from tracking.client import client
-from tracking.failures import StoreUnavailable, reported
 from tracking.layout import EXPERIMENT, REPOSITORY, Layout
+from tracking.unavailable import StoreUnavailable, reported
 
 
 class Store(Layout):

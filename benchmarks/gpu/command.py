@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.gpu import cifar, images, machine, speed, syncs, trainings
+from benchmarks.gpu import cifar, devices, photographs, speed, syncs, trainings
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.children import ChildFailed, rows_of, value_of
 from benchmarks.gpu.results import Part, Results, Row, table
@@ -24,19 +24,19 @@ LOG = "log.txt"
 PART_TIMEOUT_S = 300.0
 
 PARTS: dict[str, tuple[str, Callable[[Bench], Iterator[Row]]]] = {
-    "facts": ("1. The machine", machine.facts),
+    "facts": ("1. The machine", devices.facts),
     "ddp": ("2. DistributedDataParallel with one device", trainings.distributed),
     "resume": ("3. Stopped at half and resumed, against straight through", trainings.resuming),
     "clipping": ("4. Clipped gradients in mixed precision", trainings.clipping),
     "syncs": ("5. Lines of a step that wait for the GPU, in ten steps", syncs.syncs),
-    "races": ("6. Batches arrive whole", images.races),
+    "races": ("6. Batches arrive whole", photographs.races),
     "speed": ("7. Images per second, beside the bare loop", speed.throughput),
     "compile": ("8. Compiled graphs", speed.compilation),
     "memory": ("9. Memory: the estimate, and a batch that cannot fit", speed.memory),
     "float16": ("10. Inception-v3 in float16", trainings.half_precision),
     "norm": ("11. Local response normalisation against torch's", speed.normalisation),
-    "queue": ("12. Two queued jobs under each mask", machine.queue),
-    "loading": ("13. Training from photographs", images.waiting),
+    "queue": ("12. Two queued jobs under each mask", devices.queue),
+    "loading": ("13. Training from photographs", photographs.waiting),
     "cifar": ("14. ResNet-20 on CIFAR-10", cifar.training),
 }
 

@@ -18,7 +18,7 @@ from jobs.host.machine import describe_machine
 from jobs.preflight.fitting import need_bytes
 from jobs.preflight.questions import check_trial
 from lightning_modules import registry
-from lightning_modules.networks.normalisation import LocalResponseNorm
+from lightning_modules.networks.local_response_norm import LocalResponseNorm
 from training.trial import wait_for
 
 # Network, images a step, pixels, steps that are measured; those of small images need more.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jobs.host.machine import Machine
 from jobs.scheduling.forecast import Span, forecast
 from jobs.scheduling.queue import line_up, obstacle
-from tracking.rows import ACTIVE_STATUSES, TERMINAL_STATUSES
+from tracking.entities import ACTIVE_STATUSES, TERMINAL_STATUSES
 from tracking.runs import Run, is_ours, list_runs
 from tracking.store import Store
 

@@ -13,8 +13,8 @@ from dashboard.workplace import open_store
 from jobs.host.machine import describe_machine
 from jobs.scheduling.forecast import Span
 from jobs.scheduling.queue import FREE_DEVICE, priority_of
+from tracking.entities import HOME
 from tracking.groups import GROUP
-from tracking.rows import HOME
 from tracking.runs import Run
 
 RUNS_PAGE = "app_pages/runs.py"

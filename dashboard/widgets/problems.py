@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.widgets.formatting import plain
 from datamodules.errors import DataError
 from jobs.errors import LaunchError
-from tracking.failures import StoreUnavailable
+from tracking.unavailable import StoreUnavailable
 
 LOG = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import get_args
 from jobs.commands import add_run_argument
 from jobs.scheduling import queue
 from tracking import runs
-from tracking.rows import ACTIVE_STATUSES
+from tracking.entities import ACTIVE_STATUSES
 from tracking.store import Store
 
 HELP = "move a waiting run in the queue"

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from jobs.engines import WAITS_FOR, is_started
 from tracking import records, runs
-from tracking.rows import ACTIVE_STATUSES, HOME
+from tracking.entities import ACTIVE_STATUSES, HOME
 from tracking.runs import Run
 from tracking.store import Store
 

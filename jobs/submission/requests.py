@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 
 from tracking import records, runs
-from tracking.rows import HOME
+from tracking.entities import HOME
 from tracking.runs import Run
 from tracking.spool import deliver_left
 from tracking.store import Store

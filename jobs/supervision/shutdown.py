@@ -9,7 +9,7 @@ from jobs.host.mlflow_ui import stop_mlflow_ui
 from jobs.submission import requests
 from jobs.supervision.supervisor import ASK_GRACE_S, TERM_GRACE_S, ensure_supervisor, stop_supervisor
 from tracking import runs
-from tracking.rows import ACTIVE_STATUSES
+from tracking.entities import ACTIVE_STATUSES
 from tracking.store import Store
 
 # What a job takes to be killed and recorded once its grace is over.

@@ -32,12 +32,12 @@ from jobs.supervision.endings import (
 )
 from jobs.supervision.notifications import Notifications
 from tracking import records, runs
-from tracking.failures import StoreUnavailable
+from tracking.entities import ACTIVE_STATUSES, TERMINAL_STATUSES
 from tracking.layout import REPOSITORY
-from tracking.rows import ACTIVE_STATUSES, TERMINAL_STATUSES
 from tracking.runs import Run
 from tracking.spool import deliver_left
 from tracking.store import Store
+from tracking.unavailable import StoreUnavailable
 
 ASK_GRACE_S = 30.0
 TERM_GRACE_S = 10.0

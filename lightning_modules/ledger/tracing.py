@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from lightning_modules.networks.normalisation import LocalResponseNorm
+from lightning_modules.networks.local_response_norm import LocalResponseNorm
 
 KINDS: dict[type[nn.Module], str] = {
     nn.Conv2d: "conv",

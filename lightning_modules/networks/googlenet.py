@@ -36,7 +36,7 @@ from torch import Tensor, nn
 
 from lightning_modules.architecture import Architecture, Paper, PublishedError, Twin
 from lightning_modules.networks.auxiliary import AuxiliaryHead, HeadedNetwork
-from lightning_modules.networks.normalisation import LocalResponseNorm
+from lightning_modules.networks.local_response_norm import LocalResponseNorm
 from lightning_modules.recipes import Recipe, modern, quick
 from lightning_modules.schedules import Step
 

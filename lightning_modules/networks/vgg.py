@@ -38,7 +38,7 @@ from functools import partial
 from torch import nn
 
 from lightning_modules.architecture import Architecture, Paper, PublishedError, Twin
-from lightning_modules.networks.normalisation import LocalResponseNorm
+from lightning_modules.networks.local_response_norm import LocalResponseNorm
 from lightning_modules.recipes import Recipe, modern, quick
 from lightning_modules.schedules import Plateau, Step
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from dashboard.widgets import formatting
-from tracking.rows import ACTIVE_STATUSES, TERMINAL_STATUSES
+from tracking.entities import ACTIVE_STATUSES, TERMINAL_STATUSES
 
 
 @pytest.mark.parametrize(

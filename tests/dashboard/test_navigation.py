@@ -1,12 +1,15 @@
 """Pages are files: found, named by themselves, and free of logic."""
 
 import ast
+import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
 from dashboard.navigation import PAGES, discover_pages, read_page
 
+DASHBOARD = PAGES.parent
 LOGIC = (
     *(ast.For, ast.While, ast.Try, ast.BinOp, ast.FunctionDef, ast.ClassDef, ast.Lambda),
     *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
@@ -35,3 +38,12 @@ def test_a_page_without_title_says_so(tmp_path: Path) -> None:
     (tmp_path / "odd.py").write_text('ICON = ":material/home:"\n', encoding="utf-8")
     with pytest.raises(ValueError, match=r"odd\.py has no TITLE"):
         read_page(tmp_path / "odd.py")
+
+
+def test_no_room_hides_a_module_of_others() -> None:
+    """Streamlit puts `dashboard/` first on `sys.path`."""
+    rooms = {path.stem for path in DASHBOARD.iterdir() if path.suffix == ".py" or path.is_dir()}
+    ours = {path.name for path in DASHBOARD.parent.iterdir() if (path / "__init__.py").is_file()}
+    installed = {name.partition("-")[0].lower() for name in packages_distributions()}
+    rooms -= {"__init__", "__main__", "__pycache__"}
+    assert len(rooms) > 8 and not rooms & (sys.stdlib_module_names | ours | installed)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tracking.failures import StoreUnavailable
 from tracking.layout import REPOSITORY
+from tracking.unavailable import StoreUnavailable
 from training.checkpoint_files import BEST, LAST, PREVIOUS, CheckpointFiles, find_newest, read, write
 
 

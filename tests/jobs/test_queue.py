@@ -5,7 +5,7 @@ import pytest
 from jobs.scheduling import queue
 from jobs.submission import requests
 from tracking import records, runs
-from tracking.rows import ACTIVE_STATUSES
+from tracking.entities import ACTIVE_STATUSES
 from tracking.store import Store
 
 

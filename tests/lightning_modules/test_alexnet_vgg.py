@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from lightning_modules import registry
 from lightning_modules.initialisation import without_numbers
-from lightning_modules.networks.normalisation import LocalResponseNorm
+from lightning_modules.networks.local_response_norm import LocalResponseNorm
 from lightning_modules.schedules import Step
 
 STREAMS = ("alexnet", "alexnet_one_stream", "caffenet")

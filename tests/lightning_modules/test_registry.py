@@ -176,7 +176,7 @@ def test_the_catalogues_tests_take_it_in(example):
     (example / "plugin.py").write_text(
         f"from lightning_modules import networks\nnetworks.__path__.append({str(example)!r})\n"
     )
-    names = ("test_registry", "test_networks", "test_ledger", "test_recipes", "test_initialization")
+    names = ("test_registry", "test_networks", "test_ledger", "test_recipes", "test_initialisation")
     files = [str(Path(__file__).with_name(f"{name}.py")) for name in names]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "plugin", "-k", "lenet", "-o", "addopts=", *files]
     paths = os.pathsep.join([str(example), str(README.parent)])

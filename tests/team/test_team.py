@@ -23,9 +23,9 @@ from tests.dashboard.conftest import APP
 from tests.team.conftest import Team
 from tests.team.gate import TIMEOUT_S, wait_for_file
 from tracking import client, records, runs
-from tracking.failures import StoreUnavailable
 from tracking.layout import REPOSITORY
 from tracking.store import Store
+from tracking.unavailable import StoreUnavailable
 
 BATCHES, EPOCHS = 3, 5
 LOST, BACK = 1, 3  # before these epochs the server goes and comes

@@ -15,11 +15,11 @@ import pytest
 
 from tests.tracking.mlflow_server import Server
 from tracking import client, records, runs
-from tracking.failures import StoreUnavailable
 from tracking.layout import REPOSITORY
 from tracking.spool import Spool, deliver_left
 from tracking.spool_file import SpoolFile
 from tracking.store import Store
+from tracking.unavailable import StoreUnavailable
 
 NOBODY = "http://127.0.0.1:9"  # where no server listens
 CONFIG = {"model": {"architecture": "alexnet"}, "data": {"source": "digits"}}

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tracking import client, records, runs
-from tracking.failures import StoreUnavailable
 from tracking.layout import REPOSITORY
 from tracking.store import Store
+from tracking.unavailable import StoreUnavailable
 
 
 def test_default_follows_the_environment(monkeypatch, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_modules.networks.normalisation import LocalResponseNorm
+from lightning_modules.networks.local_response_norm import LocalResponseNorm
 
 CONSTANTS = [
     {"k": 2.0, "size": 5, "alpha": 1e-4},  # AlexNet's
