@@ -1,9 +1,10 @@
 """``python -m benchmarks [NAME ...]``: all of them without a name; ``gpu`` has options of its own."""
 
-import argparse
 import sys
 from importlib import import_module
 from pathlib import Path
+
+from command_line import Parser
 
 # Each is a module with a `report`; imported when it is asked for, since some need a browser.
 REPORTS = ("startup", "overhead", "architectures", "arena", "throughput", "memory", "index")
@@ -15,7 +16,7 @@ def main() -> None:
     if sys.argv[1:2] == ["gpu"]:
         import_module("benchmarks.gpu.command").main(sys.argv[2:])
         return
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     names = [*REPORTS, *OF_PHOTOGRAPHS]
     parser.add_argument("names", nargs="*", help=f"of {', '.join(names)}; all by default")
     parser.add_argument(

@@ -1,6 +1,6 @@
 """Two training loops without a framework, to hold ours against.
 
-``python -m benchmarks.loops plain|bare ARCHITECTURE --batch-size N --image-size S --num-steps K``
+``python -m benchmarks.loops plain|bare ARCHITECTURE --batch_size N --image_size S --num_steps K``
 prints images per second of the steps after the first, as one JSON line.
 """
 
@@ -107,9 +107,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("loop", choices=("plain", "bare"))
     parser.add_argument("architecture")
-    parser.add_argument("--batch-size", type=int, required=True)
-    parser.add_argument("--image-size", type=int, default=224)
-    parser.add_argument("--num-steps", type=int, default=6)
+    parser.add_argument("--batch_size", type=int, required=True)
+    parser.add_argument("--image_size", type=int, default=224)
+    parser.add_argument("--num_steps", type=int, default=6)
     options = parser.parse_args()
     if options.loop == "bare":
         keep_freed_memory()

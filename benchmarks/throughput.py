@@ -43,7 +43,7 @@ def measure(architecture: str, num_rounds: int) -> dict[str, float]:
 def run_loop(loop: str, architecture: str, batch_size: int, num_steps: int) -> float:
     """Returns images per second of one of `benchmarks.loops`."""
     command = [sys.executable, "-m", "benchmarks.loops", loop, architecture]
-    command += ["--batch-size", str(batch_size), "--num-steps", str(num_steps)]
+    command += ["--batch_size", str(batch_size), "--num_steps", str(num_steps)]
     # Read when OpenMP is loaded; whoever trains through us has it.
     settings = OPENMP_SETTINGS if loop == "bare" else {}
     printed = subprocess.run(

@@ -3,12 +3,12 @@
 python -m dashboard --port 8600
 """
 
-import argparse
 import os
 import socket
 import sys
 from pathlib import Path
 
+from command_line import WRONG, Parser
 from jobs.data_jobs import list_jobs
 from jobs.errors import LaunchError
 from jobs.supervision.supervisor import ensure_supervisor
@@ -23,9 +23,7 @@ APP = Path(__file__).parent / "app.py"
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the dashboard until Ctrl-C; 2 says that it could not start."""
-    parser = argparse.ArgumentParser(
-        prog="python -m dashboard", description="Start the dashboard on this machine."
-    )
+    parser = Parser(prog="python -m dashboard", description="Start the dashboard on this machine.")
     parser.add_argument(
         "--port", default=os.environ.get("PORT") or str(DEFAULT_PORT), help="8501, or PORT, by default"
     )
@@ -35,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         ensure_supervisor(store)
     except (ValueError, StoreUnavailable, LaunchError) as problem:
         print(problem, file=sys.stderr)
-        return 2
+        return WRONG
     print(f"Convnet arena: http://{HOST}:{port}   (Ctrl-C ends the dashboard)", flush=True)
     serve(port, store)
     print(f"\n{farewell(store)}", flush=True)

@@ -22,6 +22,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
 
+from command_line import Parser
+
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 120.0
 # PostgreSQL does not run as root; Debian's package makes this user for it.
@@ -58,7 +60,7 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m docs.team", description="Start a tracking server.")
+    parser = Parser(prog="python -m docs.team", description="Start a tracking server.")
     parser.add_argument("folder", type=Path, help="keeps the database and the logs; made on first use")
     parser.add_argument("--port", type=int, default=5000, help="of MLflow's server (%(default)s)")
     parser.add_argument(

@@ -4,11 +4,11 @@ import argparse
 import csv
 import difflib
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
+from command_line import Parser, answer
 from lightning_modules import registry
 from lightning_modules.architecture import Architecture
 from lightning_modules.ledger.table import PRECISIONS, Layer, Ledger, Stage, measure
@@ -18,29 +18,13 @@ FORMATS = ("table", "csv", "json")
 MEGABYTE = 2**20
 
 
-class Parser(argparse.ArgumentParser):
-    """One that says what is wrong in a sentence, without its usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """Leaves with exit code 2."""
-        self.exit(2, message + ("\n" if message.endswith((".", "?")) else ".\n"))
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns the exit code: 2 for one that makes no sense."""
-    parser = build_parser()
-    options = parser.parse_args(arguments)
-    try:
-        options.run(options)
-        sys.stdout.flush()
-    except ValueError as error:
-        parser.error(str(error))
-    except BrokenPipeError:  # whoever read along has seen enough, as head does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    options = build_parser().parse_args(arguments)
+    return answer(lambda: options.run(options))
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """Returns the parser of the command line, each command with what runs it as ``run``."""
     parser = Parser(prog="python -m lightning_modules", description="Networks and what they cost.")
     commands = parser.add_subparsers(title="commands", metavar="list|ledger", required=True)
@@ -49,12 +33,12 @@ def build_parser() -> argparse.ArgumentParser:
     ledger = commands.add_parser("ledger", help="what a network costs, layer by layer")
     ledger.set_defaults(run=print_ledger)
     ledger.add_argument("key", help="a network, as the list names it")
-    ledger.add_argument("--num-classes", type=int, help="width of the classifier; the paper's by default")
-    ledger.add_argument("--image-size", type=int, help="in pixels; the paper's by default")
+    ledger.add_argument("--num_classes", type=int, help="width of the classifier; the paper's by default")
+    ledger.add_argument("--image_size", type=int, help="in pixels; the paper's by default")
     ledger.add_argument(
         "--option", action="append", default=[], metavar="NAME=VALUE", help="a choice left open"
     )
-    ledger.add_argument("--batch-size", type=int, default=1, help="images that activations count for")
+    ledger.add_argument("--batch_size", type=int, default=1, help="images that activations count for")
     ledger.add_argument("--precision", choices=PRECISIONS, default="32-true", help="that they are kept in")
     for command in (listing, ledger):
         command.add_argument("--format", choices=FORMATS, default="table")

@@ -4,7 +4,6 @@ import training.lightning  # noqa: F401
 
 # isort: split
 
-import argparse
 import logging
 import os
 import sys
@@ -18,6 +17,7 @@ import torch
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from command_line import Parser, answer, underscored
 from datamodules.errors import DataError
 from tracking.store import Store
 from tracking.unavailable import StoreUnavailable
@@ -45,6 +45,7 @@ def main() -> int:
     """Runs the command line and returns the exit code; whatever happens is written into the run's record."""
     if sys.argv[1:2] == ["export"]:
         return _export(sys.argv[2:])
+    sys.argv[1:] = underscored(sys.argv[1:])
     keep_freed_memory()
     for hint in _HINTS:
         warnings.filterwarnings("ignore", message=hint)
@@ -105,18 +106,17 @@ def _fail(error: BaseException, session: Session, ranks: Ranks) -> str:
 
 
 def _export(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m training export",
         description="Write a run's weights under the names of the same network in torchvision or timm.",
     )
     parser.add_argument("weights", metavar="RUN", help="name, beginning of the id, or a checkpoint file")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="such as resnet18.pth")
     options = parser.parse_args(arguments)
-    try:
-        print(export(Store.default(), options.weights, options.output))
-    except (ValueError, StoreUnavailable) as error:
-        return _report(str(error), WRONG)
-    return 0
+    return answer(
+        lambda: print(export(Store.default(), options.weights, options.output)),
+        (ValueError, StoreUnavailable),
+    )
 
 
 def _is_for_users(record: logging.LogRecord) -> bool:

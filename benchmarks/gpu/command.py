@@ -1,6 +1,5 @@
 """The command: which parts, for how long, and where the results go."""
 
-import argparse
 import os
 import tempfile
 import time
@@ -15,6 +14,7 @@ from benchmarks.gpu import cifar, devices, photographs, speed, syncs, trainings
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.children import ChildFailed, rows_of, value_of
 from benchmarks.gpu.results import Part, Results, Row, table
+from command_line import Parser
 from jobs.supervision.shutdown import shutdown
 from tracking.client import load_mlflow
 from tracking.store import Store
@@ -43,7 +43,7 @@ PARTS: dict[str, tuple[str, Callable[[Bench], Iterator[Row]]]] = {
 
 def main(arguments: Sequence[str]) -> None:
     """Runs what is asked for."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks gpu")
+    parser = Parser(prog="python -m benchmarks gpu")
     parser.add_argument(
         "--parts",
         nargs="+",

@@ -8,7 +8,8 @@ from dashboard.architectures import gallery
 from dashboard.architectures.rows import FLOAT32_BYTES, layer_rows
 from dashboard.architectures.sections import CLASSES, SIZES, network_fields
 from dashboard.architectures.stage_bars import stage_bars
-from dashboard.launch.fields import option_key, size_problem
+from dashboard.launch.fields import option_key
+from dashboard.launch.problems import size_problem
 from dashboard.networks import catalogue, drawing
 from dashboard.widgets import formatting
 from dashboard.widgets.address import keep

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from dashboard.launch.fields import join
+from dashboard.launch.wording import join
 from dashboard.widgets import formatting
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.architectures import resolutions
 from dashboard.architectures.resolutions import COSTS, HEAD, Cost, Split
-from dashboard.launch.fields import size_problem
+from dashboard.launch.problems import size_problem
 from dashboard.networks import catalogue
 from dashboard.widgets import formatting, palette, stacked_bars
 from dashboard.widgets.address import Field, between, keep, one_of, restore

@@ -1,4 +1,4 @@
-"""The fields of the launch form. What is typed lives in the page's address."""
+"""The launch form. What is typed lives in the page's address."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,17 +6,41 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard.launch import fields as forms
-from dashboard.launch.advanced import extra_fields, scaling_note, show_extras
-from dashboard.launch.cluster import cluster_fields, count_processes, show_place
-from dashboard.launch.images import show_finer, show_image_size, show_source
+from dashboard.launch.cluster import count_processes, show_place
+from dashboard.launch.fields import (
+    AUTO,
+    EARLIER,
+    PRECISIONS,
+    PUBLISHED,
+    SCRATCH,
+    WEIGHTS,
+    Filled,
+    launch_fields,
+    limits,
+    option_key,
+    weights_of,
+)
+from dashboard.launch.images import show_image_size, show_panel, show_source
+from dashboard.launch.problems import (
+    batch_problem,
+    devices_problem,
+    networks_problem,
+    precision_note,
+    weights_problem,
+)
 from dashboard.launch.submission import Found
+from dashboard.launch.wording import (
+    RECIPES,
+    change_choice,
+    join,
+    network_label,
+    other_networks,
+    recipe_hint,
+    scaling_note,
+)
 from dashboard.networks import catalogue
 from dashboard.widgets import formatting, palette, widths
 from dashboard.widgets.address import Field, keep, restore
-from dashboard.widgets.problems import show_problem
-from datamodules.subset import parse_classes
-from jobs.engines.slurm_options import SlurmOptions
 from jobs.host.machine import describe_machine
 from jobs.submission.spec import JobSpec
 
@@ -42,90 +66,50 @@ class Form:
 
 def form_fields() -> dict[str, Field]:
     """Name every field of the form."""
-    known = forms.launch_fields(catalogue.architectures(), catalogue.sources(), catalogue.augmentations())
-    return known | extra_fields() | cluster_fields()
+    return launch_fields(catalogue.architectures(), catalogue.sources(), catalogue.augmentations())
 
 
 def show_fields() -> Form:
     """Show the form and read it."""
-    architectures = catalogue.architectures()
-    augmentations = catalogue.augmentations()
-    fields = form_fields()
+    fields, filled = form_fields(), Filled()
     restore(fields)
     # Before the fields too: to look through a folder takes time, and a reload meanwhile must find it typed.
     keep(fields)
     st.subheader("Networks", anchor=False)
-    chosen, networks_problem = _show_networks(architectures)
+    chosen = _show_networks(filled, catalogue.architectures())
     st.subheader("Images", anchor=False)
-    source, root, classes, found = show_source()
-    image_size, size_problem = show_image_size(chosen.values())
-    finer = show_finer(image_size)
+    found = show_source(filled)
+    show_image_size(filled, chosen.values())
+    show_panel(filled)
     st.subheader("Training", anchor=False)
-    keys, recipes, recipes_problem = _show_recipes(chosen)
-    rates, rates_problem = _show_rates(recipes)
-    epochs, batch_size, accumulate, batch_problem = _show_amounts(recipes, found)
-    augmentation = _show_augmentation(recipes, augmentations)
+    recipes = _show_recipes(filled, chosen)
+    _show_amounts(filled, recipes, found)
+    _show_augmentation(filled, recipes, catalogue.augmentations())
     options = _show_options(chosen)
-    weights, weights_problem = _show_weights(chosen, options)
-    extras, extras_problem = show_extras()
+    _show_weights(filled, chosen, options)
+    filled.show_panel("training", "Average of the weights, scaling, compilation")
     st.subheader("Hardware", anchor=False)
-    slurm = show_place()
-    precision, devices, num_workers, hardware_problem = _show_hardware(slurm)
-    if extras.scale_learning_rate:
-        processes = count_processes(slurm, devices) if isinstance(slurm, SlurmOptions) else devices
-        st.caption(scaling_note(recipes, rates, batch_size, accumulate, processes))
+    show_place(filled)
+    _show_hardware(filled)
+    spec = JobSpec(tuple(chosen), options, filled.values)
+    if filled.values["scale_learning_rate"]:
+        st.caption(scaling_note(recipes, spec, count_processes(spec)))
     st.subheader("Seeds", anchor=False)
-    seed, num_seeds = _show_seeds()
+    with st.container(horizontal=True, gap="medium"):
+        filled.show("seed")
+        filled.show("num_seeds")
     keep(fields)
-    spec = JobSpec(
-        architectures=tuple(chosen),
-        source=source,
-        root=root,
-        recipes=keys,
-        learning_rates=rates,
-        epochs=epochs,
-        image_size=image_size,
-        batch_size=batch_size,
-        accumulate=accumulate,
-        classes=parse_classes(classes),
-        augmentation=augmentation,
-        precision=precision,
-        devices=devices,
-        seed=seed,
-        num_seeds=num_seeds,
-        num_workers=num_workers,
-        mean_image=finer.mean_image,
-        val_resize=finer.val_resize,
-        max_unreadable=finer.max_unreadable,
-        options=options,
-        weights=weights,
-        extras=extras,
-        slurm=None if isinstance(slurm, str) else slurm,
-    )
-    problems = (
-        networks_problem,
-        found.problem,
-        found.classes_problem,
-        size_problem,
-        recipes_problem,
-        rates_problem,
-        finer.problem,
-        batch_problem,
-        weights_problem,
-        extras_problem,
-        hardware_problem,
-        isinstance(slurm, str),
-    )
-    return Form(spec, not any(problems), found.classes or None, found.text)
+    spec = JobSpec(tuple(chosen), options, filled.values)
+    return Form(spec, not filled.problems, found.classes or None, found.text)
 
 
-def _show_networks(architectures: Chosen) -> "tuple[Chosen, str]":
+def _show_networks(filled: Filled, architectures: Chosen) -> Chosen:
     """Ask for networks: the well known are a click each, the others are searched for."""
     known = [key for key in palette.FIRST_PICK if key in architectures]
-    others = forms.other_networks(architectures, known)
+    others = other_networks(architectures, known)
     parameters = catalogue.costs("parameters")
     with st.spinner("Counting the networks (once after a start) …"):
-        labels = {key: forms.network_label(architectures[key], parameters[key]) for key in known}
+        labels = {key: network_label(architectures[key], parameters[key]) for key in known}
     networks = st.session_state["networks"]
     _show_only(KNOWN, [key for key in networks if key in known])
     _show_only(OTHERS, [key for key in networks if key not in known])
@@ -148,9 +132,8 @@ def _show_networks(architectures: Chosen) -> "tuple[Chosen, str]":
         placeholder=f"{len(others)} more: open the list, or type a name or a year",
         label_visibility="collapsed",
     )
-    problem = forms.networks_problem(networks)
-    show_problem(problem)
-    return {key: architectures[key] for key in networks}, problem
+    filled.complain(networks_problem(networks))
+    return {key: architectures[key] for key in networks}
 
 
 def _show_only(widget: str, networks: list[str]) -> None:
@@ -161,88 +144,55 @@ def _show_only(widget: str, networks: list[str]) -> None:
 def _take_networks() -> None:
     """Make one choice of both widgets: the field of the address."""
     chosen = [*st.session_state[KNOWN], *st.session_state[OTHERS]]
-    st.session_state["networks"] = forms.change_choice(st.session_state["networks"], chosen)
+    st.session_state["networks"] = change_choice(st.session_state["networks"], chosen)
 
 
-def _show_recipes(chosen: Chosen) -> "tuple[tuple[str, ...], list[Recipe], str]":
+def _show_recipes(filled: Filled, chosen: Chosen) -> "list[Recipe]":
     """Ask for recipes, one job each, and say what those are that were chosen."""
     st.segmented_control(
         "Recipe",
-        list(forms.RECIPES),
+        list(RECIPES),
         selection_mode="multi",
         format_func=str.capitalize,
         key="recipe",
         help="Of several, each network is trained with each",
     )
-    keys = tuple(key for key in forms.RECIPES if key in st.session_state["recipe"])
+    keys = tuple(key for key in RECIPES if key in st.session_state["recipe"])
     for key in keys:
-        st.caption(f"**{key.capitalize()}** · {forms.RECIPES[key]}")
-    problem = "" if keys else "Choose at least one recipe."
-    show_problem(problem)
-    return keys, [one.get_recipe(key) for one in chosen.values() for key in keys], problem
-
-
-def _show_rates(recipes: "list[Recipe]") -> tuple[tuple[float, ...], str]:
-    text = st.text_input(
-        "Learning rate",
-        placeholder=forms.recipe_hint(one.learning_rate for one in recipes),
-        width=widths.WORDS,
-        key="learning_rate",
-        help="The highest, before the schedule. Of several, separated by commas, each is a job of its own.",
+        st.caption(f"**{key.capitalize()}** · {RECIPES[key]}")
+    filled.complain("" if keys else "Choose at least one recipe.")
+    filled.values["recipe"] = keys
+    recipes = [one.get_recipe(key) for one in chosen.values() for key in keys]
+    filled.show(
+        "learning_rate",
+        label="Learning rate",
+        placeholder=recipe_hint(one.learning_rate for one in recipes),
     )
-    try:
-        return forms.parse_rates(text), ""
-    except ValueError as problem:
-        show_problem(str(problem))
-        return (), str(problem)
+    return recipes
 
 
-def _show_amounts(recipes: "list[Recipe]", found: Found) -> tuple[int | None, int | None, int, str]:
-    epochs = st.number_input(
-        "Epochs",
-        *forms.LIMITS["epochs"],
-        None,
-        placeholder=forms.recipe_hint(one.epochs for one in recipes),
-        width=widths.NUMBER,
-        key="epochs",
-    )
+def _show_amounts(filled: Filled, recipes: "list[Recipe]", found: Found) -> None:
+    filled.show("epochs", placeholder=recipe_hint(one.epochs for one in recipes))
     with st.container(horizontal=True, gap="medium"):
-        batch_size = st.number_input(
-            "Batch size",
-            *forms.LIMITS["batch_size"],
-            None,
-            placeholder=forms.recipe_hint(one.batch_size for one in recipes),
-            width=widths.NUMBER,
-            key="batch_size",
-            help="Images at once on each device",
-        )
-        accumulate = st.number_input(
-            "Batches a step",
-            *forms.LIMITS["accumulate"],
-            width=widths.NUMBER,
-            key="accumulate",
-            help="Gradients of so many batches are added up before each step: as if the batch were larger, "
-            "in the memory of one",
-        )
-    problem = forms.batch_problem(batch_size, recipes, found.train_images)
-    show_problem(problem)
-    return epochs, batch_size, int(accumulate), problem
+        batch_size = filled.show("batch_size", placeholder=recipe_hint(one.batch_size for one in recipes))
+        filled.show("accumulate")
+    filled.complain(batch_problem(batch_size, recipes, found.train_images))
 
 
-def _show_augmentation(recipes: "list[Recipe]", augmentations: Mapping[str, str]) -> str | None:
+def _show_augmentation(filled: Filled, recipes: "list[Recipe]", augmentations: Mapping[str, str]) -> None:
     taken = sorted({recipe.augmentation for recipe in recipes})
     augmentation = st.selectbox(
         "Augmentation",
         augmentations,
         index=None,
-        placeholder=f"{forms.join(taken)}, the recipe's" if taken else "the recipe's",
+        placeholder=f"{join(taken)}, the recipe's" if taken else "the recipe's",
         width=widths.WORDS,
         key="augmentation",
         help="What happens to training images: crops and colour in the manner of a paper",
     )
     for key in [augmentation] if augmentation else taken:
         st.caption(f"**{key}** · {augmentations[key]}")
-    return augmentation
+    filled.values["augmentation"] = augmentation
 
 
 def _show_options(chosen: Chosen) -> dict[str, dict[str, str]]:
@@ -254,84 +204,62 @@ def _show_options(chosen: Chosen) -> dict[str, dict[str, str]]:
                 f"{architecture.name}: {formatting.metric_name(option)}",
                 list(allowed),
                 required=True,
-                key=forms.option_key(key, option),
+                key=option_key(key, option),
             )
             if value not in (None, allowed[0]):
                 picked.setdefault(key, {})[option] = str(value)
     return picked
 
 
-def _show_weights(chosen: Chosen, options: Mapping[str, Mapping[str, str]]) -> tuple[str | None, str]:
+def _show_weights(filled: Filled, chosen: Chosen, options: Mapping[str, Mapping[str, str]]) -> None:
     kind = st.segmented_control(
         "Starting weights",
-        list(forms.WEIGHTS),
+        list(WEIGHTS),
         required=True,
-        format_func=lambda key: forms.WEIGHTS[key],
+        format_func=lambda key: WEIGHTS[key],
         wrap=True,
         key="weights",
     )
     checkpoint = ""
-    if kind == forms.PUBLISHED:
+    if kind == PUBLISHED:
         st.caption("Trained on ImageNet; the job downloads them unless they are on this machine already.")
-    if kind == forms.EARLIER:
+    if kind == EARLIER:
         checkpoint = st.text_input(
             "Run or checkpoint",
             placeholder="resnet18-digits-1a2b or /path/to/best.ckpt",
             key="checkpoint",
             help="A run's name or the beginning of its id, or a checkpoint file; of the same network.",
         )
-    weights = forms.weights_of(kind or forms.SCRATCH, checkpoint)
-    problem = forms.weights_problem(weights, chosen, options)
-    show_problem(problem)
-    return weights, problem
+    filled.values["weights"] = weights_of(kind or SCRATCH, checkpoint)
+    filled.complain(weights_problem(filled.values["weights"], chosen, options))
 
 
-def _show_hardware(slurm: SlurmOptions | str | None) -> tuple[str | None, int | str, int | None, str]:
-    machine = describe_machine()
+def _show_hardware(filled: Filled) -> None:
+    machine, is_here = describe_machine(), not filled.values["slurm"]
     precision = st.selectbox(
         "Precision",
-        list(forms.PRECISIONS),
-        format_func=lambda key: forms.PRECISIONS[key],
+        list(PRECISIONS),
+        format_func=lambda key: PRECISIONS[key],
         width=widths.WORDS,
         key="precision",
     )
-    if note := forms.precision_note(precision, machine):
+    filled.values["precision"] = None if precision == AUTO else precision
+    if note := precision_note(precision, machine):
         st.caption(note)
     with st.container(horizontal=True, gap="medium"):
         devices: int | str = 1
-        if not (isinstance(slurm, SlurmOptions) and slurm.gpus_per_node):
-            lowest, highest = forms.LIMITS["devices"]
+        if is_here or not filled.values["gpus_per_node"]:
+            lowest, highest = limits("devices")
             devices = st.selectbox(
-                "Devices a job" if slurm is None else "Devices a node",
-                [forms.AUTO, *range(lowest, highest + 1)],
-                format_func=lambda number: "all" if number == forms.AUTO else str(number),
+                "Devices a job" if is_here else "Devices a node",
+                [AUTO, *range(lowest, highest + 1)],
+                format_func=lambda number: "all" if number == AUTO else str(number),
                 width=widths.NUMBER,
                 key="devices",
             )
-        num_workers = st.number_input(
-            "Workers",
-            *forms.LIMITS["num_workers"],
-            None,
-            placeholder="automatic",
-            width=widths.NUMBER,
-            key="num_workers",
-            help="Processes that read images for each device",
-        )
-    problem = forms.devices_problem(devices, machine) if slurm is None else ""
-    if isinstance(slurm, SlurmOptions) and devices == forms.AUTO:
+        filled.values["devices"] = devices
+        filled.show("num_workers")
+    problem = devices_problem(devices, machine) if is_here else ""
+    if not is_here and devices == AUTO:
         problem = "Say how many devices each node has, or how many GPUs: a cluster has no 'all'."
-    show_problem(problem)
-    return None if precision == forms.AUTO else precision, devices, num_workers, problem
-
-
-def _show_seeds() -> tuple[int, int]:
-    with st.container(horizontal=True, gap="medium"):
-        seed = st.number_input("First seed", *forms.LIMITS["seed"], width=widths.NUMBER, key="seed")
-        num_seeds = st.number_input(
-            "How many seeds",
-            *forms.LIMITS["num_seeds"],
-            width=widths.NUMBER,
-            key="num_seeds",
-            help="Runs of each network, each with the next seed; the Runs page shows their mean and spread",
-        )
-    return int(seed), int(num_seeds)
+    filled.complain(problem)

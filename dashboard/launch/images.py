@@ -1,37 +1,24 @@
 """The part of the launch form that asks for images."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from dashboard.known_folders import read_folders
-from dashboard.launch import fields
+from dashboard.launch.fields import Filled
+from dashboard.launch.problems import mean_image_problem, size_problem
 from dashboard.launch.submission import Found, look_at_images
 from dashboard.networks import catalogue
-from dashboard.widgets import formatting, widths
-from dashboard.widgets.problems import show_problem
+from dashboard.widgets import formatting
 from dashboard.workplace import open_store
+from datamodules.subset import parse_classes
+from jobs.submission.settings import setting
 
 if TYPE_CHECKING:
     from datamodules.sources import Source
     from lightning_modules.architecture import Architecture
-
-
-@dataclass(frozen=True)
-class Finer:
-    """What few change of the images; None is the data module's own.
-
-    Attributes:
-        problem: With any of them.
-    """
-
-    mean_image: str | None
-    val_resize: int | None
-    max_unreadable: float | None
-    problem: str
 
 
 def choose_source(sources: "Mapping[str, Source]", default: str, field: str) -> "Source":
@@ -55,13 +42,9 @@ def choose_source(sources: "Mapping[str, Source]", default: str, field: str) -> 
     return source
 
 
-def show_source() -> tuple[str, str | None, str, Found]:
-    """Ask where the images come from and for which classes.
-
-    Returns:
-        Key of the source, its folder or address, the classes as typed, and what was found there.
-    """
-    source = choose_source(catalogue.sources(), fields.DEFAULT_SOURCE, "source")
+def show_source(filled: Filled) -> Found:
+    """Ask where the images come from and for which classes, and give what was found there."""
+    source = choose_source(catalogue.sources(), setting("source").default, "source")
     root = ""
     if source.needs_root:
         root = st.text_input(
@@ -80,11 +63,12 @@ def show_source() -> tuple[str, str | None, str, Found]:
     ).strip()
     found = look_at_images(source.key, root, classes)
     with place:
-        show_problem(found.problem)
-    show_problem(found.classes_problem)
+        filled.complain(found.problem)
+    filled.complain(found.classes_problem)
     if (source.needs_root or classes) and found.classes:
         st.caption(found.text)
-    return source.key, root or None, classes, found
+    filled.values |= {"source": source.key, "root": root or None, "classes": parse_classes(classes)}
+    return found
 
 
 def _show_added(source: str) -> None:
@@ -109,46 +93,13 @@ def _take_root(root: str) -> None:
     st.session_state["root"] = root
 
 
-def show_image_size(chosen: "Iterable[Architecture]") -> tuple[int, str]:
-    """Ask for the size. Returns it with what is wrong with it."""
-    lowest, highest = fields.LIMITS["image_size"]
-    size = st.number_input("Image size, px", lowest, highest, step=8, width=widths.NUMBER, key="image_size")
-    problem = fields.size_problem(size, chosen)
-    show_problem(problem)
-    return int(size), problem
+def show_image_size(filled: Filled, chosen: "Iterable[Architecture]") -> None:
+    """Ask for the size, which every chosen network has to take."""
+    filled.show("image_size", step=8)
+    filled.complain(size_problem(filled.values["image_size"], chosen))
 
 
-def show_finer(image_size: int) -> Finer:
+def show_panel(filled: Filled) -> None:
     """Ask for what few change."""
-    is_used = any(st.session_state[key] for key in ("mean_image", "val_resize", "max_unreadable"))
-    with st.expander("Mean image, validation, damaged files", expanded=is_used):
-        mean_image = st.text_input(
-            "Mean image",
-            placeholder="none: the mean colour is subtracted",
-            key="mean_image",
-            help="A file that `python -m datamodules mean` has written for this size; AlexNet's and ResNet's "
-            "papers subtract it from every image.",
-        ).strip()
-        mean_problem = fields.mean_image_problem(mean_image, image_size)
-        show_problem(mean_problem)
-        val_resize = st.number_input(
-            "Short side in validation, px",
-            *fields.LIMITS["val_resize"],
-            None,
-            placeholder="256",
-            width=300,
-            key="val_resize",
-            help="The center of 224 px is cut out of that, in proportion at other sizes. torchvision's "
-            "second weights want 232.",
-        )
-        text = st.text_input(
-            "Unreadable images at most",
-            placeholder="0.01: one in a hundred",
-            width=300,
-            key="max_unreadable",
-            help="They are left out, counted and named; more of them stop the run. A share below 1, or a "
-            "number of images.",
-        ).strip()
-        max_unreadable, share_problem = fields.parse_share(text)
-        show_problem(share_problem)
-    return Finer(mean_image or None, val_resize, max_unreadable, mean_problem or share_problem)
+    filled.show_panel("images", "Mean image, validation, damaged files")
+    filled.complain(mean_image_problem(filled.values.get("mean_image") or "", filled.values["image_size"]))

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard.launch import fields as forms
 from dashboard.launch import training_needs
+from dashboard.launch.fields import AUTO, PRECISIONS, limits
+from dashboard.launch.problems import size_problem
 from dashboard.launch.training_needs import PARTS, Pace, Plan
+from dashboard.launch.wording import RECIPES
 from dashboard.networks import catalogue
 from dashboard.runs.board import read_runs
 from dashboard.widgets import formatting, palette, stacked_bars
@@ -72,35 +74,35 @@ def show_memory_section(page: Fields | None = None) -> None:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         image_size = st.number_input(
             "Image size, px",
-            *forms.LIMITS["image_size"],
+            *limits("image_size"),
             None,
             placeholder="the papers'",
             width=160,
             key="memory_size",
         )
         batch_size = st.number_input(
-            "Batch size", *forms.LIMITS["batch_size"], width=140, key="memory_batch", help="Images a step"
+            "Batch size", *limits("batch_size"), width=140, key="memory_batch", help="Images a step"
         )
         precision = st.selectbox(
             "Precision",
-            list(forms.PRECISIONS),
-            format_func=lambda key: forms.PRECISIONS[key],
+            list(PRECISIONS),
+            format_func=lambda key: PRECISIONS[key],
             width=230,
             key="memory_precision",
         )
         recipe = st.segmented_control(
-            "Recipe", list(forms.RECIPES), format_func=str.capitalize, required=True, key="memory_recipe"
+            "Recipe", list(RECIPES), format_func=str.capitalize, required=True, key="memory_recipe"
         )
     keep({**(page or {}), **fields})
     if not keys:
         st.info("Choose networks above to see what training them takes.", icon=":material/memory:")
         return
     chosen = [networks[key] for key in keys]
-    if problem := forms.size_problem(image_size or min(one.input_size for one in chosen), chosen):
+    if problem := size_problem(image_size or min(one.input_size for one in chosen), chosen):
         show_problem(problem)
         return
     machine = describe_machine()
-    resolved = precision_of({} if precision == forms.AUTO else {"precision": precision}, machine)
+    resolved = precision_of({} if precision == AUTO else {"precision": precision}, machine)
     show_plans(
         [
             Plan(one.key, image_size or one.input_size, batch_size, resolved, recipe or "paper")
@@ -113,10 +115,10 @@ def memory_fields(networks: "Mapping[str, Architecture]") -> dict[str, Field]:
     """Name the fields of the section."""
     return {
         "memory": Field([key for key in DEFAULT_NETWORKS if key in networks], one_of(networks), many=True),
-        "memory_size": Field(None, between(*forms.LIMITS["image_size"])),
-        "memory_batch": Field(DEFAULT_BATCH_SIZE, between(*forms.LIMITS["batch_size"])),
-        "memory_precision": Field(forms.AUTO, one_of(forms.PRECISIONS)),
-        "memory_recipe": Field("paper", one_of(forms.RECIPES)),
+        "memory_size": Field(None, between(*limits("image_size"))),
+        "memory_batch": Field(DEFAULT_BATCH_SIZE, between(*limits("batch_size"))),
+        "memory_precision": Field(AUTO, one_of(PRECISIONS)),
+        "memory_recipe": Field("paper", one_of(RECIPES)),
     }
 
 

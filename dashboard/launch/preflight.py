@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -46,7 +45,7 @@ def answer(form: Form) -> list[Answer]:
     first = form.spec.configurations()
     num_classes = form.num_classes or 1000
     anywhere = [Answer("Data", True, f"{form.images}."), check_size(first)]
-    if form.spec.slurm is not None:  # how the cluster's machines are is not known here
+    if form.spec.cluster is not None:  # how the cluster's machines are is not known here
         return anywhere
     board = read_board(store)
     return [
@@ -78,7 +77,7 @@ def show_answers(form: Form, answers: Sequence[Answer]) -> None:
             st.markdown(f"{MARKS[one.verdict]} **{one.question}** {text}")
             if one.remedy is not None:
                 _show_remedy(one)
-        if form.spec.slurm is None and st.button(
+        if form.spec.cluster is None and st.button(
             "Try 20 steps",
             icon=":material/speed:",
             help="Trains twenty real steps of each network on a free device and measures speed and memory; "
@@ -105,7 +104,7 @@ def _take(remedy: Remedy) -> None:
 
 
 def _try_out(form: Form) -> None:
-    for config in replace(form.spec, learning_rates=()).configurations():
+    for config in form.spec.change(learning_rate=()).configurations():
         with st.spinner(f"Training 20 steps of {config['model']['architecture']} …"):
             # Noted before anything is shown: whoever has changed a field meanwhile ends this run of the page.
             TRIED[key_of(config)] = check_trial(

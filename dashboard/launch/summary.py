@@ -1,12 +1,11 @@
 """Beside the launch form: what it comes to, as YAML and as a command, and the button."""
 
-from dataclasses import replace
-
 import streamlit as st
 
-from dashboard.launch import fields, preflight, submission
+from dashboard.launch import preflight, submission
 from dashboard.launch.form import Form
 from dashboard.launch.memory_estimate import show_memory
+from dashboard.launch.wording import plan
 from dashboard.runs.rows import RUNS_PAGE
 from dashboard.widgets import formatting
 from dashboard.widgets.address import visit
@@ -49,16 +48,16 @@ def show_order(form: Form) -> None:
     _show_launched(visit().get(LAUNCHED, []))
     preflight.show_answers(form, answers)
     configs = form.spec.configs()
-    st.markdown("\n".join(f"- {line}" for line in fields.plan(form.spec)))
+    st.markdown("\n".join(f"- {line}" for line in plan(form.spec)))
     # How much memory a cluster's machines have is not known here.
-    tabs = st.tabs(["Command", "YAML", *(["Memory"] if form.spec.slurm is None else [])])
+    tabs = st.tabs(["Command", "YAML", *(["Memory"] if form.spec.cluster is None else [])])
     with tabs[0]:
         show_command(form.spec.command() + (" --anyway" if is_doubtful else ""))
     with tabs[1]:
         st.code(submission.to_yaml(configs), language="yaml", height=380)
     for memory in tabs[2:]:
         with memory:
-            show_memory(replace(form.spec, num_seeds=1, learning_rates=()), form.num_classes)
+            show_memory(form.spec.change(num_seeds=1, learning_rate=()), form.num_classes)
 
 
 def _show_launched(runs: list[Run]) -> None:

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--classes", default="", metavar="N", help="how many classes, or their names; all else"
     )
     parser.add_argument(
-        "--max-side",
+        "--max_side",
         type=int,
         metavar="PIXELS",
         help="re-encode images whose short side is longer, such as 256; all are kept as they are without it",

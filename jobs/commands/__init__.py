@@ -6,21 +6,13 @@ printed then.
 """
 
 import argparse
-import pkgutil
 from collections.abc import Callable, Iterable
-from importlib import import_module
-from typing import Any
 
 from tracking import runs
 from tracking.runs import Run
 from tracking.store import Store
 
 RUN_HELP = "name or beginning of the id"
-
-
-def available() -> dict[str, Any]:
-    """Every command by name."""
-    return {found.name: import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)}
 
 
 def for_each(store: Store, named: Iterable[Run], act: Callable[[Store, str], None], done: str) -> None:

@@ -1,12 +1,11 @@
 """Say whether jobs can work here, and when they would be done."""
 
 import argparse
-from dataclasses import replace
 
 from jobs.errors import LaunchError
 from jobs.host.machine import describe_machine
 from jobs.preflight import questions
-from jobs.submission.spec_arguments import add_spec_arguments, read_config, spec_from
+from jobs.submission.arguments import add_spec_arguments, read_config, spec_from
 from jobs.submission.submit import check_config
 from tracking import runs
 from tracking.store import Store
@@ -27,7 +26,7 @@ def run(store: Store, options: argparse.Namespace) -> None:
     else:
         spec = spec_from(options)
         configs = spec.configs()
-        distinct = list(replace(spec, learning_rates=()).configurations())
+        distinct = list(spec.change(learning_rate=()).configurations())
     store.open()
     data, images = questions.look_at_data(configs[0])
     if data.verdict and questions.check_size(configs).verdict:

@@ -6,7 +6,7 @@ import sys
 from jobs.errors import LaunchError
 from jobs.host.machine import describe_machine
 from jobs.preflight import questions
-from jobs.submission.spec_arguments import add_spec_arguments, read_config, spec_from
+from jobs.submission.arguments import add_spec_arguments, read_config, spec_from
 from jobs.submission.submit import check_config, submit_group
 from jobs.supervision.supervisor import ensure_supervisor, find_supervisor
 from tracking import runs

@@ -94,17 +94,6 @@ class SlurmOptions:
             "slurm": {name: value for name, value in given.items() if value is not None},
         }
 
-    def to_options(self) -> dict[str, object]:
-        """The options of `python -m jobs submit`; None where one is left out."""
-        return {
-            "--nodes": self.nodes if self.nodes > 1 else None,
-            "--gpus_per_node": self.gpus_per_node or None,
-            "--partition": self.partition,
-            "--time": self.time,
-            "--account": self.account,
-            "--sbatch": write_extra(self.extra) or None,
-        }
-
 
 def _is_taken(name: str) -> bool:
     # sbatch takes the beginning of a long name for the whole where it is no other option.

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 from streamlit.testing.v1 import AppTest
 
 from dashboard.architectures.sections import network_fields
 from dashboard.compare.rows import curve_fields
-from dashboard.launch import fields as forms
+from dashboard.launch.clone import clone_params
+from dashboard.launch.fields import DEFAULT_NETWORKS, launch_fields
 from dashboard.networks import catalogue
 from dashboard.widgets.address import Field, between, is_yes, one_of, read, write
 from jobs.submission.spec import JobSpec
@@ -134,7 +136,7 @@ def test_clone_fills_in_the_form(filled_store: Store, open_page: OpenPage) -> No
     next(button for button in app.button if button.label == "Clone").click().run()
     assert not app.exception and [error.value for error in app.error] == []
     assert app.title[0].value == "Launch"
-    params = forms.clone_params(read_config(filled_store, run.run_id))
+    params = clone_params(yaml.safe_load(read_config(filled_store, run.run_id)))
     assert app.session_state["networks"] == [run.architecture] == params["networks"]
     assert app.session_state["epochs"] == 3 and app.session_state["seed"] == 0
 
@@ -194,7 +196,7 @@ def test_reading(field: Field, texts: list[str] | None, value: Any) -> None:
 def fields() -> list[tuple[str, Field]]:
     architectures = catalogue.architectures()
     return [
-        *forms.launch_fields(architectures, catalogue.sources(), catalogue.augmentations()).items(),
+        *launch_fields(architectures, catalogue.sources(), catalogue.augmentations()).items(),
         *network_fields(architectures).items(),
         *curve_fields(["error_top1", "loss"]).items(),
     ]
@@ -209,4 +211,4 @@ def test_every_default_can_be_written_and_read(name: str, field: Field) -> None:
 def test_a_default_is_not_changed_through_a_page(empty_store: Store, open_page: OpenPage) -> None:
     app = open_page("launch")
     app.session_state["networks"].append("resnet50")
-    assert open_page("launch").session_state["networks"] == list(forms.DEFAULT_NETWORKS)
+    assert open_page("launch").session_state["networks"] == list(DEFAULT_NETWORKS)

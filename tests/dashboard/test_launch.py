@@ -9,9 +9,11 @@ import yaml
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from dashboard.launch import fields as forms
 from dashboard.launch import preflight
-from dashboard.launch.clone import left_out
+from dashboard.launch.clone import clone_params, left_out
+from dashboard.launch.fields import launch_fields, weights_of
+from dashboard.launch.problems import devices_problem, size_problem
+from dashboard.launch.wording import RECIPES, recipe_hint
 from dashboard.networks import catalogue
 from jobs.__main__ import main
 from jobs.host.machine import Gpu, Machine
@@ -75,7 +77,10 @@ def make_folder(root: Path, splits: dict[str, list[str]]) -> Path:
         ({"source": "folder", "root": "s3://bucket/set"}, "folder reads a folder, not an address such as s3"),
         ({"mean_image": "/etc/passwd"}, "/etc/passwd is not in a place that data may be read from ("),
         ({"mean_image": "mean.npy"}, "'mean.npy' is not a full path; begin with / or"),
-        ({"max_unreadable": "a few"}, "a few is no amount of images; type a share below 1, such as 0.05"),
+        (
+            {"max_unreadable": "a few"},
+            "'a few' is not a share of the images below 1, such as 0.05, or a number",
+        ),
         ({"devices": "64"}, "take at most"),
         (
             {"networks": ["alexnet", "resnet18", "googlenet"], "weights": "torchvision"},
@@ -172,10 +177,10 @@ def test_what_few_ask_for_is_part_of_the_order(empty_store: Store, open_page: Op
     assert command.endswith("--ema_decay 0.999 --scale_learning_rate")
     model = yaml.safe_load(text)["model"]
     assert (model["ema_decay"], model["scale_learning_rate"]) == (0.999, True) and "compile" not in model
-    params = forms.clone_params(text)
+    params = clone_params(yaml.safe_load(text))
     assert (params["ema_decay"], params["scale_learning_rate"]) == ("0.999", "yes")
     assert problems(open_page("launch", ema_decay="1")) == [
-        "The decay is 1; it must be above 0 and below 1, such as 0.9999."
+        "'1' is not a number above 0 and below 1, such as 0.9999."
     ]
 
 
@@ -227,12 +232,12 @@ def test_an_augmentation_is_explained_and_part_of_the_order(empty_store: Store, 
 )
 def test_a_clone_starts_from_the_same_weights(weights: str | None) -> None:
     (config,) = JobSpec(("resnet18",), weights=weights).configs()
-    fields = forms.launch_fields(ARCHITECTURES, catalogue.sources(), catalogue.augmentations())
-    params = forms.clone_params(yaml.safe_dump(config))
+    fields = launch_fields(ARCHITECTURES, catalogue.sources(), catalogue.augmentations())
+    params = clone_params(config)
     kind, checkpoint = (
         fields[name].parse(str(params.get(name, fields[name].default))) for name in ("weights", "checkpoint")
     )
-    assert forms.weights_of(kind, checkpoint) == weights
+    assert weights_of(kind, checkpoint) == weights
 
 
 def test_what_is_launched_is_what_was_shown(empty_store: Store, open_page: OpenPage) -> None:
@@ -244,19 +249,17 @@ def test_what_is_launched_is_what_was_shown(empty_store: Store, open_page: OpenP
 
 
 @pytest.mark.parametrize("key", ARCHITECTURES)
-@pytest.mark.parametrize("recipe", forms.RECIPES)
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_every_network_can_be_launched(key: str, recipe: str) -> None:
     """As the form comes, or with the size that it asks for; batches fit into the digits."""
     smallest = ARCHITECTURES[key].minimum_size
-    image_size = max(forms.DEFAULT_IMAGE_SIZE, smallest)
+    image_size = max(64, smallest)
     batch_size = min(ARCHITECTURES[key].get_recipe(recipe).batch_size, 256)
-    spec = JobSpec(architectures=(key,), recipes=(recipe,), image_size=image_size, batch_size=batch_size)
+    spec = JobSpec(architectures=(key,), recipe=(recipe,), image_size=image_size, batch_size=batch_size)
     for config in spec.configs():
         check_config(config)
-    problem = forms.size_problem(forms.DEFAULT_IMAGE_SIZE, [ARCHITECTURES[key]])
-    assert (problem == "") == (smallest <= forms.DEFAULT_IMAGE_SIZE) and (
-        not problem or str(smallest) in problem
-    )
+    problem = size_problem(64, [ARCHITECTURES[key]])
+    assert (problem == "") == (smallest <= 64) and (not problem or str(smallest) in problem)
 
 
 def test_what_few_change_of_the_images_is_part_of_the_order(
@@ -294,7 +297,7 @@ def test_what_is_asked_of_a_cluster_is_part_of_the_order(empty_store: Store, ope
     assert "--slurm" in command and options in command
     config = yaml.safe_load(text)
     assert config["trainer"]["num_nodes"] == 2 and config["slurm"]["extra"] == {"constraint": "a100"}
-    filled = forms.clone_params(text)
+    filled = clone_params(yaml.safe_load(text))
     assert {name: filled[name] for name in query} == query and filled["sbatch"] == "constraint=a100"
     app = open_page("launch", networks="resnet18", **(query | {"partition": "two words"}))
     assert "one word without blanks" in problems(app)[0] and button(app).disabled
@@ -342,8 +345,8 @@ def test_a_grid_is_launched_with_one_click_as_a_group(empty_store: Store, open_p
 @pytest.mark.parametrize(
     ("query", "problem"),
     [
-        ({"learning_rate": "fast"}, "'fast' is no learning rate; write numbers above 0"),
-        ({"learning_rate": "0.1, -1"}, "'-1' is no learning rate"),
+        ({"learning_rate": "fast"}, "'fast' is not a number above 0."),
+        ({"learning_rate": "0.1, -1"}, "'-1' is not a number above 0."),
         ({"learning_rate": "0.1, 1e-1"}, "1e-1 is named twice"),
         ({"recipe": ""}, "Choose at least one recipe."),
     ],
@@ -362,7 +365,7 @@ def test_a_clone_asks_for_the_same(key: str) -> None:
         architectures=(key,),
         source="folder",
         root="/data/image net",
-        recipes=("modern",),
+        recipe=("modern",),
         epochs=4,
         image_size=96,
         batch_size=7,
@@ -377,8 +380,8 @@ def test_a_clone_asks_for_the_same(key: str) -> None:
         max_unreadable=0.05,
         options=options,
     )
-    fields = forms.launch_fields(ARCHITECTURES, catalogue.sources(), catalogue.augmentations())
-    params = forms.clone_params(yaml.safe_dump(spec.configs()[0]))
+    fields = launch_fields(ARCHITECTURES, catalogue.sources(), catalogue.augmentations())
+    params = clone_params(spec.configs()[0])
     assert set(params) <= set(fields)
     for name, value in params.items():
         for one in value if isinstance(value, list) else [value]:
@@ -408,14 +411,14 @@ def machine(gpus: int, accelerator: str, are_parts: bool = False) -> Machine:
     ],
 )
 def test_devices(devices: int, where: Machine, problem: str) -> None:
-    assert forms.devices_problem(devices, where) == problem
+    assert devices_problem(devices, where) == problem
 
 
 @pytest.mark.parametrize(
     ("values", "text"), [([], "the recipe's"), ([5, 5], "5, the recipe's"), ([9, 5], "5 to 9, the recipe's")]
 )
 def test_what_a_recipe_takes(values: list[int], text: str) -> None:
-    assert forms.recipe_hint(values) == text
+    assert recipe_hint(values) == text
 
 
 def test_a_batch_that_does_not_fit_is_replaced_with_a_click(empty_store: Store, open_page: OpenPage) -> None:

@@ -129,7 +129,7 @@ def test_several_devices_and_runs_without_a_speed_do_not_count(empty_store: Stor
 def test_an_order_becomes_plans() -> None:
     spec = JobSpec(
         ("resnet50",),
-        recipes=("modern",),
+        recipe=("modern",),
         image_size=96,
         precision="16-mixed",
         options={"resnet50": {"shortcut": "A"}},

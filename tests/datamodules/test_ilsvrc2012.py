@@ -29,6 +29,7 @@ from datamodules.ilsvrc2012.unpacking import OFFICIAL, Edition, prepare
 from datamodules.progress import Progress, read_progress
 from tests.datamodules import fake_imagenet
 from tests.datamodules.fake_imagenet import WNIDS, expected_files, found_files, make_archives, pack
+from tests.exits import exit_code
 
 
 @pytest.fixture
@@ -303,10 +304,9 @@ def test_the_command_says_what_is_missing(tmp_path: Path, capsys: pytest.Capture
         (["--root", str(tmp_path / "root"), "--archives", str(tmp_path)], "There is no ILSVRC2012_devkit"),
         ([], "the following arguments are required: --root"),
     ):
-        with pytest.raises(SystemExit) as end:
-            main(["prepare", "imagenet", *arguments])
+        code = exit_code(main, ["prepare", "imagenet", *arguments])
         error = capsys.readouterr().err
-        assert end.value.code == 2 and error.startswith(sentence) and error.count("\n") == 1
+        assert code == 2 and error.startswith(sentence) and error.count("\n") == 1
 
 
 def make_thousand(root: Path) -> None:

@@ -11,6 +11,7 @@ from datamodules.__main__ import main
 from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
 from datamodules.pixels.normalisation import normalisation, normalise
+from tests.exits import exit_code
 
 
 @pytest.fixture
@@ -38,8 +39,7 @@ def test_what_cannot_be_written_is_said_before_images_are_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SystemExit):
-        main(["mean", "digits", "--output", str(tmp_path / "file" / "mean.npy")])
+    assert exit_code(main, ["mean", "digits", "--output", str(tmp_path / "file" / "mean.npy")]) == 2
     assert capsys.readouterr().err == f"{tmp_path / 'file'}: File exists.\n"
 
 

@@ -17,7 +17,8 @@ from datamodules.__main__ import main
 from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
 from datamodules.images import Images, UnreadableImage
-from datamodules.packs.format import RECORD, open_pack, writer
+from datamodules.packs import writer
+from datamodules.packs.format import RECORD, open_pack
 from datamodules.packs.writer import Plan, write_pack
 from datamodules.pixels.views import center
 from datamodules.progress import Progress

@@ -28,6 +28,7 @@ from datamodules.imagenet import ImageNetDataModule
 from datamodules.progress import Progress, read_progress
 from datamodules.sources import cifar10, imagenette
 from tests.datamodules.conftest import CLASSES, picture
+from tests.exits import exit_code
 
 PER_BATCH = 12
 
@@ -344,8 +345,7 @@ def test_whoever_has_nothing_yet_is_told_the_command(key: str, tmp_path: Path) -
 
 
 def test_only_what_is_made_from_archives_can_be_prepared(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["prepare", "digits", "--root", "x"])
+    assert exit_code(main, ["prepare", "digits", "--root", "x"]) == 2
     assert "choose from 'cifar10', 'imagenette', 'imagenet'" in capsys.readouterr().err
 
 

@@ -6,9 +6,8 @@ import yaml
 
 from jobs.__main__ import build_parser
 from jobs.engines.slurm_options import SlurmOptions, parse_extra, read_options
-from jobs.submission.extras import Extras
+from jobs.submission.arguments import spec_from
 from jobs.submission.spec import JobSpec
-from jobs.submission.spec_arguments import spec_from
 
 
 def parse(command):
@@ -26,7 +25,7 @@ def parse(command):
             ("resnet50",),
             source="folder",
             root="/data/it's $HOME; rm -rf",
-            recipes=("paper",),
+            recipe=("paper",),
             epochs=90,
             image_size=224,
             batch_size=256,
@@ -38,7 +37,7 @@ def parse(command):
         JobSpec(("resnet18",), source="folder", root="--odd", epochs=1, batch_size=1, seed=-1),
         JobSpec(("resnet18", "vgg16"), epochs=1, batch_size=1, weights="torchvision"),
         JobSpec(("resnet18", "vgg16"), epochs=1, batch_size=1, seed=3, num_seeds=5),
-        JobSpec(("vgg16",), recipes=("quick", "modern"), learning_rates=(0.1, 1e-05), num_seeds=2),
+        JobSpec(("vgg16",), recipe=("quick", "modern"), learning_rate=(0.1, 1e-05), num_seeds=2),
         JobSpec(("resnet18",), epochs=1, batch_size=8, accumulate=4),
         JobSpec(("resnet18",), epochs=1, batch_size=1, classes=100, augmentation="googlenet"),
         JobSpec(("resnet18",), epochs=1, batch_size=1, classes=("n01440764", "n01443537")),
@@ -47,15 +46,28 @@ def parse(command):
             ("resnet18",), epochs=1, batch_size=1, mean_image="/a b.npy", val_resize=232, max_unreadable=0.5
         ),
         JobSpec(("resnet18",), epochs=1, batch_size=1, weights="/runs/of last year/best.ckpt"),
-        JobSpec(("resnet18",), epochs=1, batch_size=1, extras=Extras(True, 0.9999, True, True)),
-        JobSpec(("resnet18",), epochs=1, batch_size=1, slurm=SlurmOptions()),
         JobSpec(
             ("resnet18",),
             epochs=1,
             batch_size=1,
-            slurm=SlurmOptions(
-                2, 8, "gpu,long", "1-12:00:00", "phys", {"constraint": "a100|h100", "mem": "64G"}
-            ),
+            scale_learning_rate=True,
+            ema_decay=0.9999,
+            compile=True,
+            sync_batchnorm=True,
+        ),
+        JobSpec(("resnet18",), epochs=1, batch_size=1, slurm=True),
+        JobSpec(("resnet18",), epochs=1, batch_size=1, partition="gpu"),
+        JobSpec(
+            ("resnet18",),
+            epochs=1,
+            batch_size=1,
+            slurm=True,
+            nodes=2,
+            gpus_per_node=8,
+            partition="gpu,long",
+            time="1-12:00:00",
+            account="phys",
+            sbatch={"constraint": "a100|h100", "mem": "64G"},
         ),
     ],
 )
@@ -94,7 +106,7 @@ def test_every_network_with_every_seed():
 
 
 def test_a_grid_is_everything_with_everything():
-    spec = JobSpec(("alexnet", "vgg16"), recipes=("quick", "modern"), learning_rates=(0.1, 0.01), num_seeds=2)
+    spec = JobSpec(("alexnet", "vgg16"), recipe=("quick", "modern"), learning_rate=(0.1, 0.01), num_seeds=2)
     configs = spec.configs()
     points = {
         (one["model"]["architecture"], one["model"]["recipe"], one["model"]["learning_rate"])
@@ -129,19 +141,20 @@ def test_what_cannot_be_meant():
     with pytest.raises(ValueError, match="'vgg16', which is not among"):
         JobSpec(("alexnet",), options={"vgg16": {"a": "b"}}).configs()
     with pytest.raises(ValueError, match="A learning rate is -1; it must be above 0"):
-        JobSpec(("alexnet",), learning_rates=(-1.0,)).configs()
+        JobSpec(("alexnet",), learning_rate=(-1.0,)).configs()
     with pytest.raises(ValueError, match="quick is named twice"):
-        JobSpec(("alexnet",), recipes=("quick", "quick")).configs()
+        JobSpec(("alexnet",), recipe=("quick", "quick")).configs()
     for option in ("x", "a=b", "a.b", ".b=c"):
         with pytest.raises(ValueError, match=r"ARCHITECTURE\.NAME=VALUE"):
             spec_from(build_parser().parse_args(["submit", "alexnet", "--option", option]))
 
 
 def test_what_is_asked_of_a_cluster_is_in_the_yaml():
-    options = SlurmOptions(2, 4, "gpu", "30", extra={"constraint": "a100"})
-    (config,) = JobSpec(("alexnet",), epochs=1, batch_size=1, slurm=options).configs()
+    asked = {"nodes": 2, "gpus_per_node": 4, "partition": "gpu", "time": "30", "sbatch": {"mem": "64G"}}
+    spec = JobSpec(("alexnet",), epochs=1, batch_size=1, **asked)
+    (config,) = spec.configs()
     assert config["trainer"]["num_nodes"] == 2 and config["trainer"]["devices"] == 4
-    assert read_options(config) == options
+    assert read_options(config) == spec.cluster == SlurmOptions(2, 4, "gpu", "30", extra={"mem": "64G"})
     assert read_options({"trainer": {}}) is None
 
 
@@ -165,25 +178,25 @@ def test_a_time_limit_is_read_as_slurm_reads_it(time, minutes):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (SlurmOptions(partition="gpu\ntouch x"), "one word without blanks"),
-        (SlurmOptions(account="$(touch x)"), "one word without blanks"),
-        (SlurmOptions(partition="a'b"), "one word without blanks"),
-        (SlurmOptions(time="; touch x"), "write minutes"),
-        (SlurmOptions(nodes=0), "whole number from 1"),
-        (SlurmOptions(extra={"wrap": "id"}), "'wrap' cannot be among"),
-        (SlurmOptions(extra={"outp": "/tmp/x"}), "'outp' cannot be among"),
-        (SlurmOptions(extra={"mem=1 --wrap": "id"}), "cannot be among"),
-        (SlurmOptions(extra={"constraint": "a b"}), "one word without blanks"),
+        ({"partition": "gpu\ntouch x"}, "one word without blanks"),
+        ({"account": "$(touch x)"}, "one word without blanks"),
+        ({"partition": "a'b"}, "one word without blanks"),
+        ({"time": "; touch x"}, "write minutes"),
+        ({"nodes": 0}, "whole number from 1"),
+        ({"sbatch": {"wrap": "id"}}, "'wrap' cannot be among"),
+        ({"sbatch": {"outp": "/tmp/x"}}, "'outp' cannot be among"),
+        ({"sbatch": {"mem=1 --wrap": "id"}}, "cannot be among"),
+        ({"sbatch": {"constraint": "a b"}}, "one word without blanks"),
     ],
 )
 def test_nothing_but_options_gets_into_the_batch_script(options, sentence):
     with pytest.raises(ValueError, match=sentence):
-        JobSpec(("alexnet",), epochs=1, batch_size=1, slurm=options).configs()
+        JobSpec(("alexnet",), epochs=1, batch_size=1, **options).configs()
 
 
 def test_what_cannot_be_asked_of_a_cluster():
     with pytest.raises(ValueError, match="how many GPUs each node has"):
-        JobSpec(("alexnet",), epochs=1, batch_size=1, devices="auto", slurm=SlurmOptions()).configs()
+        JobSpec(("alexnet",), epochs=1, batch_size=1, devices="auto", slurm=True).configs()
     with pytest.raises(ValueError, match="'mem' must read NAME=VALUE"):
         parse_extra("mem")
     with pytest.raises(ValueError, match="colour is unknown; there are account"):

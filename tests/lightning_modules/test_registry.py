@@ -146,7 +146,8 @@ def test_too_few_classes(architecture, num_classes):
 @pytest.fixture
 def example(tmp_path):
     """The README's own example, as a file in a folder beside the package."""
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    section = README.read_text().split("## Add an architecture")[1]
+    code = re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0]
     assert len(code.splitlines()) < 60
     (tmp_path / "lenet.py").write_text(code)
     return tmp_path

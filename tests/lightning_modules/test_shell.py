@@ -11,6 +11,7 @@ import pytest
 from lightning_modules import registry
 from lightning_modules.__main__ import main
 from lightning_modules.ledger.table import measure
+from tests.exits import exit_code
 
 
 @pytest.fixture
@@ -27,10 +28,9 @@ def shell(capsys):
 @pytest.fixture
 def complaint(capsys):
     def run(*arguments):
-        with pytest.raises(SystemExit) as leaving:
-            main(arguments)
+        code = exit_code(main, arguments)
         printed = capsys.readouterr()
-        assert (leaving.value.code, printed.out) == (2, "")
+        assert (code, printed.out) == (2, "")
         assert printed.err.endswith("\n") and printed.err.count("\n") == 1
         return printed.err.rstrip()
 
@@ -51,7 +51,7 @@ def test_list_names_every_network(shell):
 
 def test_tables_fit_a_window(architecture, shell, size):
     for line in shell(
-        "ledger", architecture.key, "--image-size", str(size), "--num-classes", "10"
+        "ledger", architecture.key, "--image_size", str(size), "--num_classes", "10"
     ).splitlines():
         assert len(line) <= 100 and line == line.rstrip()
 
@@ -61,7 +61,7 @@ def test_the_list_fits_a_window(shell):
 
 
 def test_json(shell):
-    arguments = ("--batch-size", "32", "--precision", "bf16-mixed", "--format", "json")
+    arguments = ("--batch_size", "32", "--precision", "bf16-mixed", "--format", "json")
     found = json.loads(shell("ledger", "googlenet", *arguments))
     ledger = measure("googlenet")
     assert (found["key"], found["image_size"], found["num_classes"]) == ("googlenet", 224, 1000)
@@ -101,7 +101,7 @@ def test_csv(shell):
 
 
 def test_table(shell):
-    lines = shell("ledger", "vgg16", "--image-size", "224", "--num-classes", "1000").splitlines()
+    lines = shell("ledger", "vgg16", "--image_size", "224", "--num_classes", "1000").splitlines()
     assert lines[0].split() == [
         "Layer",
         "Kind",
@@ -126,7 +126,7 @@ def test_options_change_the_network(shell):
     found = json.loads(shell("ledger", "resnet50", "--option", "stride_on=3x3", "--format", "json"))
     assert found["macs"] == 4_089_184_256 and found["options"]["stride_on"] == "3x3"
     small = json.loads(
-        shell("ledger", "alexnet", "--image-size", "64", "--num-classes", "10", "--format", "json")
+        shell("ledger", "alexnet", "--image_size", "64", "--num_classes", "10", "--format", "json")
     )
     assert small["parameters"] == measure("alexnet", 10, 64).parameters
 
@@ -138,12 +138,12 @@ def test_options_change_the_network(shell):
         (("ledger", "ResNet-50"), "did you mean resnet50"),
         (("ledger", "zzzz"), "There is no network 'zzzz'; the command list shows those there are."),
         (
-            ("ledger", "vgg16", "--image-size", "3"),
+            ("ledger", "vgg16", "--image_size", "3"),
             "image_size is 3, too small for VGG-16: 32 is the smallest",
         ),
-        (("ledger", "vgg16", "--image-size", "big"), "argument --image-size: invalid int value: 'big'."),
-        (("ledger", "vgg16", "--num-classes", "1"), "num_classes is 1; a classifier needs 2 or more."),
-        (("ledger", "vgg16", "--batch-size", "0"), "batch_size is 0; it must be 1 or more."),
+        (("ledger", "vgg16", "--image_size", "big"), "argument --image_size: invalid int value: 'big'."),
+        (("ledger", "vgg16", "--num_classes", "1"), "num_classes is 1; a classifier needs 2 or more."),
+        (("ledger", "vgg16", "--batch_size", "0"), "batch_size is 0; it must be 1 or more."),
         (("ledger", "vgg16", "--precision", "64-true"), "argument --precision: invalid choice: '64-true'"),
         (("ledger", "vgg16", "--option", "odd"), "--option takes NAME=VALUE, not 'odd'."),
         (("ledger", "vgg16", "--option", "a=b"), "VGG-16 has no option 'a'; its options: none."),

@@ -31,7 +31,7 @@ def test_what_the_form_offers_works(architecture: str, recipe: str) -> None:
     image_size = max(64, network.minimum_size)
     batch_size = min(256, network.get_recipe(recipe).batch_size)  # there are not many digits
     (form,) = JobSpec(
-        (architecture,), recipes=(recipe,), image_size=image_size, batch_size=batch_size
+        (architecture,), recipe=(recipe,), image_size=image_size, batch_size=batch_size
     ).configs()
     check_config(form)
 
