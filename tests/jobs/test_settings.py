@@ -67,7 +67,7 @@ def test_on_the_form_and_in_its_address(
     assert yaml.safe_load(text)["trainer"]["gradient_clip_val"] == 0.5
     field.set_value("-1").run()
     assert any("'-1' is not a number above 0, such as 1.0." in one.value for one in app.markdown)
-    assert app.query_params["gradient_clip_val"] == ["-1"]
+    assert "-1" in app.query_params["gradient_clip_val"]
 
 
 @pytest.mark.parametrize("one", SETTINGS, ids=lambda one: one.name)
