@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import nn
 
+from lightning_modules.published import PublishedError
 from lightning_modules.recipes import Recipe
 
 
@@ -21,27 +22,6 @@ class Paper:
     venue: str
     year: int
     url: str
-
-
-@dataclass(frozen=True)
-class PublishedError:
-    """One published result, in percent; ``None`` where the source gives no figure.
-
-    Args:
-        top1: Top-1 error.
-        top5: Top-5 error.
-        split: The images it was measured on, such as ``ILSVRC2012 val``.
-        protocol: How an image became a prediction, such as ``10 crops``.
-        models: Number of networks averaged.
-        source: Table or file that prints the figures, and whose training it was if not the authors'.
-    """
-
-    top1: float | None
-    top5: float | None
-    split: str
-    protocol: str
-    models: int
-    source: str
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ RESNET_PAPER_GMACS = {"ResNet-152": 11.3, "VGG-16": 15.3, "VGG-19": 19.6}
 
 
 class Verdict(Enum):
-    """What becomes of a claim: a word, an icon and a colour, never a colour alone."""
+    """What counting says of a claim: a word, an icon and a colour, never a colour alone."""
 
     TRUE = ("True", ":material/check_circle:", "green")
-    TRUNCATED = ("True if cut off, not rounded", ":material/content_cut:", "blue")
+    ROUNDED_DOWN = ("True if rounded down", ":material/content_cut:", "blue")
     DEPENDS = ("It depends", ":material/alt_route:", "orange")
     NOT_LITERALLY = ("Not literally true", ":material/cancel:", "red")
 
@@ -88,7 +88,7 @@ def alexnet_parameters(catalogue: Catalogue) -> Claim:
     one_stream = catalogue.ledger("alexnet_one_stream").parameters
     return Claim(
         "AlexNet has 60 million parameters.",
-        Verdict.TRUNCATED,
+        judge_rounding(ledger.parameters, 60_000_000, 1_000_000),
         f"It has **{ledger.parameters:,}**, which is {round(ledger.parameters / 1e6)} million to the nearest "
         f"million. {share:.2f} % of them are in the three fully connected layers. The two streams save some: "
         f"with the same widths in one stream there would be {one_stream:,}.",
@@ -111,7 +111,7 @@ def alexnet_neurons(catalogue: Catalogue) -> Claim:
     printed = sum(FIGURE_2_UNITS)
     return Claim(
         "AlexNet has 650,000 neurons.",
-        Verdict.TRUNCATED,
+        judge_rounding(ledger.units, 650_000, 10_000),
         f"Convolutions and fully connected layers put out **{ledger.units:,}** values, "
         f"{ledger.units - classes.units:,} without the classes. The list under the paper's figure 2 adds up "
         f"to {printed:,} only, because it gives the first layer {FIGURE_2_UNITS[0]:,} = 55 x 48 x 96; the "
@@ -137,9 +137,10 @@ def googlenet_twelve_times(catalogue: Catalogue) -> Claim:
         "without its classifier": googlenet.parameters - linear_parameters(googlenet),
     }
     texts = {name: f"{most / count:.2f} times" for name, count in ratios.items()}
+    twelve_times = [round(most / count) == 12 for count in ratios.values()]
     return Claim(
         "GoogLeNet has 12 times fewer parameters than AlexNet.",
-        Verdict.NOT_LITERALLY,
+        judge(is_so=all(twelve_times), is_so_sometimes=any(twelve_times)),
         f"AlexNet has **{texts['as it classifies']}** as many as GoogLeNet as it classifies, "
         f"{texts['with both auxiliary heads']} as many with both auxiliary heads, "
         f"{texts['without its classifier']} if its last layer is left out. It comes to 12 only with the "
@@ -172,7 +173,7 @@ def googlenet_without_linear(catalogue: Catalogue) -> Claim:
     share = 100 * parameters / ledger.parameters
     return Claim(
         "GoogLeNet has no fully connected layer.",
-        Verdict.NOT_LITERALLY,
+        judge(is_so=not (linear or auxiliary), is_so_sometimes=not linear),
         f"It has **{NUMBERS[linear]}**, the classifier: {parameters:,} parameters, {share:.2f} % of the "
         f"network. The auxiliary heads have {NUMBERS[auxiliary]} more, in training only. What is true: there "
         "is no *hidden* one on the main path; the paper says that averaging instead gained about 0.6 % in "
@@ -193,9 +194,10 @@ def googlenet_operations(catalogue: Catalogue) -> Claim:
     side = first.output_shape[1]
     gap, gap_of_first = ledger.macs - GOOGLENET_TABLE_MACS, first.macs - GOOGLENET_TABLE_CONV1_MACS
     separable = 3 * 8 * 7 * 7 + 24 * 64
+    of_network, of_table = (round(macs, -8) == 1_500_000_000 for macs in (ledger.macs, GOOGLENET_TABLE_MACS))
     return Claim(
         "GoogLeNet needs 1.5 billion multiply-adds.",
-        Verdict.DEPENDS,
+        judge(is_so=of_network, is_so_sometimes=of_table),
         f"The operations in the paper's table 1 add up to {GOOGLENET_TABLE_MACS / 1e6:,.0f} million; the "
         f"network as it is described needs **{ledger.macs:,}**, {gap / 1e6:.1f} million more. The first "
         f"convolution alone takes {gap_of_first / 1e6:.1f} million more: {first.macs / 1e6:.1f} here, "
@@ -220,7 +222,7 @@ def vgg_parameters(catalogue: Catalogue) -> Claim:
     share, times = 100 * linear / ledger.parameters, ledger.parameters / alexnet.parameters
     return Claim(
         "VGG-16 has 138 million parameters.",
-        Verdict.TRUE,
+        judge_rounding(ledger.parameters, 138_000_000, 1_000_000),
         f"It has **{ledger.parameters:,}**, {times:.2f} times AlexNet's. {share:.1f} % of them "
         f"({linear:,}) are in its three fully connected layers.",
         (
@@ -238,7 +240,7 @@ def resnet_is_cheaper(catalogue: Catalogue) -> Claim:
     resnet, vgg16, vgg19 = ledgers.values()
     return Claim(
         "ResNet-152 is cheaper than VGG.",
-        Verdict.TRUE,
+        judge(is_so=resnet.macs < min(vgg16.macs, vgg19.macs), is_so_sometimes=resnet.macs < vgg19.macs),
         f"It needs **{gigas(resnet.macs)} GMAC** for one image, VGG-16 {gigas(vgg16.macs)} and VGG-19 "
         f"{gigas(vgg19.macs)}. The paper's two figures for VGG do not count alike: 15.3 for VGG-16 is its "
         f"convolutions alone ({gigas(convolution_macs(vgg16))}), 19.6 for VGG-19 is everything "
@@ -268,7 +270,7 @@ def resnet50_operations(catalogue: Catalogue) -> Claim:
     same = "the same" if paper.parameters == later.parameters else "not the same"
     return Claim(
         "ResNet-50 costs 3.8 GFLOPs. Or is it 4.1?",
-        Verdict.DEPENDS,
+        judge(is_so=False, is_so_sometimes=int(paper.macs / 1e8) == 38 and round(later.macs, -8) == 41e8),
         f"Both, counted in multiply-accumulates: **{gigas(paper.macs)}** with the stride on the first 1x1 "
         f"convolution of a bottleneck, as the authors have it; **{gigas(later.macs)}** with it on the 3x3, "
         f"as most libraries do today (v1.5). The parameters are {same}.",
@@ -289,8 +291,8 @@ def caffenet_is_one_stream(catalogue: Catalogue) -> Claim:
     costs_same = (caffenet.parameters, caffenet.macs) == (alexnet.parameters, alexnet.macs)
     return Claim(
         "CaffeNet is AlexNet in one stream.",
-        Verdict.NOT_LITERALLY,
-        "It runs on one GPU, but its second, fourth and fifth convolution still work in two groups. It "
+        judge(is_so=caffenet.parameters == one_stream.parameters),
+        "It runs on one GPU, but its second, fourth and fifth convolutions still work in two groups. It "
         f"{'costs exactly what AlexNet costs' if costs_same else 'costs almost what AlexNet costs'}: "
         f"**{caffenet.parameters:,}** parameters; a network truly in one stream has "
         f"{one_stream.parameters:,}. What differs is the order of pooling and normalisation.",
@@ -307,11 +309,11 @@ def caffenet_is_one_stream(catalogue: Catalogue) -> Claim:
 
 def alexnet_error(catalogue: Catalogue) -> Claim:
     """15.3 %."""
-    own = [one for one in catalogue.networks["alexnet"].published if one.source.startswith("Krizhevsky 2012")]
+    own = [one for one in catalogue.networks["alexnet"].published if one.trained_by == "authors"]
     best = {models: min(one.top5 for one in own if one.models == models and one.top5) for models in (7, 5, 1)}
     return Claim(
-        f"AlexNet got {best[7]} %.",
-        Verdict.DEPENDS,
+        "AlexNet got 15.3 %.",
+        judge(is_so=best[1] == 15.3, is_so_sometimes=15.3 in best.values()),
         f"**{best[7]} %** top-5 is the average of seven networks, two of them first trained on the larger "
         f"release of Fall 2011. Five networks on the supplied images alone got {best[5]} %, and one alone "
         f"**{best[1]} %** (on the validation images).",
@@ -323,6 +325,23 @@ def alexnet_error(catalogue: Catalogue) -> Claim:
             if one.top5
         ),
     )
+
+
+def judge(is_so: bool, is_so_sometimes: bool = False) -> Verdict:
+    """Judge by what was counted.
+
+    Args:
+        is_so: whether it is as claimed, however one counts.
+        is_so_sometimes: whether it is for one way to count.
+    """
+    return Verdict.TRUE if is_so else Verdict.DEPENDS if is_so_sometimes else Verdict.NOT_LITERALLY
+
+
+def judge_rounding(count: int, claimed: int, unit: int) -> Verdict:
+    """Judge a number that people give in whole units, such as millions."""
+    if round(count / unit) * unit == claimed:
+        return Verdict.TRUE
+    return Verdict.ROUNDED_DOWN if count // unit * unit == claimed else Verdict.NOT_LITERALLY
 
 
 def weighted_layers(ledger: "Ledger") -> "list[Layer]":

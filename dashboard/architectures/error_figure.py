@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.architectures import published
 from dashboard.architectures.bubble_chart import Bubble, bubble_chart
 from dashboard.architectures.families import network_colours
-from dashboard.architectures.published import METRICS, Protocol, Standing
+from dashboard.architectures.published import METRICS, Conditions, Standing
 from dashboard.networks import catalogue
 from dashboard.runs import curves
 from dashboard.runs.board import read_runs
@@ -37,18 +37,18 @@ def show_error_figure(page: Fields | None = None) -> None:
     networks = catalogue.architectures()
     fields = figure_fields(networks)
     restore(fields)
-    metric, protocol = _choose(networks)
+    metric, conditions = _choose(networks)
     keep({**(page or {}), **fields})
-    found = published.standings(networks, metric, protocol)
-    alike = published.measured_alike(read_runs(open_store()), networks, protocol)
+    found = published.standings(networks, metric, conditions)
+    alike = published.measured_alike(read_runs(open_store()), networks, conditions)
     results = published.best_of_each(best_and_last(open_store(), alike, [f"val/{metric}"]))
     with st.spinner("Counting the networks …"):
         bubbles = [*published_bubbles(networks, found, metric), *own_bubbles(networks, results, metric)]
     figure = bubble_chart(bubbles, curves.y_title(metric).removesuffix(", %"))
     name = formatting.metric_name(metric)
-    alt = f"{name} of {len(found)} networks against MACs: {protocol}"
+    alt = f"{name} of {len(found)} networks against MACs: {conditions}"
     st.plotly_chart(figure, key="error-figure", config=dict(charts.CONFIG), alt=alt)
-    _show_notes(networks, found, results, protocol, name)
+    _show_notes(networks, found, results, conditions, name)
 
 
 def figure_fields(networks: Networks) -> dict[str, Field]:
@@ -58,7 +58,7 @@ def figure_fields(networks: Networks) -> dict[str, Field]:
     return {"published": Field("error_top1", one_of(METRICS)), "protocol": Field(first, one_of(names))}
 
 
-def _choose(networks: Networks) -> tuple[str, Protocol]:
+def _choose(networks: Networks) -> tuple[str, Conditions]:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         metric = (
             st.segmented_control(
@@ -95,7 +95,7 @@ def published_bubbles(networks: Networks, found: Mapping[str, Standing], metric:
             f"<b>{escape(networks[key].name)}</b>: {one.error:g} % {formatting.metric_name(metric)}, {by}<br>"
             f"{formatting.exact_count(ledger.parameters)} parameters<br>"
             f"{formatting.exact_count(ledger.macs)} MACs<br>"
-            f"{escape(str(published.protocol_of(one.published)))}<br>{escape(one.published.source)}"
+            f"{escape(str(published.conditions_of(one.published)))}<br>{escape(one.published.origin)}"
         )
         family = networks[key].family
         bubbles.append(
@@ -148,7 +148,7 @@ def _show_notes(
     networks: Networks,
     found: Mapping[str, Standing],
     results: Sequence[Summary],
-    protocol: Protocol,
+    conditions: Conditions,
     metric_name: str,
 ) -> None:
     st.caption(
@@ -157,13 +157,13 @@ def _show_notes(
         "out. Point at a bubble for its figures and source."
     )
     if not results:
-        st.caption(own_runs_text(protocol))
-    for text in missing_texts(networks, found, protocol, metric_name):
+        st.caption(own_runs_text(conditions))
+    for text in missing_texts(networks, found, conditions, metric_name):
         st.caption(text)
 
 
 def missing_texts(
-    networks: Networks, found: Mapping[str, Standing], protocol: Protocol, metric_name: str
+    networks: Networks, found: Mapping[str, Standing], conditions: Conditions, metric_name: str
 ) -> list[str]:
     """Name the networks that are not in the figure: those made for as many classes apart from the others."""
     classes = {networks[key].num_classes for key in found}
@@ -172,15 +172,15 @@ def missing_texts(
     others = [one.name for one in missing if one.num_classes not in classes]
     texts = []
     if alike:
-        texts.append(f"No {metric_name} by this protocol ({protocol}) is known here of: {', '.join(alike)}.")
+        texts.append(f"No {metric_name} by this protocol ({conditions}) is known of: {', '.join(alike)}.")
     if others:
         texts.append(f"Made for other images: {', '.join(others)}.")
     return texts
 
 
-def own_runs_text(protocol: Protocol) -> str:
+def own_runs_text(conditions: Conditions) -> str:
     """Say why no run of ours stands in the figure, and what would bring one there."""
-    if protocol != published.OURS:
+    if conditions != published.OURS:
         return (
             f"Runs here are measured on center crops, so none can stand beside these; choose "
             f"*{published.OURS}* for that."

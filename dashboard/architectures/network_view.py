@@ -166,7 +166,7 @@ def show_published(architecture: "Architecture") -> None:
         return
     rows = [
         f"| {_unbroken(one.top1)} | {_unbroken(one.top5)} | {one.split} | {one.protocol} "
-        f"| {one.models} | {one.source} |"
+        f"| {one.models} | {one.origin} |"
         for one in architecture.published
     ]
     head = "| Top-1 | Top-5 | Images | Protocol | Networks | Source |\n|--:|--:|:--|:--|--:|:--|"

@@ -8,7 +8,8 @@ from tracking.comparison import Summary
 from tracking.runs import Run
 
 if TYPE_CHECKING:
-    from lightning_modules.architecture import Architecture, PublishedError
+    from lightning_modules.architecture import Architecture
+    from lightning_modules.published import PublishedError
 
 METRICS: Mapping[str, str] = {"error_top1": "top1", "error_top5": "top5"}
 # Fewer than two networks are no comparison.
@@ -19,21 +20,18 @@ IMAGENET_VAL_IMAGES = 50_000
 
 
 @dataclass(frozen=True)
-class Protocol:
+class Conditions:
     """On which images an error was measured, and how an image became a prediction."""
 
     split: str
-    name: str
+    protocol: str
 
     def __str__(self) -> str:
-        return f"{self.split}, {self.name}"
+        return f"{self.split}, {self.protocol}"
 
-
-# How the source of a figure begins to say that it belongs to a relative, listed for reference only.
-OF_ANOTHER = "the network without"
 
 # What `val` means to a run of ours on ImageNet's folders.
-OURS = Protocol("ILSVRC2012 val", "center crop")
+OURS = Conditions("ILSVRC2012 val", "center crop")
 
 
 @dataclass(frozen=True)
@@ -55,11 +53,11 @@ class Standing:
     @property
     def is_retraining(self) -> bool:
         """Whether somebody else than the authors trained it."""
-        return "retraining" in self.published.source
+        return self.published.trained_by == "others"
 
 
 def standings(
-    architectures: "Mapping[str, Architecture]", metric: str, protocol: Protocol
+    architectures: "Mapping[str, Architecture]", metric: str, conditions: Conditions
 ) -> dict[str, Standing]:
     """Find what one network of each kind reached under a protocol; averages of several are left out.
 
@@ -68,29 +66,29 @@ def standings(
     Args:
         architectures: all networks.
         metric: a key of `METRICS`.
-        protocol: the only one looked at.
+        conditions: the only ones looked at.
     """
     found: dict[str, Standing] = {}
     for key, architecture in architectures.items():
         for one in architecture.published:
             error = error_of(one, metric)
-            is_single = one.models == 1 and OF_ANOTHER not in one.source
-            if error is not None and is_single and protocol_of(one) == protocol and key not in found:
-                found[key] = Standing(key, error, one, tested_options(architecture, one))
+            is_own = one.models == 1 and not one.is_relative
+            if error is not None and is_own and conditions_of(one) == conditions and key not in found:
+                found[key] = Standing(key, error, one, dict(one.options))
     return found
 
 
-def protocols(architectures: "Mapping[str, Architecture]", metric: str) -> dict[str, Protocol]:
+def protocols(architectures: "Mapping[str, Architecture]", metric: str) -> dict[str, Conditions]:
     """List the protocols under which two or more networks were tested, the one of most networks first."""
-    every = [protocol_of(one) for architecture in architectures.values() for one in architecture.published]
+    every = [conditions_of(one) for architecture in architectures.values() for one in architecture.published]
     counts = {one: len(standings(architectures, metric, one)) for one in dict.fromkeys(every)}
     shown = sorted((one for one in counts if counts[one] >= FEWEST), key=lambda one: (-counts[one], str(one)))
     return {str(one): one for one in shown}
 
 
-def protocol_of(published: "PublishedError") -> Protocol:
-    """Name the protocol of a published error."""
-    return Protocol(published.split, published.protocol)
+def conditions_of(published: "PublishedError") -> Conditions:
+    """Give the images and the protocol of a published error."""
+    return Conditions(published.split, str(published.protocol))
 
 
 def error_of(published: "PublishedError", metric: str) -> float | None:
@@ -99,28 +97,17 @@ def error_of(published: "PublishedError", metric: str) -> float | None:
     return error
 
 
-def tested_options(architecture: "Architecture", published: "PublishedError") -> dict[str, str]:
-    """Give the options of the network that was tested: those of another library's twin, or of the source."""
-    options: dict[str, str] = {}
-    if architecture.twin is not None and published.source.startswith(architecture.twin.library):
-        options |= architecture.twin.options
-    for shortcut in architecture.options.get("shortcut", ()):
-        if f"option {shortcut}" in published.source:
-            options["shortcut"] = shortcut
-    return options
-
-
 def measured_alike(
-    runs: Sequence[Run], architectures: "Mapping[str, Architecture]", protocol: Protocol
+    runs: Sequence[Run], architectures: "Mapping[str, Architecture]", conditions: Conditions
 ) -> list[Run]:
     """Keep the runs of ours that were measured as the protocol says: all of ImageNet's val, center crop.
 
     Args:
         runs: of a store.
         architectures: all networks.
-        protocol: of the published errors beside which they would stand.
+        conditions: of the published errors beside which they would stand.
     """
-    if protocol != OURS:
+    if conditions != OURS:
         return []
     known = [run for run in runs if run.architecture in architectures]
     return [run for run in known if is_imagenet(run, architectures[run.architecture].input_size)]

@@ -75,7 +75,7 @@ def _network_row(one: "Architecture", ledger: "Ledger | None", measured: str | N
         "Published top-1": reference and reference.top1,
         "Published top-5": reference and reference.top5,
         "Published for": f"{reference.split}, {reference.protocol}" if reference else None,
-        "Source": reference and reference.source,
+        "Source": reference and reference.origin,
         "Other versions": " ".join(one.differences) or None,
         "Paper": f"{one.paper.url}#{one.paper.title}",
     }

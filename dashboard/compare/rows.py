@@ -14,7 +14,8 @@ from tracking.runs import Run
 from tracking.store import Store
 
 if TYPE_CHECKING:
-    from lightning_modules.architecture import Architecture, PublishedError
+    from lightning_modules.architecture import Architecture
+    from lightning_modules.published import PublishedError
 
 TABLE_METRICS: Mapping[str, str] = {"val/error_top1": "Top-1", "val/error_top5": "Top-5", "val/loss": "Loss"}
 COSTS: Mapping[str, str] = {"parameters": "Parameters", "macs": "MACs for one image"}
@@ -129,7 +130,7 @@ def published_marks(
         detail = (
             f"<b>{architectures[key].name}</b>: {formatting.percent(value)} "
             f"{formatting.metric_name(metric)}<br>"
-            f"published, not measured here<br>{published.split}, {published.protocol}<br>{published.source}"
+            f"published, not measured here<br>{published.split}, {published.protocol}<br>{published.origin}"
         )
         marks.append(Mark(key, colours[key], float(costs[key]), float(value or 0), True, detail))
     return marks

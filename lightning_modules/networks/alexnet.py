@@ -45,8 +45,9 @@ from functools import partial
 
 from torch import nn
 
-from lightning_modules.architecture import Architecture, Paper, PublishedError, Twin
+from lightning_modules.architecture import Architecture, Paper, Twin
 from lightning_modules.networks.local_response_norm import LocalResponseNorm
+from lightning_modules.published import CENTER, TEN_CROPS, TEST, VAL, PublishedError
 from lightning_modules.recipes import Recipe, modern, quick
 from lightning_modules.schedules import Plateau, Step
 
@@ -197,23 +198,26 @@ ONE_WEIRD_TRICK = Paper(
     year=2014,
     url="https://arxiv.org/abs/1404.5997",
 )
-VAL, TEST = "ILSVRC2012 val", "ILSVRC2012 test"
 PUBLISHED = (
-    PublishedError(40.7, 18.2, VAL, "10 crops", 1, "Krizhevsky 2012, Table 2"),
+    PublishedError(40.7, 18.2, VAL, TEN_CROPS, "Krizhevsky 2012, Table 2"),
     PublishedError(
-        42.9, 19.8, VAL, "center crop", 1, "Caffe bvlc_alexnet, a retraining without colour noise"
+        42.9, 19.8, VAL, CENTER, "Caffe bvlc_alexnet", trained_by="others", note="without colour noise"
     ),
-    PublishedError(38.1, 16.4, VAL, "10 crops", 5, "Krizhevsky 2012, Table 2"),
-    PublishedError(None, 16.4, TEST, "10 crops", 5, "Krizhevsky 2012, Table 2"),
+    PublishedError(38.1, 16.4, VAL, TEN_CROPS, "Krizhevsky 2012, Table 2", models=5),
+    PublishedError(None, 16.4, TEST, TEN_CROPS, "Krizhevsky 2012, Table 2", models=5),
     PublishedError(
-        None, 15.3, TEST, "10 crops, two networks pre-trained on 2011 Fall", 7, "Krizhevsky 2012, Table 2"
+        None,
+        15.3,
+        TEST,
+        TEN_CROPS,
+        "Krizhevsky 2012, Table 2",
+        models=7,
+        note="two of them pre-trained on the release of Fall 2011",
     ),
 )
-CAFFENET_PUBLISHED = (
-    PublishedError(42.6, 19.6, VAL, "center crop", 1, "README of Caffe's bvlc_reference_caffenet"),
-)
+CAFFENET_PUBLISHED = (PublishedError(42.6, 19.6, VAL, CENTER, "README of Caffe's bvlc_reference_caffenet"),)
 ONE_WEIRD_TRICK_PUBLISHED = (
-    PublishedError(43.478, 20.934, VAL, "center crop", 1, "torchvision IMAGENET1K_V1, a retraining"),
+    PublishedError(43.478, 20.934, VAL, CENTER, "torchvision IMAGENET1K_V1", trained_by="others"),
 )
 PAPER_RECIPE = Recipe(
     source="Krizhevsky 2012, sections 4 and 5",

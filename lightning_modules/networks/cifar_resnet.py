@@ -39,8 +39,9 @@ from functools import partial
 
 from torch import nn
 
-from lightning_modules.architecture import Architecture, PublishedError
+from lightning_modules.architecture import Architecture
 from lightning_modules.networks.resnet import PAPER, Block, ResNet, build_basic, build_plain, convolve
+from lightning_modules.published import CIFAR_TEST, WHOLE, PublishedError
 from lightning_modules.recipes import Recipe, modern, quick
 from lightning_modules.schedules import Milestones
 
@@ -86,9 +87,9 @@ WARM_RECIPE_1202 = replace(WARM_RECIPE, open_choices=(*WARM_RECIPE.open_choices,
 QUICK = quick(3e-3, epochs=5)
 
 
-def reported(top1: float, source: str = "He 2015, Table 6") -> PublishedError:
+def reported(top1: float, note: str = "") -> PublishedError:
     """Returns a result of one network on the test images of CIFAR-10, each looked at once as it is."""
-    return PublishedError(top1, None, "CIFAR-10 test", "single view", 1, source)
+    return PublishedError(top1, None, CIFAR_TEST, WHOLE, "He 2015, Table 6", note=note)
 
 
 PUBLISHED: Mapping[int, tuple[PublishedError, ...]] = {
@@ -97,8 +98,8 @@ PUBLISHED: Mapping[int, tuple[PublishedError, ...]] = {
     44: (reported(7.17),),
     56: (reported(6.97),),
     110: (
-        reported(6.43, "He 2015, Table 6, best of five runs"),
-        reported(6.61, "He 2015, Table 6, mean of five runs, standard deviation 0.16"),
+        reported(6.43, "best of five runs"),
+        reported(6.61, "mean of five runs, standard deviation 0.16"),
     ),
     1202: (reported(7.93),),
 }

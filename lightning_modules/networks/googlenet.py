@@ -34,9 +34,10 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.architecture import Architecture, Paper, PublishedError, Twin
+from lightning_modules.architecture import Architecture, Paper, Twin
 from lightning_modules.networks.auxiliary import AuxiliaryHead, HeadedNetwork
 from lightning_modules.networks.local_response_norm import LocalResponseNorm
+from lightning_modules.published import CENTER, CROPS_144, TEN_CROPS, TEST, VAL, PublishedError
 from lightning_modules.recipes import Recipe, modern, quick
 from lightning_modules.schedules import Step
 
@@ -209,23 +210,21 @@ BN_PAPER_RECIPE = replace(
         "This variant has no paper: the recipe was meant for the network without batch normalisation.",
     ),
 )
-VAL, TEST = "ILSVRC2012 val", "ILSVRC2012 test"
 PUBLISHED = (
-    PublishedError(None, 10.07, VAL, "center crop", 1, "Szegedy 2014, Table 3"),
-    PublishedError(None, 9.15, VAL, "10 crops", 1, "Szegedy 2014, Table 3"),
-    PublishedError(None, 7.89, VAL, "144 crops", 1, "Szegedy 2014, Table 3"),
-    PublishedError(31.3, 11.1, VAL, "center crop", 1, "Caffe bvlc_googlenet, a retraining"),
-    PublishedError(None, 6.67, VAL, "144 crops", 7, "Szegedy 2014, Table 3"),
-    PublishedError(None, 6.67, TEST, "144 crops", 7, "Szegedy 2014, Table 2"),
+    PublishedError(None, 10.07, VAL, CENTER, "Szegedy 2014, Table 3"),
+    PublishedError(None, 9.15, VAL, TEN_CROPS, "Szegedy 2014, Table 3"),
+    PublishedError(None, 7.89, VAL, CROPS_144, "Szegedy 2014, Table 3"),
+    PublishedError(31.3, 11.1, VAL, CENTER, "Caffe bvlc_googlenet", trained_by="others"),
+    PublishedError(None, 6.67, VAL, CROPS_144, "Szegedy 2014, Table 3", models=7),
+    PublishedError(None, 6.67, TEST, CROPS_144, "Szegedy 2014, Table 2", models=7),
 )
+WITHOUT = "the network without batch normalisation"
 BN_PUBLISHED = (
+    PublishedError(None, 10.07, VAL, CENTER, "Szegedy 2014, Table 3", is_relative=True, note=WITHOUT),
     PublishedError(
-        None, 10.07, VAL, "center crop", 1, "Szegedy 2014, Table 3, the network without batch normalisation"
+        30.222, 10.47, VAL, CENTER, "torchvision IMAGENET1K_V1", note="weights ported from TensorFlow"
     ),
-    PublishedError(
-        30.222, 10.47, VAL, "center crop", 1, "torchvision IMAGENET1K_V1, weights ported from TensorFlow"
-    ),
-    PublishedError(30.2, 10.4, VAL, "center crop", 1, "TF-slim inception_v1, a retraining"),
+    PublishedError(30.2, 10.4, VAL, CENTER, "TF-slim inception_v1", trained_by="others"),
 )
 
 ARCHITECTURES = (

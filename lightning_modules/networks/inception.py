@@ -26,8 +26,9 @@ Deviations:
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.architecture import Architecture, Paper, PublishedError, Twin
+from lightning_modules.architecture import Architecture, Paper, Twin
 from lightning_modules.networks.auxiliary import AuxiliaryHead, HeadedNetwork
+from lightning_modules.published import CENTER, CROPS_144, SINGLE_CROP, TEST, VAL, VAL_KEPT, PublishedError
 from lightning_modules.recipes import Recipe, modern, quick
 from lightning_modules.schedules import Step
 
@@ -237,20 +238,24 @@ PAPER_RECIPE = Recipe(
     ),
 )
 # The authors left out 1,762 validation images with poor bounding boxes, which flatters the errors a little.
-KEPT = "ILSVRC2012 val, 48,238 images"
-VAL, TEST = "ILSVRC2012 val", "ILSVRC2012 test"
 PUBLISHED = (
-    PublishedError(21.2, 5.6, KEPT, "single crop", 1, "Szegedy 2015, section 11 and Table 3"),
+    PublishedError(21.2, 5.6, VAL_KEPT, SINGLE_CROP, "Szegedy 2015, section 11 and Table 3"),
     PublishedError(
-        21.8, 5.9, KEPT, "single crop", 1, "Chollet 2016, Table 1, a retraining without auxiliary head"
+        21.8,
+        5.9,
+        VAL_KEPT,
+        SINGLE_CROP,
+        "Chollet 2016, Table 1",
+        trained_by="others",
+        note="without auxiliary head",
     ),
     PublishedError(
-        22.706, 6.55, VAL, "center crop", 1, "torchvision IMAGENET1K_V1, weights ported from TensorFlow"
+        22.706, 6.55, VAL, CENTER, "torchvision IMAGENET1K_V1", note="weights ported from TensorFlow"
     ),
-    PublishedError(22.1, 6.3, VAL, "single crop", 1, "Keras's table of applications, a retraining"),
-    PublishedError(22.0, 6.1, VAL, "single crop", 1, "TF-slim inception_v3, a retraining"),
-    PublishedError(17.3, 3.5, KEPT, "144 crops", 4, "Szegedy 2015, abstract"),
-    PublishedError(None, 3.6, TEST, "144 crops", 4, "Szegedy 2015, abstract"),
+    PublishedError(22.1, 6.3, VAL, SINGLE_CROP, "Keras's table of applications", trained_by="others"),
+    PublishedError(22.0, 6.1, VAL, SINGLE_CROP, "TF-slim inception_v3", trained_by="others"),
+    PublishedError(17.3, 3.5, VAL_KEPT, CROPS_144, "Szegedy 2015, abstract", models=4),
+    PublishedError(None, 3.6, TEST, CROPS_144, "Szegedy 2015, abstract", models=4),
 )
 
 ARCHITECTURES = (

@@ -45,7 +45,8 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightning_modules.architecture import Architecture, Paper, PublishedError, Twin
+from lightning_modules.architecture import Architecture, Paper, Twin
+from lightning_modules.published import CENTER, DENSE, TEN_CROPS, TEST, VAL, Protocol, PublishedError
 from lightning_modules.recipes import Recipe, modern, quick
 from lightning_modules.schedules import Plateau
 
@@ -255,67 +256,93 @@ SHORTCUTS = ("B", "A", "C")
 BASIC_OPTIONS = {"shortcut": SHORTCUTS}
 BOTTLENECK_OPTIONS = {"shortcut": SHORTCUTS, "stride_on": ("1x1", "3x3")}
 
-CENTER, CROPS = "center crop", "10 crops"
-SCALES = "dense, scales 224, 256, 384, 480, 640"
+SCALES = Protocol("dense", (224, 256, 384, 480, 640))
 README = "README of the authors' released networks"
-FACEBOOK = "fb.resnet.torch, a retraining"
-TORCHVISION = "torchvision IMAGENET1K_V1, a retraining"
-TORCHVISION_2 = "torchvision IMAGENET1K_V2, a retraining by a longer recipe"
 
 
-def val(top1: float, top5: float | None, protocol: str, source: str) -> PublishedError:
-    """Returns a result of one network on the validation images of ILSVRC2012."""
-    return PublishedError(top1, top5, "ILSVRC2012 val", protocol, 1, source)
+def paper(top1: float, top5: float | None, protocol: Protocol, tables: str, **options: str) -> PublishedError:
+    """Returns a result of one network in the paper."""
+    return PublishedError(top1, top5, VAL, protocol, f"He 2015, {tables}", options=options)
+
+
+def released(top1: float, top5: float) -> PublishedError:
+    """Returns a result of one of the networks that the authors released."""
+    return PublishedError(top1, top5, VAL, CENTER, README)
+
+
+def facebook(top1: float, top5: float, protocol: Protocol) -> PublishedError:
+    """Returns a result of fb.resnet.torch."""
+    return PublishedError(top1, top5, VAL, protocol, "fb.resnet.torch", trained_by="others")
+
+
+def torchvision(top1: float, top5: float, **options: str) -> PublishedError:
+    """Returns what torchvision's own training reached."""
+    source = "torchvision IMAGENET1K_V1"
+    return PublishedError(top1, top5, VAL, CENTER, source, trained_by="others", options=options)
+
+
+def torchvision_later(top1: float, top5: float) -> PublishedError:
+    """Returns what torchvision's training of 2021 reached."""
+    return PublishedError(
+        top1,
+        top5,
+        VAL,
+        Protocol("center", (232,)),
+        "torchvision IMAGENET1K_V2",
+        trained_by="others",
+        options={"stride_on": "3x3"},
+        note="by a longer recipe",
+    )
 
 
 PUBLISHED = {
-    "plain18": (val(27.94, None, CROPS, "He 2015, Table 2"),),
-    "plain34": (val(28.54, 10.02, CROPS, "He 2015, Tables 2 and 3"),),
+    "plain18": (paper(27.94, None, TEN_CROPS, "Table 2"),),
+    "plain34": (paper(28.54, 10.02, TEN_CROPS, "Tables 2 and 3"),),
     "resnet18": (
-        val(27.88, None, CROPS, "He 2015, Table 2, shortcuts without projection (option A)"),
-        val(30.242, 10.922, CENTER, TORCHVISION),
-        val(30.43, 10.76, CENTER, FACEBOOK),
-        val(28.22, 9.42, CROPS, FACEBOOK),
+        paper(27.88, None, TEN_CROPS, "Table 2", shortcut="A"),
+        torchvision(30.242, 10.922),
+        facebook(30.43, 10.76, CENTER),
+        facebook(28.22, 9.42, TEN_CROPS),
     ),
     "resnet34": (
-        val(24.52, 7.46, CROPS, "He 2015, Table 3, option B"),
-        val(25.03, 7.76, CROPS, "He 2015, Tables 2 and 3, option A"),
-        val(24.19, 7.40, CROPS, "He 2015, Table 3, option C"),
-        val(21.84, 5.71, SCALES, "He 2015, Table 4, option B"),
-        val(21.53, 5.60, SCALES, "He 2015, Table 4, option C"),
-        val(26.686, 8.58, CENTER, TORCHVISION),
-        val(26.73, 8.74, CENTER, FACEBOOK),
-        val(24.76, 7.35, CROPS, FACEBOOK),
+        paper(24.52, 7.46, TEN_CROPS, "Table 3", shortcut="B"),
+        paper(25.03, 7.76, TEN_CROPS, "Tables 2 and 3", shortcut="A"),
+        paper(24.19, 7.40, TEN_CROPS, "Table 3", shortcut="C"),
+        paper(21.84, 5.71, SCALES, "Table 4", shortcut="B"),
+        paper(21.53, 5.60, SCALES, "Table 4", shortcut="C"),
+        torchvision(26.686, 8.58),
+        facebook(26.73, 8.74, CENTER),
+        facebook(24.76, 7.35, TEN_CROPS),
     ),
     "resnet50": (
-        val(22.85, 6.71, CROPS, "He 2015, Table 3"),
-        val(24.7, 7.8, CENTER, README),
-        val(20.74, 5.25, SCALES, "He 2015, Table 4"),
-        val(23.87, 7.138, CENTER, f"{TORCHVISION} with 3x3 stride"),
-        val(19.142, 4.566, f"{CENTER} after resizing to 232", TORCHVISION_2),
-        val(24.01, 7.02, CENTER, FACEBOOK),
-        val(22.24, 6.08, CROPS, FACEBOOK),
+        paper(22.85, 6.71, TEN_CROPS, "Table 3"),
+        released(24.7, 7.8),
+        paper(20.74, 5.25, SCALES, "Table 4"),
+        torchvision(23.87, 7.138, stride_on="3x3"),
+        torchvision_later(19.142, 4.566),
+        facebook(24.01, 7.02, CENTER),
+        facebook(22.24, 6.08, TEN_CROPS),
     ),
     "resnet101": (
-        val(21.75, 6.05, CROPS, "He 2015, Table 3"),
-        val(23.6, 7.1, CENTER, README),
-        val(19.87, 4.60, SCALES, "He 2015, Table 4"),
-        val(22.626, 6.454, CENTER, f"{TORCHVISION} with 3x3 stride"),
-        val(18.114, 4.22, f"{CENTER} after resizing to 232", TORCHVISION_2),
-        val(22.44, 6.21, CENTER, FACEBOOK),
-        val(21.08, 5.35, CROPS, FACEBOOK),
+        paper(21.75, 6.05, TEN_CROPS, "Table 3"),
+        released(23.6, 7.1),
+        paper(19.87, 4.60, SCALES, "Table 4"),
+        torchvision(22.626, 6.454, stride_on="3x3"),
+        torchvision_later(18.114, 4.22),
+        facebook(22.44, 6.21, CENTER),
+        facebook(21.08, 5.35, TEN_CROPS),
     ),
     "resnet152": (
-        val(21.43, 5.71, CROPS, "He 2015, Table 3"),
-        val(23.0, 6.7, CENTER, README),
-        val(19.38, 4.49, SCALES, "He 2015, Table 4"),
+        paper(21.43, 5.71, TEN_CROPS, "Table 3"),
+        released(23.0, 6.7),
+        paper(19.38, 4.49, SCALES, "Table 4"),
         PublishedError(
-            None, 3.57, "ILSVRC2012 test", "dense, several depths together", 6, "He 2015, Table 5, two of 152"
+            None, 3.57, TEST, DENSE, "He 2015, Table 5", models=6, note="several depths, two of 152 layers"
         ),
-        val(21.688, 5.954, CENTER, f"{TORCHVISION} with 3x3 stride"),
-        val(17.716, 3.998, f"{CENTER} after resizing to 232", TORCHVISION_2),
-        val(22.16, 6.16, CENTER, FACEBOOK),
-        val(20.69, 5.21, CROPS, FACEBOOK),
+        torchvision(21.688, 5.954, stride_on="3x3"),
+        torchvision_later(17.716, 3.998),
+        facebook(22.16, 6.16, CENTER),
+        facebook(20.69, 5.21, TEN_CROPS),
     ),
 }
 

@@ -37,8 +37,9 @@ from functools import partial
 
 from torch import nn
 
-from lightning_modules.architecture import Architecture, Paper, PublishedError, Twin
+from lightning_modules.architecture import Architecture, Paper, Twin
 from lightning_modules.networks.local_response_norm import LocalResponseNorm
+from lightning_modules.published import CENTER, DENSE, TEN_CROPS, TEST, VAL, Protocol, PublishedError
 from lightning_modules.recipes import Recipe, modern, quick
 from lightning_modules.schedules import Plateau, Step
 
@@ -158,73 +159,82 @@ DEEPEST = {**JITTERED, "quick": quick(2e-4, epochs=4)}
 SINGLE_SCALE = {"paper": SINGLE_SCALE_RECIPE, **OTHER_RECIPES}
 NORMALISED = {"paper": TORCHVISION_RECIPE, "modern": modern(0.1), "quick": quick(1e-3, epochs=3)}
 
-VAL, TEST = "ILSVRC2012 val", "ILSVRC2012 test"
-CENTER, SCALES = "center crop", "scales 256, 384, 512"
 TABLE = "Simonyan and Zisserman 2014, Table"
-TORCHVISION = "torchvision IMAGENET1K_V1, a retraining"
-MATCONVNET = "MatConvNet's table, a test of the released network"
+AT_256, AT_384 = Protocol("dense", (256,)), Protocol("dense", (384,))
+AROUND_256, AROUND_384 = Protocol("dense", (224, 256, 288)), Protocol("dense", (352, 384, 416))
+JITTERED_SCALES = (256, 384, 512)
+SCALES = Protocol("dense", JITTERED_SCALES)
+CROPS, BOTH = Protocol("crops-150", JITTERED_SCALES), Protocol("crops-150-and-dense", JITTERED_SCALES)
+TOGETHER = Protocol("crops-150-and-dense")
+S_256, S_384 = "trained at scale 256", "trained at scale 384"
+RELEASED = "a test of the released network"
 
 
-def val(top1: float, top5: float, protocol: str, source: str) -> PublishedError:
-    """Returns a result of one network on validation images."""
-    return PublishedError(top1, top5, VAL, protocol, 1, source)
+def val(top1: float, top5: float, protocol: Protocol, source: str, note: str = "") -> PublishedError:
+    """Returns a result of one network of the authors on validation images."""
+    return PublishedError(top1, top5, VAL, protocol, source, note=note)
 
 
-ENTRY = PublishedError(None, 7.3, TEST, "dense, ILSVRC2014 entry", 7, f"{TABLE} 6")
+def torchvision(top1: float, top5: float) -> PublishedError:
+    """Returns what torchvision's own training reached."""
+    return PublishedError(top1, top5, VAL, CENTER, "torchvision IMAGENET1K_V1", trained_by="others")
+
+
+ENTRY = PublishedError(None, 7.3, TEST, DENSE, f"{TABLE} 6", models=7, note="the entry to ILSVRC2014")
 PUBLISHED = {
     "vgg11": (
-        val(29.6, 10.4, "dense, scale 256", f"{TABLE} 3"),
-        val(30.98, 11.372, CENTER, TORCHVISION),
+        val(29.6, 10.4, AT_256, f"{TABLE} 3"),
+        torchvision(30.98, 11.372),
     ),
-    "vgg11_lrn": (val(29.7, 10.5, "dense, scale 256", f"{TABLE} 3"),),
+    "vgg11_lrn": (val(29.7, 10.5, AT_256, f"{TABLE} 3"),),
     "vgg13": (
-        val(28.7, 9.9, "dense, scale 256", f"{TABLE} 3"),
-        val(28.2, 9.6, "dense, scales 224, 256, 288", f"{TABLE} 4"),
-        val(30.072, 10.754, CENTER, TORCHVISION),
+        val(28.7, 9.9, AT_256, f"{TABLE} 3"),
+        val(28.2, 9.6, AROUND_256, f"{TABLE} 4"),
+        torchvision(30.072, 10.754),
     ),
     "vgg16_c": (
-        val(27.3, 8.8, "dense, scale 384", f"{TABLE} 3"),
-        val(28.1, 9.4, "dense, scale 256", f"{TABLE} 3, trained at scale 256"),
-        val(28.1, 9.3, "dense, scale 384", f"{TABLE} 3, trained at scale 384"),
-        val(26.3, 8.2, f"dense, {SCALES}", f"{TABLE} 4"),
-        val(27.7, 9.2, "dense, scales 224, 256, 288", f"{TABLE} 4, trained at scale 256"),
-        val(27.8, 9.2, "dense, scales 352, 384, 416", f"{TABLE} 4, trained at scale 384"),
+        val(27.3, 8.8, AT_384, f"{TABLE} 3"),
+        val(28.1, 9.4, AT_256, f"{TABLE} 3", S_256),
+        val(28.1, 9.3, AT_384, f"{TABLE} 3", S_384),
+        val(26.3, 8.2, SCALES, f"{TABLE} 4"),
+        val(27.7, 9.2, AROUND_256, f"{TABLE} 4", S_256),
+        val(27.8, 9.2, AROUND_384, f"{TABLE} 4", S_384),
     ),
     "vgg16": (
-        val(25.6, 8.1, "dense, scale 384", f"{TABLE} 3"),
-        val(27.0, 8.8, "dense, scale 256", f"{TABLE} 3, trained at scale 256"),
-        val(26.8, 8.7, "dense, scale 384", f"{TABLE} 3, trained at scale 384"),
-        val(24.8, 7.5, f"dense, {SCALES}", f"{TABLE} 4"),
-        val(26.6, 8.6, "dense, scales 224, 256, 288", f"{TABLE} 4, trained at scale 256"),
-        val(26.5, 8.6, "dense, scales 352, 384, 416", f"{TABLE} 4, trained at scale 384"),
-        val(24.6, 7.5, f"150 crops, {SCALES}", f"{TABLE} 5"),
-        val(24.4, 7.2, f"150 crops and dense, {SCALES}", f"{TABLE} 5"),
-        val(28.07, 9.33, "10 crops", "He 2015, Table 3, a test of the released network"),
-        val(28.5, 9.9, CENTER, MATCONVNET),
-        val(28.408, 9.618, CENTER, TORCHVISION),
-        PublishedError(23.7, 6.8, VAL, "150 crops and dense, with VGG-19", 2, f"{TABLE} 6"),
+        val(25.6, 8.1, AT_384, f"{TABLE} 3"),
+        val(27.0, 8.8, AT_256, f"{TABLE} 3", S_256),
+        val(26.8, 8.7, AT_384, f"{TABLE} 3", S_384),
+        val(24.8, 7.5, SCALES, f"{TABLE} 4"),
+        val(26.6, 8.6, AROUND_256, f"{TABLE} 4", S_256),
+        val(26.5, 8.6, AROUND_384, f"{TABLE} 4", S_384),
+        val(24.6, 7.5, CROPS, f"{TABLE} 5"),
+        val(24.4, 7.2, BOTH, f"{TABLE} 5"),
+        val(28.07, 9.33, TEN_CROPS, "He 2015, Table 3", RELEASED),
+        val(28.5, 9.9, CENTER, "MatConvNet's table", RELEASED),
+        torchvision(28.408, 9.618),
+        PublishedError(23.7, 6.8, VAL, TOGETHER, f"{TABLE} 6", models=2, note="with VGG-19"),
         ENTRY,
     ),
     "vgg19": (
-        val(25.5, 8.0, "dense, scale 384", f"{TABLE} 3"),
-        val(27.3, 9.0, "dense, scale 256", f"{TABLE} 3, trained at scale 256"),
-        val(26.9, 8.7, "dense, scale 384", f"{TABLE} 3, trained at scale 384"),
-        val(24.8, 7.5, f"dense, {SCALES}", f"{TABLE} 4"),
-        val(26.9, 8.7, "dense, scales 224, 256, 288", f"{TABLE} 4, trained at scale 256"),
-        val(26.7, 8.6, "dense, scales 352, 384, 416", f"{TABLE} 4, trained at scale 384"),
-        val(24.6, 7.4, f"150 crops, {SCALES}", f"{TABLE} 5"),
-        val(24.4, 7.1, f"150 crops and dense, {SCALES}", f"{TABLE} 5"),
-        PublishedError(None, 7.3, TEST, f"dense, {SCALES}", 1, "Simonyan and Zisserman 2014, section 4.2"),
-        PublishedError(None, 7.0, TEST, f"150 crops and dense, {SCALES}", 1, f"{TABLE} 7"),
-        val(28.7, 9.9, CENTER, MATCONVNET),
-        val(27.624, 9.124, CENTER, TORCHVISION),
-        PublishedError(23.7, 6.8, VAL, "150 crops and dense, with VGG-16", 2, f"{TABLE} 6"),
+        val(25.5, 8.0, AT_384, f"{TABLE} 3"),
+        val(27.3, 9.0, AT_256, f"{TABLE} 3", S_256),
+        val(26.9, 8.7, AT_384, f"{TABLE} 3", S_384),
+        val(24.8, 7.5, SCALES, f"{TABLE} 4"),
+        val(26.9, 8.7, AROUND_256, f"{TABLE} 4", S_256),
+        val(26.7, 8.6, AROUND_384, f"{TABLE} 4", S_384),
+        val(24.6, 7.4, CROPS, f"{TABLE} 5"),
+        val(24.4, 7.1, BOTH, f"{TABLE} 5"),
+        PublishedError(None, 7.3, TEST, SCALES, "Simonyan and Zisserman 2014, section 4.2"),
+        PublishedError(None, 7.0, TEST, BOTH, f"{TABLE} 7"),
+        val(28.7, 9.9, CENTER, "MatConvNet's table", RELEASED),
+        torchvision(27.624, 9.124),
+        PublishedError(23.7, 6.8, VAL, TOGETHER, f"{TABLE} 6", models=2, note="with VGG-16"),
         ENTRY,
     ),
-    "vgg11_bn": (val(29.63, 10.19, CENTER, TORCHVISION),),
-    "vgg13_bn": (val(28.414, 9.626, CENTER, TORCHVISION),),
-    "vgg16_bn": (val(26.64, 8.484, CENTER, TORCHVISION),),
-    "vgg19_bn": (val(25.782, 8.158, CENTER, TORCHVISION),),
+    "vgg11_bn": (torchvision(29.63, 10.19),),
+    "vgg13_bn": (torchvision(28.414, 9.626),),
+    "vgg16_bn": (torchvision(26.64, 8.484),),
+    "vgg19_bn": (torchvision(25.782, 8.158),),
 }
 describe = partial(Architecture, family="VGG", paper=PAPER, input_size=224, minimum_size=32)
 AVERAGE = "torchvision averages the last map to 7 x 7 before fc6, which changes nothing at 224 px."

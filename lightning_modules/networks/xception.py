@@ -20,7 +20,8 @@ Deviations:
 
 from torch import Tensor, nn
 
-from lightning_modules.architecture import Architecture, Paper, PublishedError, Twin
+from lightning_modules.architecture import Architecture, Paper, Twin
+from lightning_modules.published import SINGLE_CROP, VAL, VAL_KEPT, PublishedError
 from lightning_modules.recipes import Recipe, modern, quick
 from lightning_modules.schedules import Step
 
@@ -127,13 +128,12 @@ PAPER_RECIPE = Recipe(
     ),
 )
 # As for Inception-v3, 1,762 validation images are left out, which flatters the errors a little.
-KEPT, VAL = "ILSVRC2012 val, 48,238 images", "ILSVRC2012 val"
 PUBLISHED = (
-    PublishedError(21.0, 5.5, KEPT, "single crop", 1, "Chollet 2016, Table 1"),
+    PublishedError(21.0, 5.5, VAL_KEPT, SINGLE_CROP, "Chollet 2016, Table 1"),
     PublishedError(
-        20.942, 5.604, VAL, "single crop", 1, "timm legacy_xception.tf_in1k, weights ported from Keras"
+        20.942, 5.604, VAL, SINGLE_CROP, "timm legacy_xception.tf_in1k", note="weights ported from Keras"
     ),
-    PublishedError(21.0, 5.5, VAL, "single crop", 1, "Keras's table of applications"),
+    PublishedError(21.0, 5.5, VAL, SINGLE_CROP, "Keras's table of applications"),
 )
 
 ARCHITECTURES = (

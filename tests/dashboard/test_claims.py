@@ -20,10 +20,10 @@ def claims() -> dict[str, Claim]:
 # Independent counts and the papers' own figures.
 EXPECTED = {
     "alexnet_parameters": (
-        Verdict.TRUNCATED,
+        Verdict.ROUNDED_DOWN,
         ["60,965,224", "60,954,656", "10,568", "58,631,144", "96.17 %", "62,378,344", "61 million"],
     ),
-    "alexnet_neurons": (Verdict.TRUNCATED, ["659,272", "658,272", "622,312", "253,440", "290,400"]),
+    "alexnet_neurons": (Verdict.ROUNDED_DOWN, ["659,272", "658,272", "622,312", "253,440", "290,400"]),
     "googlenet_twelve_times": (
         Verdict.NOT_LITERALLY,
         ["8.71 times", "4.56 times", "10.21 times", "8.97 times", "6,998,552", "13,378,280"],
@@ -75,14 +75,48 @@ def test_every_claim_is_expected(claims: dict[str, Claim]) -> None:
     assert set(claims) == set(EXPECTED)
 
 
-def test_numbers_follow_the_networks() -> None:
-    # Another network under the same key: what is said must change with it.
-    networks = catalogue.architectures()
-    other = Catalogue(
-        networks,
-        lambda key, options: catalogue.ledger("vgg11" if key == "vgg16" else key, None, None, options),
+def exchange(**others: str) -> Catalogue:
+    """Other networks under the same keys."""
+    return Catalogue(
+        catalogue.architectures(),
+        lambda key, options: catalogue.ledger(others.get(key, key), None, None, options),
     )
-    assert "132,863,336" in checked_claims.vgg_parameters(other).explanation
+
+
+def test_numbers_follow_the_networks() -> None:
+    claim = checked_claims.vgg_parameters(exchange(vgg16="vgg11"))
+    assert "132,863,336" in claim.explanation
+
+
+@pytest.mark.parametrize(
+    ("name", "others", "verdict"),
+    [
+        ("alexnet_parameters", {"alexnet": "vgg16"}, Verdict.NOT_LITERALLY),
+        ("alexnet_neurons", {"alexnet": "vgg16"}, Verdict.NOT_LITERALLY),
+        ("caffenet_is_one_stream", {"caffenet": "alexnet_one_stream"}, Verdict.TRUE),
+        ("vgg_parameters", {"vgg16": "vgg11"}, Verdict.NOT_LITERALLY),
+        ("googlenet_twelve_times", {"alexnet": "googlenet"}, Verdict.NOT_LITERALLY),
+        ("googlenet_operations", {"googlenet": "googlenet_bn"}, Verdict.TRUE),
+        ("resnet_is_cheaper", {"resnet152": "vgg16"}, Verdict.DEPENDS),
+        ("resnet_is_cheaper", {"resnet152": "vgg19"}, Verdict.NOT_LITERALLY),
+        ("resnet50_operations", {"resnet50": "resnet101"}, Verdict.NOT_LITERALLY),
+    ],
+)
+def test_verdicts_follow_the_networks(name: str, others: dict[str, str], verdict: Verdict) -> None:
+    assert getattr(checked_claims, name)(exchange(**others)).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("count", "verdict"),
+    [
+        (60_400_000, Verdict.TRUE),
+        (60_600_000, Verdict.ROUNDED_DOWN),
+        (59_600_000, Verdict.TRUE),
+        (62_000_000, Verdict.NOT_LITERALLY),
+    ],
+)
+def test_rounding(count: int, verdict: Verdict) -> None:
+    assert checked_claims.judge_rounding(count, 60_000_000, 1_000_000) is verdict
 
 
 def test_verdicts_differ_by_more_than_colour() -> None:

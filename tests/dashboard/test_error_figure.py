@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.architectures import bubble_chart, error_figure, published
 from dashboard.architectures.bubble_chart import Bubble
-from dashboard.architectures.published import OURS, Protocol
+from dashboard.architectures.published import OURS, Conditions
 from dashboard.networks import catalogue
 from tests.dashboard.conftest import configuration
 from tracking import records
@@ -15,7 +15,7 @@ from tracking.comparison import best_and_last
 from tracking.runs import get_run, list_runs
 from tracking.store import Store
 
-CROPS = Protocol("ILSVRC2012 val", "10 crops")
+CROPS = Conditions("ILSVRC2012 val", "10 crops")
 
 
 def script() -> None:
@@ -56,7 +56,7 @@ def test_protocols_are_never_mixed(metric: str) -> None:
     for protocol in published.protocols(networks, metric).values():
         found = published.standings(networks, metric, protocol)
         assert len(found) >= 2
-        assert {published.protocol_of(one.published) for one in found.values()} == {protocol}
+        assert {published.conditions_of(one.published) for one in found.values()} == {protocol}
         assert all(one.published.models == 1 and 0 < one.error < 100 for one in found.values())
 
 
@@ -80,7 +80,7 @@ def test_a_figure_of_another_network_is_not_drawn_twice() -> None:
 
 def test_costs_are_those_of_the_network_that_was_tested() -> None:
     networks = catalogue.architectures()
-    later = Protocol("ILSVRC2012 val", "center crop after resizing to 232")
+    later = Conditions("ILSVRC2012 val", "center crop after resizing to 232")
     found = published.standings(networks, "error_top1", later)
     assert found["resnet50"].options == {"stride_on": "3x3"} and found["resnet50"].is_retraining
     (bubble,) = error_figure.published_bubbles(networks, {"resnet50": found["resnet50"]}, "error_top1")

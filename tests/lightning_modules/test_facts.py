@@ -139,7 +139,7 @@ def test_year(architecture, facts):
 
 def test_published_errors(architecture, facts):
     expected = {tuple(None if value == "" else value for value in row) for row in fact(facts, "published")}
-    found = [(one.protocol, one.split, one.models, one.top1, one.top5) for one in architecture.published]
+    found = [(str(one.protocol), one.split, one.models, one.top1, one.top5) for one in architecture.published]
     assert set(found) == expected and len(found) == len(expected)
 
 

@@ -16,6 +16,7 @@ from lightning_modules.initialisation import without_numbers
 from lightning_modules.ledger.table import measure
 from lightning_modules.networks import cifar_resnet, resnet
 from lightning_modules.networks.resnet import ResidualBlock, ZeroPadding
+from lightning_modules.published import CIFAR_TEST, TEN_CROPS, VAL, WHOLE
 from lightning_modules.schedules import Milestones
 
 FACTS = {}
@@ -261,7 +262,7 @@ def test_every_shortcut_trains(key, option):
 @pytest.mark.parametrize("key", [key for key in NETWORKS if key.startswith("cifar")])
 def test_published_for_cifar(key):
     for one in registry.get(key).published:
-        assert (one.split, one.protocol, one.models, one.top5) == ("CIFAR-10 test", "single view", 1, None)
+        assert (one.split, one.protocol, one.models, one.top5) == (CIFAR_TEST, WHOLE, 1, None)
         assert one.source.startswith("He 2015, Table 6")
     assert bool(registry.get(key).published) == ("resnet" in key)
 
@@ -287,8 +288,9 @@ def test_recipe_for_cifar(key):
 @pytest.mark.parametrize("key", [key for key in NETWORKS if not key.startswith("cifar")])
 def test_the_reference_is_of_the_default_or_says_otherwise(key):
     reference = registry.get(key).reference
-    assert (reference.protocol, reference.split, reference.models) == ("10 crops", "ILSVRC2012 val", 1)
-    assert {"resnet18": "option A", "resnet34": "option B"}.get(key, "He 2015") in reference.source
+    assert (reference.protocol, reference.split, reference.models) == (TEN_CROPS, VAL, 1)
+    assert reference.trained_by == "authors" and reference.source.startswith("He 2015")
+    assert reference.options == {"resnet18": {"shortcut": "A"}, "resnet34": {"shortcut": "B"}}.get(key, {})
 
 
 def test_the_degradation_that_shortcuts_cure():
