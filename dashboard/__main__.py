@@ -12,9 +12,9 @@ from command_line import WRONG, Parser
 from jobs.data_jobs import list_jobs
 from jobs.errors import LaunchError
 from jobs.supervision.supervisor import ensure_supervisor
+from tracking.problems import StoreUnavailable
 from tracking.runs import list_ours
 from tracking.store import Store
-from tracking.unavailable import StoreUnavailable
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8501

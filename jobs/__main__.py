@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from command_line import Parser, add_commands, answer
 from jobs import commands
 from jobs.errors import LaunchError
+from tracking.problems import StoreUnavailable
 from tracking.store import Store
-from tracking.unavailable import StoreUnavailable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

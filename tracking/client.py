@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tracking.entities import Point, Record
 from tracking.imports import hidden
 from tracking.layout import EXPERIMENT, Layout
+from tracking.problems import StoreUnavailable, Unavailable
 from tracking.unavailable import reported
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def client(store: Layout) -> "MlflowClient":
     mlflow = load_mlflow()
     with reported(store):
         if store.server and not store.server.startswith(("http://", "https://")):
-            raise OSError(store.server)
+            raise StoreUnavailable(Unavailable.BAD_ADDRESS, server=store.server)
         found: MlflowClient = mlflow.MlflowClient(store.uri)
         return found
 

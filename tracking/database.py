@@ -7,12 +7,8 @@ from contextlib import closing, contextmanager
 
 from tracking.entities import Point, Record
 from tracking.layout import EXPERIMENT, Layout
+from tracking.schema import open_for_reading
 from tracking.unavailable import reported
-
-# The schema versions whose tables were compared with what MLflow's client returns (see tests/tracking).
-KNOWN_REVISIONS = {"dc11669786a5"}  # mlflow 3.17.2
-
-BUSY_TIMEOUT_S = 5.0
 
 ACTIVE = f"""
     FROM runs r JOIN experiments e ON e.experiment_id = r.experiment_id
@@ -27,19 +23,10 @@ def connected(store: Layout) -> Iterator[sqlite3.Connection]:
     Raises:
         StoreUnavailable: The database is missing, damaged or locked.
     """
-    with reported(store):
-        uri = f"{store.database.as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
-            connection.isolation_level = None
-            connection.execute("BEGIN")
-            yield connection
-
-
-def is_known(store: Layout) -> bool:
-    """Whether the tables are laid out as this module expects."""
-    with connected(store) as connection:
-        found = {revision for (revision,) in connection.execute("SELECT version_num FROM alembic_version")}
-    return found <= KNOWN_REVISIONS
+    with reported(store), closing(open_for_reading(store)) as connection:
+        connection.isolation_level = None
+        connection.execute("BEGIN")
+        yield connection
 
 
 def read_runs(

@@ -4,6 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from problems import InvalidValue
+from tracking.problems import Wrong
+
 EXPERIMENT = "convnet-arena"
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -85,5 +88,5 @@ class Layout:
 def checked(run_id: str) -> str:
     """Return `run_id` when it can be one, so that no path is ever built from anything else."""
     if not RUN_ID.fullmatch(run_id):
-        raise ValueError(f"{run_id!r} is not a run id: MLflow's are 32 hexadecimal digits.")
+        raise InvalidValue(Wrong.NO_RUN_ID, text=run_id)
     return run_id

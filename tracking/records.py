@@ -9,9 +9,11 @@ from typing import Any
 
 import yaml
 
+from problems import InvalidValue
 from tracking.client import client, load_mlflow
 from tracking.entities import HOME, TERMINAL_STATUSES
 from tracking.layout import EXPERIMENT, checked
+from tracking.problems import Wrong
 from tracking.store import Store
 from tracking.unavailable import reported
 
@@ -43,7 +45,7 @@ def create_run(
     with reported(store):
         experiment = mlflow.get_experiment_by_name(EXPERIMENT)
         if experiment is None:
-            raise ValueError(f"{store.root} is not set up; call Store.open() first.")
+            raise InvalidValue(Wrong.NOT_OPEN, root=store.root)
         submitted = {"job.submitted_at": str(now_ms()), **(tags or {})}
         if store.server:
             submitted[HOME] = store.home
@@ -129,7 +131,7 @@ def now_ms() -> int:
 def rename_run(store: Store, run_id: str, name: str) -> None:
     """Give the run another name. Raises ValueError when it is empty, and StoreUnavailable."""
     if not name.strip():
-        raise ValueError("A run's name cannot be empty.")
+        raise InvalidValue(Wrong.EMPTY_NAME)
     with reported(store):
         client(store).update_run(run_id, name=name.strip())
 

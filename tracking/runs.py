@@ -1,16 +1,24 @@
 """What is known about runs, read straight from the database or, where its layout is new, through MLflow."""
 
+import logging
 import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from types import ModuleType
 
+from problems import InvalidValue
 from tracking import client, database
 from tracking.entities import HOME, TERMINAL_STATUSES, Record
+from tracking.problems import Wrong
+from tracking.schema import is_known
 from tracking.store import Store
 from tracking.unavailable import reported
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -179,7 +187,7 @@ def get_run(store: Store, run_id: str) -> Run:
     if run_id.isalnum():
         for record in reader(store).read_runs(store, run_id=run_id):
             return _run(record)
-    raise ValueError(f"There is no run {run_id!r}; it may have been deleted.")
+    raise InvalidValue(Wrong.NO_RUN, run_id=run_id)
 
 
 def find_run(store: Store, name: str) -> Run:
@@ -195,8 +203,9 @@ def find_run(store: Store, name: str) -> Run:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise ValueError(f"No run has the name or an id that begins with {name!r}.")
-    raise ValueError(f"{name!r} matches {len(found)} runs: {', '.join(run.run_id for run in found[:5])}.")
+        raise InvalidValue(Wrong.NO_SUCH_NAME, name=name)
+    some = ", ".join(run.run_id for run in found[:5])
+    raise InvalidValue(Wrong.AMBIGUOUS_NAME, name=name, number=len(found), run_ids=some)
 
 
 def read_config(store: Store, run_id: str) -> str:
@@ -212,7 +221,7 @@ def read_config(store: Store, run_id: str) -> str:
         if store.server and not file.is_file():
             client.fetch_config(store, run_id)  # submitted on another machine
         if not file.is_file():
-            raise ValueError(f"Run {run_id} has no config.yaml.")
+            raise InvalidValue(Wrong.NO_CONFIG, run_id=run_id)
         return file.read_text(encoding="utf-8")
 
 
@@ -233,7 +242,19 @@ def infinite(value: float) -> float:
 
 def reader(store: Store) -> ModuleType:
     """The module to read with: both offer the same functions and return the same."""
-    return database if not store.server and database.is_known(store) else client
+    if store.server:
+        return client
+    with reported(store):
+        if is_known(store):
+            return database
+    _warn(store.database)
+    return client
+
+
+@lru_cache
+def _warn(file: Path) -> None:
+    """Say it once."""
+    log.warning("%s has tables of another MLflow: runs are read through its client, which is slower.", file)
 
 
 def _run(record: Record) -> Run:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from problems import InvalidValue
+from tracking.problems import Wrong
 from tracking.runs import Run, reader
 from tracking.store import Store
 
@@ -67,7 +69,7 @@ def axis_values(run: Run, series: Series, axis: str) -> npt.NDArray[Any]:
         return series.steps / (run.number("steps_per_epoch") or np.nan)
     if axis == "images":
         return series.steps * (run.number("images_per_step") or np.nan)
-    raise ValueError(f"There is no axis {axis!r}; there are {', '.join(AXES)}.")
+    raise InvalidValue(Wrong.NO_AXIS, axis=axis, axes=", ".join(AXES))
 
 
 def _series(points: Sequence[tuple[int, float | None, int]]) -> Series:

@@ -9,9 +9,10 @@ from typing import Any
 
 from tracking import records
 from tracking.layout import checked
+from tracking.problems import StoreUnavailable
 from tracking.spool_file import Entry, SpoolFile
 from tracking.store import Store
-from tracking.unavailable import StoreUnavailable, reported
+from tracking.unavailable import reported
 
 # Between two attempts; doubled up to the longer one while the store stays away.
 RETRY_S, MAX_RETRY_S = 1.0, 10.0

@@ -11,7 +11,8 @@ from filelock import FileLock
 
 from tracking.client import client
 from tracking.layout import EXPERIMENT, REPOSITORY, Layout
-from tracking.unavailable import StoreUnavailable, reported
+from tracking.problems import StoreUnavailable
+from tracking.unavailable import reported
 
 
 class Store(Layout):

@@ -1,4 +1,4 @@
-"""Why a store cannot be used, in one sentence that says what to do."""
+"""Why a store cannot be used: what the file system, SQLite or a server says, as a code."""
 
 import errno
 import os
@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tracking.layout import Layout
+from tracking.problems import StoreUnavailable, Unavailable
+from tracking.schema import is_known
 
 # HTTP statuses of a server, or of what is before it, that say nothing about the request itself.
 RETRIED = frozenset({401, 403, 408, 429, *range(500, 600)})
-
-
-class StoreUnavailable(Exception):
-    """The store cannot be read or written; the message says why and what to do."""
 
 
 @contextmanager
@@ -27,22 +25,27 @@ def reported(store: Layout) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        cause = _root_cause(error)
+        cause = _root_cause(store, error)
         if cause is None and store.server and server_status(error) in RETRIED:
             cause = error
         if cause is None:
             raise
-        raise StoreUnavailable(_explain(store, cause)) from error
+        raise _explain(store, cause) from error
 
 
-def _root_cause(error: BaseException) -> BaseException | None:
+def _root_cause(store: Layout, error: BaseException) -> BaseException | None:
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError | sqlite3.Error):
             return seen
         seen = seen.__cause__ or seen.__context__
-    # MLflow refuses a database of another version in words of its own, without a cause.
-    return error if "database schema" in str(error) else None
+    # MLflow refuses a database of another version as an error of its own, without a cause.
+    if store.server or getattr(error, "error_code", "") != "INTERNAL_ERROR":
+        return None
+    try:
+        return None if is_known(store) else error
+    except sqlite3.Error as worse:
+        return worse
 
 
 def server_status(error: BaseException) -> int | None:
@@ -51,43 +54,54 @@ def server_status(error: BaseException) -> int | None:
     return status() if status else None
 
 
-def _explain_server(server: str, cause: BaseException) -> str:
-    if not server.startswith(("http://", "https://")):
-        return f"ARENA_TRACKING_URI is {server!r}; it must begin with http:// or https://."
-    status = server_status(cause)
-    if status in (401, 403):
-        return (
-            f"The tracking server {server} refuses access; set MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
-        )
-    what = f"cannot work now (HTTP status {status})" if status else "does not answer"
-    return (
-        f"The tracking server {server} {what}. Jobs that train go on and deliver what they record later; "
-        "see whether it runs and whether ARENA_TRACKING_URI is right."
-    )
-
-
-def _explain(store: Layout, cause: BaseException) -> str:
-    text = str(cause)
+def _explain(store: Layout, cause: BaseException) -> StoreUnavailable:
     # The file system's errors have a number, those of the way to a server are wrapped.
     if store.server and getattr(cause, "errno", None) is None:
-        return _explain_server(store.server, cause)
-    where = store.database
-    elsewhere = "or name another folder in ARENA_MLRUNS"
-    if "locked" in text or "busy" in text:
-        return f"The MLflow database {where} is locked by another program; try again when it has finished."
-    if "not a database" in text or "malformed" in text:
-        return f"{where} is not a readable database ({text}); restore a copy or move it away to start afresh."
-    if "disk is full" in text or (isinstance(cause, OSError) and cause.errno == errno.ENOSPC):
-        return f"The disk that holds {store.root} is full; free some space."
-    if "readonly" in text or isinstance(cause, PermissionError) or "Read-only" in text:
-        return f"{store.root} cannot be written; make it writable {elsewhere}."
-    if isinstance(cause, FileExistsError | NotADirectoryError):
-        return f"{store.root} is not a folder; move that file away {elsewhere}."
-    if "database schema" in text:
-        return f"{where} is of another MLflow version; back it up, then run 'mlflow db upgrade {store.uri}'."
-    if not where.exists():
-        return f"There is no MLflow database at {where}; `make run` or `python -m jobs submit` creates it."
-    if os.geteuid() and not os.access(where, os.R_OK):
-        return f"{where} cannot be read; make it readable {elsewhere}."
-    return f"The MLflow database {where} cannot be used: {text}."
+        status = server_status(cause)
+        return StoreUnavailable(_code_of_server(status), server=store.server, status=status)
+    if isinstance(cause, sqlite3.Error):
+        code = _code_of_database(store, cause)
+    elif isinstance(cause, OSError):
+        code = _code_of_file(store, cause)
+    else:
+        code = Unavailable.OTHER_VERSION
+    places = {"root": store.root, "database": store.database, "address": store.uri}
+    return StoreUnavailable(code, said=cause, **places)
+
+
+def _code_of_server(status: int | None) -> Unavailable:
+    if status in (401, 403):
+        return Unavailable.REFUSED
+    return Unavailable.SERVER_FAILS if status else Unavailable.NO_ANSWER
+
+
+def _code_of_database(store: Layout, error: sqlite3.Error) -> Unavailable:
+    # The lower eight bits are the kind, the others its details.
+    number = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if number in _SQLITE:
+        return _SQLITE[number]
+    if not store.database.exists():
+        return Unavailable.MISSING
+    if os.geteuid() and not os.access(store.database, os.R_OK):
+        return Unavailable.UNREADABLE
+    return Unavailable.UNUSABLE
+
+
+def _code_of_file(store: Layout, error: OSError) -> Unavailable:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Unavailable.FULL
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return Unavailable.READ_ONLY
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return Unavailable.NOT_A_FOLDER
+    return Unavailable.UNUSABLE if store.database.exists() else Unavailable.MISSING
+
+
+_SQLITE = {
+    sqlite3.SQLITE_BUSY: Unavailable.LOCKED,
+    sqlite3.SQLITE_LOCKED: Unavailable.LOCKED,
+    sqlite3.SQLITE_NOTADB: Unavailable.DAMAGED,
+    sqlite3.SQLITE_CORRUPT: Unavailable.DAMAGED,
+    sqlite3.SQLITE_FULL: Unavailable.FULL,
+    sqlite3.SQLITE_READONLY: Unavailable.READ_ONLY,
+}

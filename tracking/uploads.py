@@ -12,9 +12,10 @@ from pathlib import Path
 from tracking import runs
 from tracking.client import client
 from tracking.layout import checked
+from tracking.problems import StoreUnavailable
 from tracking.spool import put_aside
 from tracking.store import Store
-from tracking.unavailable import RETRIED, StoreUnavailable, reported
+from tracking.unavailable import RETRIED, reported
 
 # The first that is there: the weights of the lowest top-1 error, or where the run was last.
 CHECKPOINTS = ("best.ckpt", "last.ckpt")

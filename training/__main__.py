@@ -19,8 +19,8 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from command_line import Parser, answer, underscored
 from datamodules.errors import DataError
+from tracking.problems import StoreUnavailable
 from tracking.store import Store
-from tracking.unavailable import StoreUnavailable
 from training.callbacks.stopping import leave_on_sigterm
 from training.cli import ArenaCLI
 from training.export import export

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 import torch
 from lightning_fabric.plugins import CheckpointIO
 
-from tracking.unavailable import StoreUnavailable
+from tracking.problems import StoreUnavailable
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 # A file is whole if its digest is in there, under whatever name: so there is no moment, between two

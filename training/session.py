@@ -11,9 +11,9 @@ import psutil
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from tracking import records, runs, scaling, uploads
+from tracking.problems import StoreUnavailable
 from tracking.spool import Spool, deliver_left
 from tracking.store import Store
-from tracking.unavailable import StoreUnavailable
 
 # What an interrupted command returns to a shell, and a wrong one, and one that failed for another reason.
 STOPPED, WRONG, FAILED = 130, 2, 1

@@ -69,7 +69,7 @@ def weights_problem(
         without = [one.name for one in chosen.values() if not one.twin or one.twin.library != PUBLISHED]
         if without:
             return f"torchvision publishes no weights of {join(without)}; choose other networks or weights."
-    from tracking.unavailable import StoreUnavailable
+    from tracking.problems import StoreUnavailable
     from training.config_check import check_start
 
     try:

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.widgets.formatting import plain
 from datamodules.errors import DataError
 from jobs.errors import LaunchError
-from tracking.unavailable import StoreUnavailable
+from tracking.problems import StoreUnavailable
 
 LOG = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from types import FrameType
 from jobs.engines.slurm_cluster import ClusterUnavailable, ask, is_passing
 from tracking import records, runs
 from tracking.layout import REPOSITORY
+from tracking.problems import StoreUnavailable
 from tracking.runs import Run
 from tracking.store import Store
-from tracking.unavailable import StoreUnavailable
 
 # What the training process returns when it has saved and left because somebody asked it to.
 STOPPED = 130

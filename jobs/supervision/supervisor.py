@@ -34,10 +34,10 @@ from jobs.supervision.notifications import Notifications
 from tracking import records, runs
 from tracking.entities import ACTIVE_STATUSES, TERMINAL_STATUSES
 from tracking.layout import REPOSITORY
+from tracking.problems import StoreUnavailable
 from tracking.runs import Run
 from tracking.spool import deliver_left
 from tracking.store import Store
-from tracking.unavailable import StoreUnavailable
 
 ASK_GRACE_S = 30.0
 TERM_GRACE_S = 10.0

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from tracking.layout import REPOSITORY
-from tracking.unavailable import StoreUnavailable
+from tracking.problems import StoreUnavailable
 from training.checkpoint_files import BEST, LAST, PREVIOUS, CheckpointFiles, find_newest, read, write
 
 

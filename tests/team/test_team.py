@@ -24,8 +24,8 @@ from tests.team.conftest import Team
 from tests.team.gate import TIMEOUT_S, wait_for_file
 from tracking import client, records, runs
 from tracking.layout import REPOSITORY
+from tracking.problems import StoreUnavailable
 from tracking.store import Store
-from tracking.unavailable import StoreUnavailable
 
 BATCHES, EPOCHS = 3, 5
 LOST, BACK = 1, 3  # before these epochs the server goes and comes

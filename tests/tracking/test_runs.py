@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from tracking import client, database, records, runs, series
+from tracking.schema import is_known
 
 
 def fill(store, config):
@@ -36,8 +37,15 @@ def comparable(found):
 
 
 def test_the_revision_of_this_mlflow_is_known(store):
-    assert database.is_known(store)
+    assert is_known(store)
     assert runs.reader(store) is database
+
+
+def test_tables_of_another_mlflow_are_read_through_its_client(store, monkeypatch, caplog):
+    monkeypatch.setattr("tracking.schema.KNOWN_REVISIONS", set())
+    assert [runs.reader(store), runs.reader(store)] == [client, client]
+    (line,) = caplog.messages
+    assert str(store.database) in line
 
 
 def test_both_readers_return_the_same(store, config):
@@ -62,7 +70,7 @@ def test_both_readers_return_the_same(store, config):
 def test_both_readers_return_the_same_series(store, config, monkeypatch):
     ids = fill(store, config)
     direct = series.read_series(store, ids, ["train/loss", "val/loss", "none"])
-    monkeypatch.setattr(database, "KNOWN_REVISIONS", set())
+    monkeypatch.setattr("tracking.schema.KNOWN_REVISIONS", set())
     assert runs.reader(store) is client
     through_mlflow = series.read_series(store, ids, ["train/loss", "val/loss", "none"])
     assert repr(direct) == repr(through_mlflow)

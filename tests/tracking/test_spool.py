@@ -16,10 +16,10 @@ import pytest
 from tests.tracking.mlflow_server import Server
 from tracking import client, records, runs
 from tracking.layout import REPOSITORY
+from tracking.problems import StoreUnavailable
 from tracking.spool import Spool, deliver_left
 from tracking.spool_file import SpoolFile
 from tracking.store import Store
-from tracking.unavailable import StoreUnavailable
 
 NOBODY = "http://127.0.0.1:9"  # where no server listens
 CONFIG = {"model": {"architecture": "alexnet"}, "data": {"source": "digits"}}
@@ -173,7 +173,8 @@ import resource, sys
 from contextlib import closing
 from pathlib import Path
 from tracking.spool import Spool
-from tracking.store import Store, StoreUnavailable
+from tracking.problems import StoreUnavailable
+from tracking.store import Store
 spool = Spool(Store(Path(sys.argv[1]), sys.argv[2]), "0" * 32)
 spool.log_metrics({"loss": 1.0}, 1)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.refusals import refused
 from tracking import client, records, runs
 from tracking.layout import REPOSITORY
+from tracking.problems import Unavailable
 from tracking.store import Store
-from tracking.unavailable import StoreUnavailable
 
 
 def test_default_follows_the_environment(monkeypatch, tmp_path):
@@ -74,14 +75,14 @@ print(sorted({{"mlflow", "torch", "pandas", "sqlalchemy"}} & set(sys.modules)))
 
 
 def test_missing_store_is_one_sentence(tmp_path):
-    with pytest.raises(StoreUnavailable, match=r"There is no MLflow database at .*mlflow\.db"):
+    with refused(Unavailable.MISSING, database=tmp_path / "mlflow.db"):
         runs.list_runs(Store(tmp_path))
 
 
 def test_corrupt_database_is_one_sentence(store):
     store.database.write_bytes(b"this is not SQLite" * 1000)
     for look in (lambda: runs.list_runs(store), store.open):
-        with pytest.raises(StoreUnavailable, match="not a readable database"):
+        with refused(Unavailable.DAMAGED):
             look()
 
 
@@ -91,13 +92,13 @@ def test_empty_database_file_becomes_a_store(tmp_path):
 
 
 def test_locked_database_is_one_sentence(closed_store, monkeypatch):
-    monkeypatch.setattr("tracking.database.BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("tracking.schema.BUSY_TIMEOUT_S", 0.1)
     blocker = sqlite3.connect(closed_store.database, isolation_level=None)
     blocker.execute("PRAGMA locking_mode = EXCLUSIVE")
     blocker.execute("BEGIN EXCLUSIVE")
     blocker.execute("CREATE TABLE blocked (x)")
     try:
-        with pytest.raises(StoreUnavailable, match="locked by another program"):
+        with refused(Unavailable.LOCKED):
             runs.list_runs(closed_store)
     finally:
         blocker.execute("ROLLBACK")
@@ -106,7 +107,7 @@ def test_locked_database_is_one_sentence(closed_store, monkeypatch):
 
 def test_root_that_is_a_file_is_one_sentence(tmp_path):
     (tmp_path / "mlruns").write_text("not a folder")
-    with pytest.raises(StoreUnavailable, match="is not a folder"):
+    with refused(Unavailable.NOT_A_FOLDER):
         Store(tmp_path / "mlruns").open()
 
 
@@ -115,7 +116,7 @@ def test_database_of_another_mlflow_is_one_sentence(closed_store):
     connection.execute("UPDATE alembic_version SET version_num = 'abcdef012345'")
     connection.commit()
     connection.close()
-    with pytest.raises(StoreUnavailable, match="mlflow db upgrade"):
+    with refused(Unavailable.OTHER_VERSION, address=closed_store.uri):
         runs.list_runs(closed_store)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tracking import client, records
+from tracking.problems import StoreUnavailable
 from tracking.store import Store
-from tracking.unavailable import StoreUnavailable
 from tracking.uploads import CHECKPOINTS, expect, list_due, upload
 
 CONFIG = {"model": {"architecture": "alexnet"}, "data": {"source": "digits"}}

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from tracking.unavailable import StoreUnavailable
+from tracking.problems import StoreUnavailable
 from training.callbacks.checkpoints import Checkpoints, can_save
 from training.callbacks.validation import count_common_batches
 from training.checkpoint_files import LAST
