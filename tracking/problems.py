@@ -51,6 +51,5 @@ class Wrong(Code):
     AMBIGUOUS_NAME = "{name!r} matches {number} runs: {run_ids}."
     NO_CONFIG = "Run {run_id} has no config.yaml."
     NO_RUN_ID = "{text!r} is not a run id: MLflow's are 32 hexadecimal digits."
-    EMPTY_NAME = "A run's name cannot be empty."
     NO_AXIS = "There is no axis {axis!r}; there are {axes}."
     NOT_OPEN = "{root} is not set up; call Store.open() first."

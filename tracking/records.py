@@ -128,14 +128,6 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def rename_run(store: Store, run_id: str, name: str) -> None:
-    """Give the run another name. Raises ValueError when it is empty, and StoreUnavailable."""
-    if not name.strip():
-        raise InvalidValue(Wrong.EMPTY_NAME)
-    with reported(store):
-        client(store).update_run(run_id, name=name.strip())
-
-
 def count_bytes(store: Store, run_id: str) -> int:
     """What deleting the run frees: its log and checkpoints. Raises ValueError when `run_id` is not one."""
     files = [store.log_file(run_id), *store.checkpoint_folder(run_id).rglob("*")]

@@ -4,8 +4,7 @@ import shutil
 
 import streamlit as st
 
-from dashboard.launch.fields import HERE, PLACES, SLURM, Filled
-from dashboard.widgets import widths
+from dashboard.launch.fields import HERE, NUMBER_WIDTH, PLACES, SLURM, Filled
 from jobs.submission.spec import JobSpec
 
 
@@ -26,7 +25,7 @@ def show_place(filled: Filled) -> None:
     for names in (("nodes", "gpus_per_node"), ("partition", "account"), ("time",)):
         with st.container(horizontal=True, gap="medium"):
             for name in names:
-                filled.show(name, width=widths.NUMBER)
+                filled.show(name, width=NUMBER_WIDTH)
     filled.show("sbatch")
     cluster = JobSpec((), values=filled.values).cluster
     assert cluster is not None

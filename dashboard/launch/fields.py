@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from dashboard.launch.wording import RECIPES
-from dashboard.widgets import widths
 from dashboard.widgets.address import Field, between, is_yes, one_of
 from dashboard.widgets.problems import show_problem
 from jobs.submission.kinds import Switch, Whole
@@ -16,6 +15,8 @@ from jobs.submission.settings import SETTINGS, Setting, setting, settings_of
 if TYPE_CHECKING:
     from lightning_modules.architecture import Architecture
 
+# Widths in pixels; a text takes the room of two numbers.
+NUMBER_WIDTH, TEXT_WIDTH = 200, 430
 DEFAULT_NETWORKS = ("alexnet", "vgg16", "googlenet", "resnet18")
 AUTO = "auto"
 
@@ -128,12 +129,12 @@ class Filled:
         if isinstance(one.kind, Switch):
             self.values[name] = st.checkbox(**widget | changes)
         elif isinstance(one.kind, Whole):
-            widget |= {"min_value": one.kind.lowest, "max_value": one.kind.highest, "width": widths.NUMBER}
+            widget |= {"min_value": one.kind.lowest, "max_value": one.kind.highest, "width": NUMBER_WIDTH}
             if one.default is None:
                 widget |= {"value": None, "placeholder": one.hint or None}
             self.values[name] = st.number_input(**widget | changes)
         else:
-            widget |= {"placeholder": one.hint or None, "width": widths.WORDS}
+            widget |= {"placeholder": one.hint or None, "width": TEXT_WIDTH}
             text = st.text_input(**widget | changes)
             try:
                 self.values[name] = one.read(text)

@@ -10,9 +10,11 @@ from dashboard.launch.cluster import count_processes, show_place
 from dashboard.launch.fields import (
     AUTO,
     EARLIER,
+    NUMBER_WIDTH,
     PRECISIONS,
     PUBLISHED,
     SCRATCH,
+    TEXT_WIDTH,
     WEIGHTS,
     Filled,
     launch_fields,
@@ -39,7 +41,7 @@ from dashboard.launch.wording import (
     scaling_note,
 )
 from dashboard.networks import catalogue
-from dashboard.widgets import formatting, palette, widths
+from dashboard.widgets import formatting, palette
 from dashboard.widgets.address import Field, keep, restore
 from jobs.host.machine import describe_machine
 from jobs.submission.spec import JobSpec
@@ -186,7 +188,7 @@ def _show_augmentation(filled: Filled, recipes: "list[Recipe]", augmentations: M
         augmentations,
         index=None,
         placeholder=f"{join(taken)}, the recipe's" if taken else "the recipe's",
-        width=widths.WORDS,
+        width=TEXT_WIDTH,
         key="augmentation",
         help="What happens to training images: crops and colour in the manner of a paper",
     )
@@ -240,7 +242,7 @@ def _show_hardware(filled: Filled) -> None:
         "Precision",
         list(PRECISIONS),
         format_func=lambda key: PRECISIONS[key],
-        width=widths.WORDS,
+        width=TEXT_WIDTH,
         key="precision",
     )
     filled.values["precision"] = None if precision == AUTO else precision
@@ -254,7 +256,7 @@ def _show_hardware(filled: Filled) -> None:
                 "Devices a job" if is_here else "Devices a node",
                 [AUTO, *range(lowest, highest + 1)],
                 format_func=lambda number: "all" if number == AUTO else str(number),
-                width=widths.NUMBER,
+                width=NUMBER_WIDTH,
                 key="devices",
             )
         filled.values["devices"] = devices

@@ -9,7 +9,7 @@ from dashboard.architectures.rows import layer_rows, measured
 from dashboard.compare import rows as comparing
 from dashboard.networks import catalogue
 from dashboard.runs import board, curves
-from tracking import records
+from tracking import client, records
 from tracking.comparison import best_and_last, best_per_architecture
 from tracking.runs import list_runs
 from tracking.series import AXES
@@ -49,7 +49,7 @@ def test_metrics_found_in_the_store_are_offered() -> None:
 def test_runs_of_the_same_name_have_labels_of_their_own(filled_store: Store) -> None:
     runs = list_runs(filled_store, ["FINISHED"])
     for run in runs:
-        records.rename_run(filled_store, run.run_id, "twin")
+        client.client(filled_store).update_run(run.run_id, name="twin")
     labels = curves.run_labels(list_runs(filled_store, ["FINISHED"]))
     assert len(set(labels.values())) == 2 and all(label.startswith("twin (") for label in labels.values())
 
@@ -104,5 +104,5 @@ def test_the_store_is_read_again_only_after_it_was_written(filled_store: Store) 
     records.set_status(filled_store, run.run_id, "FINISHED")
     # At once, however coarse the clock of the file system is.
     assert not board.read_board(filled_store).running
-    records.rename_run(filled_store, run.run_id, "another")
+    client.client(filled_store).update_run(run.run_id, name="another")
     assert "another" in [one.name for one in board.read_runs(filled_store)]

@@ -1,4 +1,4 @@
-"""What `docs/team.md` describes, brought up by its own script in a temporary folder, and one member of it."""
+"""The servers of `docs/team.md` in a temporary folder, and one member of the team."""
 
 import os
 import shutil
@@ -13,13 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from docs.team import Problem, find_program
+from tests.team.server import Problem, find_program
 from tracking.layout import REPOSITORY
 from tracking.store import Store
 
 
 class Team:
-    """The script as people start it: PostgreSQL, an S3 store and MLflow's server."""
+    """PostgreSQL, an S3 store and MLflow's server."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -31,7 +31,7 @@ class Team:
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "docs.team", str(self.folder), "--port", str(self.port)],
+            [sys.executable, "-m", "tests.team.server", str(self.folder), "--port", str(self.port)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -155,7 +155,7 @@ def test_find_by_name_or_prefix(store, config):
     for name in ("nothing", "", "run 3"):
         with pytest.raises(ValueError, match="No run has"):
             runs.find_run(store, name)
-    records.rename_run(store, ids[2], "run 1")
+    client.client(store).update_run(ids[2], name="run 1")
     with pytest.raises(ValueError, match="matches 2 runs"):
         runs.find_run(store, "run 1")
 

@@ -1,7 +1,7 @@
-"""Brings up what a team shares: `python -m docs.team FOLDER`, then Ctrl-C ends it.
+"""The servers of a team: `python -m tests.team.server FOLDER`, until SIGTERM.
 
-PostgreSQL keeps the records, an S3-compatible store the artifacts, and MLflow's server stands before both;
-everything listens on this machine only. See docs/team.md.
+PostgreSQL keeps the records, moto's S3 server the artifacts, and MLflow's server stands in front of both;
+everything listens on this machine only.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = Parser(prog="python -m docs.team", description="Start a tracking server.")
+    parser = Parser(prog="python -m tests.team.server", description="Start a tracking server.")
     parser.add_argument("folder", type=Path, help="keeps the database and the logs; made on first use")
     parser.add_argument("--port", type=int, default=5000, help="of MLflow's server (%(default)s)")
     parser.add_argument(
