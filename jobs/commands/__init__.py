@@ -40,8 +40,8 @@ def for_each(store: Store, named: Iterable[Run], act: Callable[[Store, str], Non
 
 
 def add_run_argument(parser: argparse.ArgumentParser) -> None:
-    """One run, as `run`."""
-    parser.add_argument("run", metavar="RUN", help=RUN_HELP)
+    """One run, as `name`: `run` is the command itself."""
+    parser.add_argument("name", metavar="RUN", help=RUN_HELP)
 
 
 def add_runs_argument(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(store: Store, options: argparse.Namespace) -> None:
     """Print the log, and what is added to it."""
-    run_id = runs.find_run(store, options.run).run_id
+    run_id = runs.find_run(store, options.name).run_id
     print(read_log(store, run_id, options.lines))
     file = store.log_file(run_id)
     position = file.stat().st_size if file.exists() else 0

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(store: Store, options: argparse.Namespace) -> None:
     """Change the place of the run, and print the queue."""
-    job = runs.find_run(store, options.run)
+    job = runs.find_run(store, options.name)
     if options.after is not None:
         before = None if options.after == NOBODY else runs.find_run(store, options.after).run_id
         queue.start_after(store, job.run_id, before)

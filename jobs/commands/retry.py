@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(store: Store, options: argparse.Namespace) -> None:
     """Queue the run."""
-    before = runs.find_run(store, options.run)
+    before = runs.find_run(store, options.name)
     run_id = retry(store, before.run_id, options.batch_size)
     ensure_supervisor(store)
     again = runs.get_run(store, run_id)
