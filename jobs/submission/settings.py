@@ -63,7 +63,7 @@ class Setting:
         Raises:
             ValueError: It is no such value; one sentence.
         """
-        return self.kind.parse(text.strip()) if text.strip() else self.default
+        return self.kind.parse(text) if text.strip() else self.default
 
     def find(self, config: Mapping[str, Any]) -> Any:
         """Return what a run's YAML says, None where it says nothing."""

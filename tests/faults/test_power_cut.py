@@ -52,7 +52,7 @@ def make_run(store: Store) -> "subprocess.Popen[bytes]":
 @pytest.mark.fault("power cut: all killed at once, `make run`", "the same run goes on from its checkpoint")
 def test_all_of_them_at_once(store: Store, observed: Callable[[str], None]) -> None:
     (config,) = JobSpec(
-        ("cifar_resnet20",), epochs=1000, batch_size=16, image_size=32, num_workers=1
+        ("cifar_resnet20",), epochs=1000, batch_size=16, image_size=32, num_workers=2
     ).configs()
     run_id = submit(store, config | {"checkpoint_interval_s": 0.5})
     dashboard = make_run(store)
@@ -64,7 +64,7 @@ def test_all_of_them_at_once(store: Store, observed: Callable[[str], None]) -> N
     wait_for(lambda: last.stat().st_mtime_ns > saved_at, PATIENCE_S)
 
     killed = family(store)
-    assert len(killed) >= 3, "supervisor, training, what loads images"
+    assert len(killed) >= 3, "supervisor, training, what reads images"
     for process in killed:
         process.send_signal(signal.SIGKILL)
     psutil.wait_procs(killed)

@@ -8,7 +8,8 @@ from torch import nn
 
 from benchmarks.memory import measure_apart
 from lightning_modules import registry
-from lightning_modules.ledger.table import measure, training_memory
+from lightning_modules.ledger import training_memory
+from lightning_modules.ledger.table import measure
 from lightning_modules.ledger.training_memory import estimate
 from lightning_modules.recipes import build_optimizer
 
