@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, StoreUnavailable, LaunchError) as problem:
         print(problem, file=sys.stderr)
         return WRONG
-    print(f"Convnet arena: http://{HOST}:{port}   (Ctrl-C ends the dashboard)", flush=True)
+    print(f"Convnet arena: http://{HOST}:{port}   (Ctrl-C stops the dashboard)", flush=True)
     serve(port, store)
     print(f"\n{farewell(store)}", flush=True)
     return 0
@@ -54,8 +54,8 @@ def read_port(text: str) -> int:
             probe.bind((HOST, int(text)))
         except OSError:
             raise ValueError(
-                f"Port {text} is already taken, perhaps by a dashboard that still runs; "
-                f"end that one or choose another port with PORT={int(text) % 65535 + 1}."
+                f"Port {text} is already taken, perhaps by another dashboard; "
+                f"stop that one or choose another port with PORT={int(text) % 65535 + 1}."
             ) from None
     return int(text)
 
@@ -73,16 +73,16 @@ def serve(port: int, store: Store) -> None:
 
 
 def farewell(store: Store) -> str:
-    """Say what goes on without the dashboard."""
+    """Describe what continues without the dashboard."""
     try:
         active = len(list_ours(store, ["RUNNING", "SCHEDULED"]))
     except StoreUnavailable as problem:
-        return f"The dashboard has ended. {problem}"
+        return f"The dashboard has stopped. {problem}"
     active += sum(one.is_active for one in list_jobs(store))
     if not active:
-        return "The dashboard has ended; no job is running. `make stop` ends the supervisor too."
-    what = "1 job goes on" if active == 1 else f"{active} jobs go on"
-    return f"The dashboard has ended; {what} without it. `make stop` stops the jobs too."
+        return "The dashboard has stopped; no job is running. `make stop` stops the supervisor too."
+    what = "1 job continues" if active == 1 else f"{active} jobs continue"
+    return f"The dashboard has stopped; {what} without it. `make stop` stops the jobs too."
 
 
 if __name__ == "__main__":

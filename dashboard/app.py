@@ -29,7 +29,7 @@ def freeze_imports() -> None:
 
 
 def show_summary() -> bool:
-    """Say in the sidebar what is running."""
+    """Show in the sidebar what is running."""
     board: Board = read_board(open_store())
     st.caption(f":material/{'play_circle' if board.is_active else 'check_circle'}: {board.summary}")
     return board.is_active

@@ -1,4 +1,4 @@
-"""Folders of images that somebody has added."""
+"""Folders of images that were added on the Data page."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tracking.unavailable import reported
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder that somebody has added.
+    """A folder that was added on the Data page.
 
     Attributes:
         source: The key of the source that opens it.
@@ -48,7 +48,7 @@ def read_folders(store: Store) -> list[Folder]:
             text = file.read_text(encoding="utf-8") if file.is_file() else "[]"
         return [Folder(**entry) for entry in json.loads(text)]
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{file} cannot be read as a list of folders; mend or remove it.") from error
+        raise ValueError(f"{file} cannot be read as a list of folders; correct or delete it.") from error
 
 
 def add_folder(store: Store, source: str, root: str, numbers: str = "") -> Folder:

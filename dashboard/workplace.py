@@ -19,7 +19,7 @@ def open_store() -> Store:
 
 
 def keep_supervised(store: Store) -> None:
-    """See to it that a supervisor works on the store; looks at most every few seconds."""
+    """Make sure that a supervisor works on the store; looks at most every few seconds."""
     _ensure(store, int(time.monotonic() // CHECK_EVERY_S))
 
 

@@ -81,7 +81,7 @@ class SpoolFile:
             self._taken = 0
 
     def close(self) -> None:
-        """Give the file free, without it if nothing waits."""
+        """Return the file free, without it if nothing waits."""
         if self.is_empty:
             self.path.unlink(missing_ok=True)
         fcntl.flock(self._stream, fcntl.LOCK_UN)  # processes that were forked have it open too

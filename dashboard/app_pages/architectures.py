@@ -28,7 +28,7 @@ if restore_fields():
 
 st.title("Architectures", anchor=False)
 st.caption(
-    "Counted here at the paper's number of classes and image size. Published errors are those of the images "
-    "the paper is about; what was measured here names its own images."
+    "Counted here at the paper's number of classes and image size. Published errors are on the images "
+    "of the paper; errors measured here name their own images."
 )
 show_section(choose_section())

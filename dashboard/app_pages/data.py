@@ -18,9 +18,9 @@ if data_set := restore_fields():
     st.stop()
 
 st.title("Data", anchor=False)
-st.caption("Images to train on: what is in them, how they look, and what a network gets to see of them.")
+st.caption("Images to train on: what they contain, how they look, and what a network sees of them.")
 show_sets()
 st.subheader("Add images", anchor=False)
 show_adding()
-st.subheader("Work on data", anchor=False)
+st.subheader("Commands on data", anchor=False)
 show_jobs()

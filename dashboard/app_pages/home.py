@@ -21,7 +21,7 @@ st.subheader("Now", anchor=False)
 live(show_active, board.state, limit=6)
 st.subheader("Best top-1 error per architecture", anchor=False)
 show_best()
-st.subheader("Done lately", anchor=False)
+st.subheader("Recently finished", anchor=False)
 show_latest(board.done)
 if not board.is_empty:
     st.caption(board.totals)

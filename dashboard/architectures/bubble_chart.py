@@ -45,7 +45,7 @@ class Bubble:
         error: in percent.
         parameters: what its area stands for.
         detail: what it says when pointed at.
-        is_hollow: whether somebody else than the authors trained it.
+        is_hollow: whether others than the authors trained it.
         is_ours: whether it was measured here.
     """
 
@@ -84,7 +84,7 @@ def bubble_chart(bubbles: Sequence[Bubble], y_title: str) -> go.Figure:
 
 
 def diameters(bubbles: Sequence[Bubble]) -> list[float]:
-    """Give the bubbles' diameters in pixels: areas go by parameters, ours are stars of one size."""
+    """Return the bubbles' diameters in pixels: areas go by parameters, ours are stars of one size."""
     most = max((bubble.parameters for bubble in bubbles), default=1)
     return [
         STAR_PX if bubble.is_ours else max(SMALLEST_PX, LARGEST_PX * math.sqrt(bubble.parameters / most))
@@ -93,7 +93,7 @@ def diameters(bubbles: Sequence[Bubble]) -> list[float]:
 
 
 def axis_ranges(bubbles: Sequence[Bubble]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Give the axes (costs as powers of ten) room for all bubbles and their labels."""
+    """Return the axes (costs as powers of ten) room for all bubbles and their labels."""
     powers = [math.log10(bubble.macs) for bubble in bubbles] or [9.0]
     errors = [bubble.error for bubble in bubbles] or [0.0]
     across = max(max(powers) - min(powers), 0.3)

@@ -1,6 +1,6 @@
-"""Sentences that everybody repeats about these networks, and what exactly is true.
+"""Popular claims about these networks, and what exactly is true.
 
-Every number said to be counted is counted when somebody looks; what papers print is quoted with its place.
+Numbers marked as counted are counted when the page is shown; figures of papers are quoted with their place.
 """
 
 from collections.abc import Callable, Mapping
@@ -132,7 +132,7 @@ def googlenet_twelve_times(catalogue: Catalogue) -> Claim:
     alexnet, googlenet = catalogue.ledger("alexnet"), catalogue.ledger("googlenet")
     most = alexnet.parameters
     ratios = {
-        "as it classifies": googlenet.parameters,
+        "for inference": googlenet.parameters,
         "with both auxiliary heads": googlenet.parameters_with_auxiliary,
         "without its classifier": googlenet.parameters - linear_parameters(googlenet),
     }
@@ -141,10 +141,10 @@ def googlenet_twelve_times(catalogue: Catalogue) -> Claim:
     return Claim(
         "GoogLeNet has 12 times fewer parameters than AlexNet.",
         judge(is_so=all(twelve_times), is_so_sometimes=any(twelve_times)),
-        f"AlexNet has **{texts['as it classifies']}** as many as GoogLeNet as it classifies, "
+        f"AlexNet has **{texts['for inference']}** as many as GoogLeNet for inference, "
         f"{texts['with both auxiliary heads']} as many with both auxiliary heads, "
-        f"{texts['without its classifier']} if its last layer is left out. It comes to 12 only with the "
-        "rounded figures of a later paper: 60 million against 5.",
+        f"{texts['without its classifier']} if its last layer is left out. A factor of 12 results only from "
+        "the rounded figures of a later paper: 60 million against 5.",
         (
             *(
                 Figure(f"GoogLeNet {name}", f"{count:,}: {most / count:.2f} times fewer")
@@ -269,7 +269,7 @@ def resnet50_operations(catalogue: Catalogue) -> Claim:
     )
     same = "the same" if paper.parameters == later.parameters else "not the same"
     return Claim(
-        "ResNet-50 costs 3.8 GFLOPs. Or is it 4.1?",
+        "ResNet-50 costs 3.8 GFLOPs. Or are they 4.1?",
         judge(is_so=False, is_so_sometimes=int(paper.macs / 1e8) == 38 and round(later.macs, -8) == 41e8),
         f"Both, counted in multiply-accumulates: **{gigas(paper.macs)}** with the stride on the first 1x1 "
         f"convolution of a bottleneck, as the authors have it; **{gigas(later.macs)}** with it on the 3x3, "

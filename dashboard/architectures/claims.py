@@ -1,4 +1,4 @@
-"""Claims checked: what people repeat about these networks, and what exactly is true."""
+"""Popular claims about these networks, and what exactly is true."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 def show_claims() -> None:
     """Show each claim with its verdict, the reason, and the numbers behind it."""
     st.caption(
-        "Each sentence is repeated everywhere. The numbers said to be counted were counted just now, from "
-        "the networks of this catalogue at 1,000 classes and the paper's image size; the others are quoted."
+        "Each of these sentences is repeated in many places. Numbers marked as counted were counted just "
+        "now, from the networks of this catalogue at 1,000 classes and the paper's image size; the others "
+        "are quoted."
     )
     with st.spinner("Counting the networks …"):
         claims = check_claims(Catalogue(catalogue.architectures(), _count))

@@ -153,7 +153,7 @@ def _show_notes(
 ) -> None:
     st.caption(
         "The area of a bubble stands for parameters. Filled: the authors' own weights, ported or not; "
-        "hollow: trained anew by others; star: a run of this store. Averages of several networks are left "
+        "hollow: retrained by others; star: a run of this store. Averages of several networks are left "
         "out. Point at a bubble for its figures and source."
     )
     if not results:
@@ -174,19 +174,19 @@ def missing_texts(
     if alike:
         texts.append(f"No {metric_name} by this protocol ({conditions}) is known of: {', '.join(alike)}.")
     if others:
-        texts.append(f"Made for other images: {', '.join(others)}.")
+        texts.append(f"Designed for other images: {', '.join(others)}.")
     return texts
 
 
 def own_runs_text(conditions: Conditions) -> str:
-    """Say why no run of ours stands in the figure, and what would bring one there."""
+    """Describe why no run of ours stands in the figure, and what would bring one there."""
     if conditions != published.OURS:
         return (
-            f"Runs here are measured on center crops, so none can stand beside these; choose "
+            f"Runs here are measured on center crops, so none can be compared with these; choose "
             f"*{published.OURS}* for that."
         )
     return (
-        f"No run here was measured like this. One appears once it is trained from an ImageNet folder with "
-        f"{published.IMAGENET_CLASSES:,} classes and {published.IMAGENET_VAL_IMAGES:,} val images, at its "
-        "paper's image size. Runs on digits or other images are never drawn here."
+        "No run here was measured like this. One appears here once it has been trained from an ImageNet "
+        f"folder with {published.IMAGENET_CLASSES:,} classes and {published.IMAGENET_VAL_IMAGES:,} val "
+        "images, at its paper's image size. Runs on digits or other images are never drawn here."
     )

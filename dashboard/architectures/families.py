@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def family_colours(architectures: "Mapping[str, Architecture]") -> dict[str, str]:
-    """Give each family the colour of its best known network, no two alike while there are enough."""
+    """Return each family the colour of its best known network, no two alike while there are enough."""
     first: dict[str, str] = {}
     for key in palette.in_order(architectures):
         first.setdefault(architectures[key].family, key)
@@ -19,6 +19,6 @@ def family_colours(architectures: "Mapping[str, Architecture]") -> dict[str, str
 
 
 def network_colours(architectures: "Mapping[str, Architecture]") -> dict[str, str]:
-    """Give each network the colour of its family."""
+    """Return each network the colour of its family."""
     colours = family_colours(architectures)
     return {key: colours[one.family] for key, one in architectures.items()}

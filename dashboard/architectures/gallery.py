@@ -70,7 +70,7 @@ def choose(architectures: "Mapping[str, Architecture]") -> "list[Architecture]":
     found = find(architectures, search, chosen)
     if not found:
         with st.container(border=True):
-            st.markdown("No network fits. Use fewer words, or widen the choice of families.")
+            st.markdown("No network matches. Use fewer words, or select more families.")
             st.button("Show all networks", on_click=_show_all, icon=":material/filter_alt_off:")
     return found
 
@@ -176,7 +176,7 @@ def _show_table(found: "Sequence[Architecture]") -> int:
             ),
             MEASURED: st.column_config.TextColumn(
                 help="The lowest val error of the runs in this store, with the images it was measured on. "
-                "Only a run on ImageNet can be set against a published error."
+                "Only a run on ImageNet can be compared with a published error."
             ),
             "Published top-1": error,
             "Published top-5": error,

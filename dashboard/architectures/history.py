@@ -25,9 +25,9 @@ def show_history() -> None:
     st.plotly_chart(figure, key="history", config=dict(charts.CONFIG), alt=history_text(ENTRIES))
     st.caption(
         "Top-5 error of classification on each year's own test images. Hollow: 2010 and 2011 had other test "
-        "images, so their bars cannot be set exactly against the later ones. Dashed: one person's error, "
+        "images, so their bars cannot be compared exactly with the later ones. Dashed: one person's error, "
         f"estimated on {HUMAN.images:,} of the images ({HUMAN.source}). Most entries average "
-        "several networks; what one alone reaches stands under each network's published errors."
+        "several networks; the error of a single network is given under each network's published errors."
     )
     st.dataframe(
         history_rows(ENTRIES, architectures),
@@ -35,7 +35,7 @@ def show_history() -> None:
         column_config={
             "Year": st.column_config.NumberColumn(format="%d", pinned=True, width=60),
             "Top-5 error": st.column_config.TextColumn(alignment="right"),
-            "With outside images": st.column_config.TextColumn(alignment="right"),
+            "With additional images": st.column_config.TextColumn(alignment="right"),
             "In this catalogue": st.column_config.LinkColumn(display_text=r"#(.*)$"),
         },
         placeholder=formatting.NOTHING,
@@ -54,7 +54,7 @@ def history_rows(
             "Place": "1st" if entry.is_winner else "2nd",
             # With the digits of the source: not all have as many.
             "Top-5 error": f"{entry.top5:g} %",
-            "With outside images": None
+            "With additional images": None
             if entry.with_outside_images is None
             else f"{entry.with_outside_images:g} %",
             "Networks averaged": entry.models,
@@ -67,7 +67,7 @@ def history_rows(
                 None,
             ),
             "Note": " ".join(
-                part for part in ("Other test images." * entry.has_other_images, entry.note) if part
+                part for part in ("Different test images." * entry.has_other_images, entry.note) if part
             ),
             "Source": entry.source,
         }
@@ -76,6 +76,6 @@ def history_rows(
 
 
 def history_text(entries: Sequence[Entry]) -> str:
-    """Say in words what the chart shows."""
+    """Describe what the chart shows."""
     winners = (f"{entry.year} {entry.team} {entry.top5:.1f} %" for entry in entries if entry.is_winner)
     return f"Top-5 error of the winners: {', '.join(winners)}; a person {HUMAN.top5} %"

@@ -57,7 +57,7 @@ ENTRIES = (
         networks=("alexnet",),
         models=5,
         with_outside_images=15.315,
-        note="AlexNet. The outside images are those of ImageNet, Fall 2011.",
+        note="AlexNet. The additional images are those of ImageNet, Fall 2011.",
     ),
     Entry(
         2012,

@@ -99,14 +99,14 @@ def figures(architecture: "Architecture", ledger: "Ledger") -> dict[str, tuple[s
         "Year": (str(architecture.year), None),
         "Depth": (
             formatting.plural(architecture.depth, "layer"),
-            f"{keras if architecture.keras_depth else ''}Layers with weights on the longest path.",
+            f"{keras if architecture.keras_depth else ''}Layers with weights, on the longest path.",
         ),
         "Parameters": (formatting.exact_count(ledger.parameters), None),
         "Weights": (formatting.size(ledger.parameters * FLOAT32_BYTES), "In float32."),
         "MACs for one image": (formatting.exact_count(ledger.macs), None),
         "Activations in training": (
             formatting.size(ledger.activation_bytes()),
-            "What waits for the backward pass, for one image in float32.",
+            "What is kept for the backward pass, for one image in float32.",
         ),
     }
     if architecture.keras_depth:
@@ -115,7 +115,7 @@ def figures(architecture: "Architecture", ledger: "Ledger") -> dict[str, tuple[s
         with_heads = formatting.exact_count(ledger.parameters_with_auxiliary)
         found["With auxiliary heads"] = (
             with_heads,
-            "Parameters that train; the heads are dropped afterwards.",
+            "Parameters during training; the heads are removed afterwards.",
         )
     return found
 
@@ -162,7 +162,7 @@ LAYER_COLUMNS = {
 def show_published(architecture: "Architecture") -> None:
     """List the errors published for the network, each with protocol and source."""
     if not architecture.published:
-        st.caption("No error of this network was published.")
+        st.caption("No error of this network has been published.")
         return
     rows = [
         f"| {_unbroken(one.top1)} | {_unbroken(one.top5)} | {one.split} | {one.protocol} "

@@ -52,7 +52,7 @@ class Standing:
 
     @property
     def is_retraining(self) -> bool:
-        """Whether somebody else than the authors trained it."""
+        """Whether others than the authors trained it."""
         return self.published.trained_by == "others"
 
 
@@ -87,12 +87,12 @@ def protocols(architectures: "Mapping[str, Architecture]", metric: str) -> dict[
 
 
 def conditions_of(published: "PublishedError") -> Conditions:
-    """Give the images and the protocol of a published error."""
+    """Return the images and the protocol of a published error."""
     return Conditions(published.split, str(published.protocol))
 
 
 def error_of(published: "PublishedError", metric: str) -> float | None:
-    """Give a published error by the metric's name."""
+    """Return a published error by the metric's name."""
     error: float | None = getattr(published, METRICS[metric])
     return error
 

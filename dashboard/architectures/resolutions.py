@@ -65,7 +65,7 @@ class Split:
         return sum(getattr(part, cost) for part in self.parts.values())
 
     def share(self, cost: Cost, halvings: Sequence[int]) -> float:
-        """Say how much of a cost is at some resolutions, in percent."""
+        """Describe how much of a cost is at some resolutions, in percent."""
         found: int = sum(getattr(self.parts[place], cost) for place in halvings if place in self.parts)
         return 100 * found / max(1, self.total(cost))
 
@@ -120,7 +120,7 @@ def place_name(place: int, splits: Sequence[Split]) -> str:
 
 
 def parameters_sentence(split: Split) -> str:
-    """Say where a network's parameters are: `89.4 % of VGG-16's 138 M parameters are in its 3 fully …`."""
+    """Describe where the parameters are: `89.4 % of VGG-16's 138 M parameters are in its 3 fully …`."""
     place = max(split.parts, key=lambda place: split.parts[place].parameters)
     part, share = split.parts[place], split.share("parameters", [place])
     total = formatting.short_count(split.total("parameters"))
@@ -132,7 +132,7 @@ def parameters_sentence(split: Split) -> str:
 
 
 def price_sentence(splits: Sequence[Split]) -> str:
-    """Say why the dearest network is dearer than the deepest of the others, nothing where there is one only.
+    """Explain why the most expensive network costs more than the deepest other one; empty for a single one.
 
     The resolutions named are the largest ones that take a quarter of the dearest network's operations.
     """

@@ -108,7 +108,7 @@ def _entry_colour(entry: Entry, colours: Mapping[str, str]) -> str:
 
 def _entry_detail(entry: Entry) -> str:
     place = "first" if entry.is_winner else "second"
-    other = "<br>on other test images than from 2012 on" if entry.has_other_images else ""
+    other = "<br>on different test images than from 2012 on" if entry.has_other_images else ""
     return (
         f"<b>{entry.team}</b>, {place} in {entry.year}<br>{entry.top5:g} % top-5 error{other}"
         f"<br>{entry.source}"

@@ -33,7 +33,7 @@ def show_section(section: str) -> None:
 
 
 def restore_fields() -> str | None:
-    """Give the page's fields their values; give the key of the network that is open, if one is."""
+    """Return the page's fields their values; return the key of the network that is open, if one is."""
     fields = network_fields(catalogue.architectures())
     restore(fields)
     key: str | None = st.session_state["network"]

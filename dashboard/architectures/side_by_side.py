@@ -107,7 +107,7 @@ def _take_apart(network: "Architecture", image_size: int | None) -> Split:
 
 
 def sentences(splits: Sequence[Split]) -> list[str]:
-    """Say where each network's parameters are, and why the dearest is dearer than the deepest."""
+    """Describe where each network's parameters are, and why the dearest is dearer than the deepest."""
     found = [resolutions.parameters_sentence(split) for split in splits]
     return [*found, *filter(None, [resolutions.price_sentence(splits)])]
 
@@ -129,7 +129,7 @@ def _show_bars(splits: Sequence[Split], bars: str) -> None:
 
 
 def place_colours(splits: Sequence[Split]) -> dict[str, str]:
-    """Give each resolution its colour, the same one whichever networks have it."""
+    """Return each resolution its colour, the same one whichever networks have it."""
     return {
         resolutions.place_name(place, splits): HEAD_COLOUR
         if place == HEAD
@@ -191,9 +191,10 @@ def _show_table(splits: Sequence[Split]) -> None:
         alt="Shapes, parameters, MACs and activation memory by resolution",
     )
     st.caption(
-        "Rows go by how often the image was halved, so that maps of 55 and 56 px stand beside each other. A "
-        "layer counts where its output is; a shape is that of the last stage that ends there. Activations "
-        "are what waits for the backward pass, for one image in float32; auxiliary heads are left out."
+        "Each row is one number of halvings of the image, so that maps of 55 and 56 px are in the same row. "
+        "A layer is counted at the resolution of its output; a shape is that of the last stage that ends "
+        "there. Activations are what is kept for the backward pass, for one image in float32; auxiliary "
+        "heads are left out."
     )
 
 

@@ -32,7 +32,7 @@ def choose_runs() -> tuple[list[Run], Fields]:
         list(runs),
         format_func=lambda run_id: labels[run_id],
         key="runs",
-        placeholder="Choose runs" if runs else "No run has reported anything yet",
+        placeholder="Choose runs" if runs else "No run has reported a metric yet",
         disabled=not runs,
     )
     return [runs[run_id] for run_id in chosen], fields
@@ -65,7 +65,7 @@ def show_curves(runs: Sequence[Run], run_field: Fields) -> str:
     lines = curves.read_lines(store, runs, metric, axis or "epoch", splits)
     if not lines:
         st.caption(
-            "Choose a split above to see its curves." if not splits else "These runs did not report this."
+            "Choose a split above to see its curves." if not splits else "These runs have not recorded this."
         )
         return metric
     lines, x_title = curves.in_units(lines, axis or "epoch")
@@ -141,15 +141,15 @@ def show_settings(runs: Sequence[Run]) -> None:
 
 
 def show_empty(fields: Fields) -> None:
-    """Tell what to do where there is nothing to compare."""
+    """Return what to do where there is nothing to compare."""
     keep(fields)
     with st.container(border=True):
         if read_runs(open_store()):
             st.markdown("Choose two or more runs above. A run can be chosen after its first epoch.")
-            st.page_link(RUNS_PAGE, label="See all runs", icon=":material/list_alt:")
+            st.page_link(RUNS_PAGE, label="Show all runs", icon=":material/list_alt:")
         else:
             st.markdown(
-                "Nothing to compare yet. Launch two or more networks; their curves appear here, over each "
-                "other, from the first epoch on."
+                "Nothing to compare yet. Launch two or more networks; their curves appear here in one "
+                "chart after the first epoch."
             )
             st.page_link("app_pages/launch.py", label="Launch networks", icon=":material/rocket_launch:")

@@ -32,7 +32,7 @@ def show_adding() -> None:
         way = fields.READY
         if source.prepare is not None:
             way = st.radio(
-                "What is there already",
+                "What you have",
                 list(fields.WAYS),
                 format_func=lambda key: fields.WAYS[key],
                 horizontal=True,
@@ -80,7 +80,7 @@ def _show_archives(source: "Source") -> None:
         placeholder="/path/to/downloads",
         max_chars=1000,
         key="archives",
-        help="It holds the files as downloaded. Left empty, what anybody may download is fetched.",
+        help="It contains the files as downloaded. If this is empty, public archives are downloaded.",
     ).strip()
     target = st.text_input(
         "Folder for the images", placeholder="/path/to/images", max_chars=1000, key="folder"

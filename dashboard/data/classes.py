@@ -42,7 +42,7 @@ def show_classes(data_set: DataSet) -> None:
     if found:
         _show_table(numbers, words, found)
     else:
-        st.caption("No class fits. Use fewer words.")
+        st.caption("No class matches. Use fewer words.")
     st.subheader("Images of each class", anchor=False)
     show_distribution(numbers, words)
 
@@ -60,7 +60,7 @@ def find_classes(names: Sequence[str], words: Sequence[Meaning], find: str) -> l
 def _show_figures(numbers: Numbers) -> None:
     figures = {
         "Classes": f"{len(numbers.class_names):,}",
-        "To train on": f"{numbers.train.sum():,}",
+        "Training images": f"{numbers.train.sum():,}",
         "To validate on": f"{numbers.val.sum():,}",
         "In each class": _range(numbers.train),
     }

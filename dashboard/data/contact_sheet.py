@@ -100,7 +100,7 @@ def _show_card(sample: Sample, index: int, label: str) -> None:
             type="tertiary",
             on_click=fields.see_image,
             args=(index,),
-            help="What the network sees of it",
+            help="What the network sees",
         )
         st.markdown(
             f'<div class="card"><p>{escape(label)}<br>{sample.width} × {sample.height}</p></div>',

@@ -120,7 +120,7 @@ def describe(images: "Images") -> str:
 
 
 def labels(data_set: DataSet, split: str) -> Labels:
-    """Give the label of every image of a split.
+    """Return the label of every image of a split.
 
     Raises:
         DataError: as `open_images`, or all images would have to be fetched to learn their labels.
@@ -136,7 +136,7 @@ def count(data_set: DataSet) -> Numbers:
 
 
 def is_folder(path: Path) -> bool:
-    """Tell whether there is a folder that one may look into."""
+    """Return whether there is a folder that one may look into."""
     try:
         return path.is_dir()
     except OSError:
@@ -144,12 +144,12 @@ def is_folder(path: Path) -> bool:
 
 
 def class_names(images: "Images") -> tuple[str, ...]:
-    """Give the names of the classes for people: folders may be called by bytes that are no text."""
+    """Return the names of the classes for people: folders may be called by bytes that are no text."""
     return tuple(map(printable, images.class_names))
 
 
 def name_of(split: "Split", index: int) -> str:
-    """Give the name of an image for people: its file's within the split, or its place among the others."""
+    """Return the name of an image for people: its file's within the split, or its place among the others."""
     files = getattr(split, "index", None)
     return f"image {index}" if files is None else printable(files.file(index))
 
@@ -159,7 +159,7 @@ def split_of(images: "Images", split: str) -> "Split":
     return images.train if split == TRAIN else images.val
 
 
-@st.cache_resource(max_entries=8, ttl=60, show_spinner="Looking through the images …")
+@st.cache_resource(max_entries=8, ttl=60, show_spinner="Listing the images …")
 def _open(source: str, root: str, stamp: tuple[int, ...]) -> "Images":
     return catalogue.sources()[source].images(root or None)
 

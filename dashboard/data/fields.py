@@ -20,7 +20,7 @@ SECTIONS = (CLASSES, IMAGES, SIGHT, CHECK, PACK, HIERARCHY)
 # The source for whatever lies in ImageNet's layout.
 ANY_FOLDER = "folder"
 READY, ARCHIVES = "folder", "archives"
-WAYS: Mapping[str, str] = {READY: "A folder of images", ARCHIVES: "The archives, or nothing yet"}
+WAYS: Mapping[str, str] = {READY: "A folder of images", ARCHIVES: "Archives, or nothing yet"}
 # Stands for one image of each class where a label is asked for.
 ALL = -1
 MAX_IMAGES = 10**9
@@ -52,7 +52,7 @@ def data_fields(sets: Mapping[str, DataSet]) -> dict[str, Field]:
 
 
 def restore_fields() -> DataSet | None:
-    """Give the page's fields their values; give the data set that is open, if one is.
+    """Return the page's fields their values; return the data set that is open, if one is.
 
     Raises:
         ValueError: the list of folders cannot be read.

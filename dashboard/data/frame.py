@@ -41,7 +41,7 @@ def show_head(data_set: DataSet) -> None:
 
 def _show_removing(data_set: DataSet) -> None:
     with st.popover("Remove", icon=":material/playlist_remove:"):
-        st.markdown("Take this folder off the list? Its images stay where they are.")
+        st.markdown("Remove this folder from the list? Its images are not deleted.")
         st.button("Remove from the list", on_click=_remove, args=(data_set.key,))
 
 

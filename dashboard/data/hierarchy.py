@@ -60,7 +60,7 @@ def show_hierarchy(data_set: DataSet) -> None:
         list(nodes),
         format_func=lambda key: _label(nodes[key]),
         key="term",
-        help="Type a word. In the figure, a click on a part opens it and a click on the middle goes back.",
+        help="Enter a word. In the figure, click a part to open it and the middle to go back.",
         width=420,
     )
     st.caption(f"{len(devkit.classes):,} classes below {inner:,} more general terms. {_path(nodes, key)}")

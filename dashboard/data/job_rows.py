@@ -15,7 +15,7 @@ LOG_LINES = 12
 SHOWN = 8
 
 
-def show_jobs(words: Sequence[str] = (), empty: str = "Nothing has been started here yet.") -> None:
+def show_jobs(words: Sequence[str] = (), empty: str = "No command has been started here yet.") -> None:
     """List the commands that were started here; what runs is shown anew by itself.
 
     Args:
@@ -85,7 +85,7 @@ def _show_progress(one: JobState) -> None:
 def _show_buttons(one: JobState) -> None:
     key, store = one.job.key, open_store()
     if one.can_be_killed:
-        if st.button("End it at once", key=f"kill-{key}", icon=":material/dangerous:"):
+        if st.button("Kill it", key=f"kill-{key}", icon=":material/dangerous:"):
             data_jobs.kill(one.job)
             st.rerun()
     elif one.is_active:

@@ -19,7 +19,7 @@ class Meaning(NamedTuple):
 
 
 def meanings(class_names: Sequence[str]) -> list[Meaning]:
-    """Give the meaning of each class that is called as WordNet numbers its synsets, such as n01440764."""
+    """Return the meaning of each class that is called as WordNet numbers its synsets, such as n01440764."""
     return [_meaning(name) if WNID.fullmatch(name) else Meaning() for name in class_names]
 
 

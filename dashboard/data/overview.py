@@ -51,7 +51,7 @@ def card_without_folder(source: "Source") -> str:
 def card(data_set: DataSet, folder: Folder | None) -> str:
     """Write what a card says besides the data set's name as HTML."""
     where = escape(folder.root if folder else data_set.source.description)
-    numbers = f"<b>{escape(folder.numbers or 'not looked at yet')}</b><br>" if folder else ""
+    numbers = f"<b>{escape(folder.numbers or 'not opened yet')}</b><br>" if folder else ""
     # One that was never looked at is yet to be made by a command.
     is_gone = data_set.is_missing and folder is not None and folder.numbers
     state = '<b class="broken">The folder is not there.</b><br>' if is_gone else numbers
@@ -61,10 +61,10 @@ def card(data_set: DataSet, folder: Folder | None) -> str:
 
 
 def check_text(report: CheckReport | None) -> str:
-    """Say in a few words what the last check has found."""
+    """Describe in a few words what the last check has found."""
     if report is None:
         return "not checked yet"
     errors, warnings = report.count("error"), report.count("warning")
     found = [formatting.plural(errors, "error")] * bool(errors)
     found += [formatting.plural(warnings, "warning")] * bool(warnings)
-    return f"checked {formatting.ago(report.checked_at)}: {' and '.join(found) or 'nothing wrong'}"
+    return f"checked {formatting.ago(report.checked_at)}: {' and '.join(found) or 'no problem found'}"

@@ -42,12 +42,12 @@ FORMS: Mapping[str, Form] = {
     ),
     "raw": Form(
         "Pixels, center 256 x 256",
-        "Nothing left to decode, for the augmentations light and alexnet; ImageNet takes about 252 GB",
+        "Nothing is left to decode; for the augmentations light and alexnet; ImageNet takes about 252 GB",
         *("packed", "pack", ("--form", "raw")),
     ),
     "litdata": Form(
-        "LitData, as they are",
-        "For streaming from a folder or from an s3:// address, past one disk",
+        "LitData, files unchanged",
+        "For streaming from a folder or an s3:// address, for data larger than a disk",
         *("litdata", "convert"),
     ),
 }
@@ -62,8 +62,9 @@ def show_packing(data_set: DataSet) -> None:
         StoreUnavailable: the store cannot be written.
     """
     st.markdown(
-        "Packed once, images are read many times faster in every training after. A pack holds smaller images "
-        "than the originals, so results may differ a little; the run notes what it was trained on."
+        "Images are packed once, and every training after that reads them many times faster. A pack holds "
+        "smaller images than the originals, so results may differ slightly; the run records what it was "
+        "trained on."
     )
     form = FORMS[
         st.radio(
@@ -92,7 +93,7 @@ def show_packing(data_set: DataSet) -> None:
 
 
 def _find_target(typed: str, takes_address: bool) -> tuple[str, str]:
-    """Give the place that was typed, or what is wrong with it; neither where nothing was."""
+    """Return the place that was typed, or what is wrong with it; neither where nothing was."""
     if not typed or (takes_address and is_address(typed)):
         return typed, ""
     try:

@@ -29,8 +29,9 @@ def show_check(data_set: DataSet) -> None:
     report = reports.read_report(data_set.source.key, data_set.root)
     if report is None:
         st.markdown(
-            "Nobody has checked these images yet. A check reads every file once: it names broken and odd "
-            "files and images that are in both splits, counts, and measures mean and standard deviation."
+            "These images have not been checked yet. A check reads every file once: it lists damaged and "
+            "unusual files and images that are in both splits, counts the images, and measures their mean "
+            "and standard deviation."
         )
     else:
         _show_report(report)
@@ -56,7 +57,7 @@ def _show_report(report: CheckReport) -> None:
             st.metric(label, value, width="content")
     st.subheader("Findings", anchor=False)
     if not report.findings:
-        st.markdown(":green[:material/check_circle: Nothing is wrong with these images.]")
+        st.markdown(":green[:material/check_circle: No problem was found in these images.]")
     for finding in report.findings:
         _show_finding(finding)
     st.subheader("The files", anchor=False)
@@ -110,4 +111,4 @@ def span(numbers: Sequence[int]) -> str:
     if not numbers:
         return formatting.NOTHING
     lowest, middle, highest = numbers[0], numbers[len(numbers) // 2], numbers[-1]
-    return f"{lowest:,}" if lowest == highest else f"{lowest:,} to {highest:,}, {middle:,} in the middle"
+    return f"{lowest:,}" if lowest == highest else f"{lowest:,} to {highest:,}, {middle:,} median"

@@ -46,7 +46,7 @@ def show_sight(data_set: DataSet) -> None:
     word = class_label(name, meanings([name])[0])
     st.markdown(f"**{formatting.plain(word)}** :gray[{formatting.plain(name_of(part, index))}]")
     users = users_of_augmentations()
-    with st.spinner("Loading what reads images (once after a start) …"):
+    with st.spinner("Loading the image libraries (once after a start) …"):
         import_module("datamodules.imagenet")
     from datamodules.images import UnreadableImage
     from datamodules.pixels.augmentation import AUGMENTATIONS
@@ -54,18 +54,18 @@ def show_sight(data_set: DataSet) -> None:
     try:
         whole, seen = _validated(data_set, data_set.stamp, split, index, size)
     except UnreadableImage as problem:
-        show_problem(f"It cannot be read, and training leaves it out: {problem}")
+        show_problem(f"It cannot be read, and training skips it: {problem}")
         return
-    note = "Nothing is left to chance: short side 256, then the middle 224 px."
+    note = "Nothing is random: short side 256, then the center 224 px."
     st.html(strip("Validation", note, "", [View(whole, "the image"), View(seen, "what is seen")]))
     for augmentation in AUGMENTATIONS.values():
         views = _draw(data_set, data_set.stamp, split, index, size, roll, augmentation.name)
-        used = users.get(augmentation.name, "in no recipe; chosen on Launch")
+        used = users.get(augmentation.name, "not part of a recipe; selected on the Launch page")
         st.html(strip(augmentation.name, augmentation.description, used, views))
 
 
 def users_of_augmentations() -> dict[str, str]:
-    """Say which recipes of which families use each augmentation."""
+    """Describe which recipes of which families use each augmentation."""
     users: dict[str, dict[str, dict[str, None]]] = {}
     for one in catalogue.architectures().values():
         for recipe, settings in one.recipes.items():
@@ -89,11 +89,11 @@ def _choose(images: "Images") -> tuple[str, int, int, int]:
         index = st.number_input("Image", 0, last, key="image", width=140, help=f"From 0 to {last:,}")
         size = st.number_input("Image size, px", *SIZES, step=8, width=140, key="size")
         st.button(
-            "Roll again",
+            "Draw again",
             icon=":material/casino:",
             on_click=_roll,
             type="primary",
-            help="Draw anew; the address keeps the roll",
+            help="New random crops and colours; the page's address keeps them",
         )
     return split, int(index), int(size), int(st.session_state["roll"])
 
@@ -148,7 +148,7 @@ def _draw(
 
 
 def mixture(names: Sequence[str], shares: Sequence[float]) -> str:
-    """Say which classes an image is taken for: `63 % tench + 37 % dog`."""
+    """Describe which classes an image is taken for: `63 % tench + 37 % dog`."""
     found = sorted((label for label, share in enumerate(shares) if share > 0), key=lambda one: -shares[one])
     words = [class_label(names[label], meanings([names[label]])[0]) for label in found]
     return " + ".join(f"{shares[label]:.0%} {word}" for label, word in zip(found, words, strict=True))

@@ -19,7 +19,7 @@ QUICK_ARENA = JobSpec(architectures=("alexnet", "vgg16", "googlenet", "resnet18"
 
 
 def show_start(*, empty: bool) -> None:
-    """Say what this is and offer the one way to start."""
+    """Describe what this is and offer the one way to start."""
     if not empty:
         with st.container(key="start", horizontal=True, gap="small", vertical_alignment="center"):
             if st.button("Launch networks", type="primary", icon=":material/rocket_launch:"):
@@ -28,12 +28,12 @@ def show_start(*, empty: bool) -> None:
         return
     with st.container(border=True, key="start", gap="medium"):
         st.markdown(
-            "Four networks that won or changed ImageNet wait to learn 1,797 real handwritten digits "
-            "on this machine. Launch them together, watch their errors fall, then compare them side by side."
+            "Train four networks that won or changed ImageNet on 1,797 real handwritten digits, on "
+            "this machine. Launch them together, watch their errors fall, and compare them side by side."
         )
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             _show_quick_arena(primary=True)
-            st.page_link(LAUNCH_PAGE, label="Choose networks and data myself", icon=":material/tune:")
+            st.page_link(LAUNCH_PAGE, label="Choose networks and data yourself", icon=":material/tune:")
 
 
 def show_best() -> None:
@@ -53,7 +53,7 @@ def show_latest(runs: Sequence[Run]) -> None:
         runs: those that have ended, newest first.
     """
     if not runs:
-        st.caption("What has finished, failed or been stopped appears here.")
+        st.caption("Runs that have finished, failed or been stopped appear here.")
         return
     show_rows(runs[:LATEST], DONE_COLUMNS)
     if len(runs) > LATEST:
@@ -61,7 +61,7 @@ def show_latest(runs: Sequence[Run]) -> None:
 
 
 def show_machine() -> None:
-    """Say what there is to train on."""
+    """Describe what there is to train on."""
     with st.container(key="machine", horizontal=True, gap="medium"):
         for icon, text in machine_lines(describe_machine()):
             st.markdown(f":material/{icon}: {text}", width="content")
@@ -103,8 +103,8 @@ def machine_lines(machine: Machine) -> list[tuple[str, str]]:
         )
         lines.append(("developer_board", kind))
     jobs = f"{formatting.plural(machine.num_devices, 'job')} at a time"
-    beside = ", one more on the processor if it asks for it" if machine.accelerator != "cpu" else ""
-    return [*lines, ("stacks", f"{jobs}{beside}; the others queue")]
+    beside = ", and one on the processor if it requests that" if machine.accelerator != "cpu" else ""
+    return [*lines, ("stacks", f"{jobs}{beside}; other jobs wait in the queue")]
 
 
 def _show_quick_arena(*, primary: bool) -> None:

@@ -35,8 +35,8 @@ def take_up_clone() -> None:
     name, names = visit().get(CLONE, ("", []))
     if names:
         st.warning(
-            f"This form has no room for {plain(join(names))} of {plain(name)}: a launch would leave it "
-            "out. To keep it, save the YAML on that run's page as a file and submit it with `--config FILE`.",
+            f"This form has no field for {plain(join(names))} of {plain(name)}: a launch would drop "
+            "it. To keep it, save the YAML on that run's page as a file and submit it with `--config FILE`.",
             icon=":material/content_copy:",
         )
 

@@ -28,7 +28,7 @@ WEIGHTS: Mapping[str, str] = {
 }
 
 PRECISIONS: Mapping[str, str] = {
-    AUTO: "Automatic: what is fast here",
+    AUTO: "Automatic: the fastest on this machine",
     "32-true": "float32",
     "bf16-mixed": "bfloat16, mixed",
     "16-mixed": "float16, mixed",
@@ -59,7 +59,7 @@ def launch_fields(
 
 
 def usual_field(one: Setting) -> Field:
-    """Give a setting's part of the address: a number within its limits, a switch, or what was typed."""
+    """Return a setting's part of the address: a number within its limits, a switch, or what was typed."""
     if isinstance(one.kind, Switch):
         return Field(False, is_yes)
     if isinstance(one.kind, Whole):
@@ -73,7 +73,7 @@ def parse_devices(text: str) -> int | str:
 
 
 def limits(name: str) -> tuple[int, int]:
-    """Give the lowest and the highest number that the form takes."""
+    """Return the lowest and the highest number that the form takes."""
     kind = setting(name).kind
     assert isinstance(kind, Whole)
     return kind.lowest, kind.highest
@@ -94,7 +94,7 @@ def option_key(architecture: str, option: str) -> str:
 
 
 def weights_of(kind: str, checkpoint: str) -> str | None:
-    """Give the starting weights as a job names them: None from scratch."""
+    """Return the starting weights as a job names them: None from scratch."""
     return {SCRATCH: None, PUBLISHED: PUBLISHED}.get(kind, checkpoint.strip())
 
 

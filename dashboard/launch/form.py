@@ -89,7 +89,7 @@ def show_fields() -> Form:
     _show_augmentation(filled, recipes, catalogue.augmentations())
     options = _show_options(chosen)
     _show_weights(filled, chosen, options)
-    filled.show_panel("training", "Average of the weights, scaling, compilation")
+    filled.show_panel("training", "Weight averaging, learning-rate scaling, compilation")
     st.subheader("Hardware", anchor=False)
     show_place(filled)
     _show_hardware(filled)
@@ -131,7 +131,7 @@ def _show_networks(filled: Filled, architectures: Chosen) -> Chosen:
         format_func=lambda key: f"{architectures[key].name}, {architectures[key].year}",
         key=OTHERS,
         on_change=_take_networks,
-        placeholder=f"{len(others)} more: open the list, or type a name or a year",
+        placeholder=f"{len(others)} more: open the list, or enter a name or a year",
         label_visibility="collapsed",
     )
     filled.complain(networks_problem(networks))
@@ -157,7 +157,7 @@ def _show_recipes(filled: Filled, chosen: Chosen) -> "list[Recipe]":
         selection_mode="multi",
         format_func=str.capitalize,
         key="recipe",
-        help="Of several, each network is trained with each",
+        help="With several recipes, each network is trained with each",
     )
     keys = tuple(key for key in RECIPES if key in st.session_state["recipe"])
     for key in keys:
@@ -190,7 +190,7 @@ def _show_augmentation(filled: Filled, recipes: "list[Recipe]", augmentations: M
         placeholder=f"{join(taken)}, the recipe's" if taken else "the recipe's",
         width=TEXT_WIDTH,
         key="augmentation",
-        help="What happens to training images: crops and colour in the manner of a paper",
+        help="How training images are transformed: crops and colour in the manner of a paper",
     )
     for key in [augmentation] if augmentation else taken:
         st.caption(f"**{key}** · {augmentations[key]}")
@@ -224,13 +224,13 @@ def _show_weights(filled: Filled, chosen: Chosen, options: Mapping[str, Mapping[
     )
     checkpoint = ""
     if kind == PUBLISHED:
-        st.caption("Trained on ImageNet; the job downloads them unless they are on this machine already.")
+        st.caption("Trained on ImageNet; the job downloads them unless they are already on this machine.")
     if kind == EARLIER:
         checkpoint = st.text_input(
             "Run or checkpoint",
             placeholder="resnet18-digits-1a2b or /path/to/best.ckpt",
             key="checkpoint",
-            help="A run's name or the beginning of its id, or a checkpoint file; of the same network.",
+            help="A run's name or the beginning of its id, or a checkpoint file, of the same network.",
         )
     filled.values["weights"] = weights_of(kind or SCRATCH, checkpoint)
     filled.complain(weights_problem(filled.values["weights"], chosen, options))
@@ -253,7 +253,7 @@ def _show_hardware(filled: Filled) -> None:
         if is_here or not filled.values["gpus_per_node"]:
             lowest, highest = limits("devices")
             devices = st.selectbox(
-                "Devices a job" if is_here else "Devices a node",
+                "Devices per job" if is_here else "Devices per node",
                 [AUTO, *range(lowest, highest + 1)],
                 format_func=lambda number: "all" if number == AUTO else str(number),
                 width=NUMBER_WIDTH,
@@ -263,5 +263,7 @@ def _show_hardware(filled: Filled) -> None:
         filled.show("num_workers")
     problem = devices_problem(devices, machine) if is_here else ""
     if not is_here and devices == AUTO:
-        problem = "Say how many devices each node has, or how many GPUs: a cluster has no 'all'."
+        problem = (
+            "Enter how many devices each node has, or how many GPUs; 'all' is not possible on a cluster."
+        )
     filled.complain(problem)

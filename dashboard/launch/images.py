@@ -56,10 +56,10 @@ def show_source(filled: Filled) -> Found:
     place = st.container()
     classes = st.text_input(
         "Classes",
-        placeholder="all; or how many, such as 10; or their names",
+        placeholder="all, or a number such as 10, or names",
         key="classes",
-        help="A number takes the first so many in the order of the labels. Names, such as n01440764, and "
-        "labels are separated by commas. The labels of those chosen start from 0.",
+        help="A number takes that many classes from the first label on. Names, such as n01440764, and "
+        "labels are separated by commas. The labels of the chosen classes start from 0.",
     ).strip()
     found = look_at_images(source.key, root, classes)
     with place:
@@ -72,7 +72,7 @@ def show_source(filled: Filled) -> Found:
 
 
 def _show_added(source: str) -> None:
-    """Offer the folders that somebody has added on the Data page."""
+    """Offer the folders that were added on the Data page."""
     roots = [folder.root for folder in read_folders(open_store()) if folder.source == source]
     if roots:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):

@@ -81,7 +81,7 @@ def show_memory_section(page: Fields | None = None) -> None:
             key="memory_size",
         )
         batch_size = st.number_input(
-            "Batch size", *limits("batch_size"), width=140, key="memory_batch", help="Images a step"
+            "Batch size", *limits("batch_size"), width=140, key="memory_batch", help="Images per step"
         )
         precision = st.selectbox(
             "Precision",
@@ -95,7 +95,9 @@ def show_memory_section(page: Fields | None = None) -> None:
         )
     keep({**(page or {}), **fields})
     if not keys:
-        st.info("Choose networks above to see what training them takes.", icon=":material/memory:")
+        st.info(
+            "Choose networks above to see the memory and time that training needs.", icon=":material/memory:"
+        )
         return
     chosen = [networks[key] for key in keys]
     if problem := size_problem(image_size or min(one.input_size for one in chosen), chosen):
@@ -152,16 +154,16 @@ def show_plans(plans: Sequence[Plan], num_classes: int | None = None) -> None:
     needs = [need_of(plan, num_classes) for plan in plans]
     bars = segments(dict(zip(names, needs, strict=True)))
     legend = stacked_bars.legend_html(PART_COLOURS)
-    st.html(legend + stacked_bars.stacked_bars(bars, PART_COLOURS, "GB a device"))
+    st.html(legend + stacked_bars.stacked_bars(bars, PART_COLOURS, "GB per device"))
     lines = []
     for name, plan, need in zip(names, plans, needs, strict=True):
         pace = training_needs.find_pace(open_store(), runs, plan, machine)
         lines.append(f"- {memory_text(name, plan, need, room)} {pace_text(pace)}")
     st.markdown("\n".join(lines))
     st.caption(
-        "Counted from the layers but for the two parts that are estimated. Peaks measured on a CPU were "
-        "met within 15 %; those of GPUs were not measured yet. Python with its libraries (about 0.8 GB) and "
-        "the loading of images come on top."
+        "Counted from the layers, except for the two parts that are estimated. The sum was within 15 % of "
+        "the peaks measured on a CPU; GPUs have not been measured yet. Python with its libraries (about "
+        "0.8 GB) and image loading are not included."
     )
 
 
@@ -196,9 +198,9 @@ def segments(needs: "Mapping[str, Memory]") -> list[Segment]:
 
 
 def memory_text(name: str, plan: Plan, need: "Memory", room: Room) -> str:
-    """Say what a step takes of the memory there is, and when that cannot be."""
+    """Describe what a step takes of the memory there is, and when that cannot be."""
     setting = f"{plan.image_size} px, batches of {plan.batch_size}, {plan.precision}"
-    text = f"**{name}** ({setting}): **{memory_size(need.total)}** a device"
+    text = f"**{name}** ({setting}): **{memory_size(need.total)}** per device"
     if not room.size_bytes:
         return f"{text}."
     of = "free on" if room.is_gpu else "of"
@@ -211,12 +213,12 @@ def memory_text(name: str, plan: Plan, need: "Memory", room: Room) -> str:
 
 
 def pace_text(pace: Pace | None) -> str:
-    """Say how long an epoch took where it was measured; nothing is guessed where it was not."""
+    """Describe how long an epoch took where it was measured; nothing is guessed where it was not."""
     if pace is None:
-        return "Time: not measured here yet."
+        return "Time: not measured on this machine yet."
     images = f"{pace.train_images:,} images of {pace.run.source}"
     return (
-        f"An epoch of {images} trains in {formatting.duration(pace.epoch_s)} "
+        f"An epoch of {images} takes {formatting.duration(pace.epoch_s)} "
         f"({formatting.rate(pace.images_per_s)}, measured here in {formatting.plain(pace.run.name)})."
     )
 

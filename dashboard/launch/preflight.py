@@ -1,4 +1,4 @@
-"""Before launching: whether it can work here, with a button that puts right what does not fit."""
+"""Before launching: whether the jobs can work here, with a button that corrects a batch that does not fit."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ def answer(form: Form) -> list[Answer]:
 
 
 def expected_s(configs: Sequence[Config]) -> list[float | None]:
-    """Say what the trials have shown that each job will take."""
+    """Describe what the trials have shown that each job will take."""
     found = [TRIED.get(key_of(config), (None, None))[1] for config in configs]
     return [trial.expected_s(config) if trial else None for config, trial in zip(configs, found, strict=True)]
 
@@ -80,7 +80,7 @@ def show_answers(form: Form, answers: Sequence[Answer]) -> None:
         if form.spec.cluster is None and st.button(
             "Try 20 steps",
             icon=":material/speed:",
-            help="Trains twenty real steps of each network on a free device and measures speed and memory; "
+            help="Train twenty real steps of each network on a free device and measure speed and memory; "
             "nothing is recorded",
             key="trial",
         ):
@@ -91,7 +91,7 @@ def show_answers(form: Form, answers: Sequence[Answer]) -> None:
 def _show_remedy(one: Answer) -> None:
     assert one.remedy is not None
     st.button(
-        f"Take batches of {one.remedy.accumulate} × {one.remedy.batch_size}",
+        f"Use batches of {one.remedy.accumulate} × {one.remedy.batch_size}",
         icon=":material/build:",
         on_click=_take,
         args=(one.remedy,),

@@ -17,7 +17,7 @@ PUBLISHED = "torchvision"
 
 
 def mean_image_problem(file: str, image_size: int) -> str:
-    """Say why an image cannot be subtracted, nothing when it can or none is named."""
+    """Describe why an image cannot be subtracted, nothing when it can or none is named."""
     from datamodules.errors import DataError
     from datamodules.pixels.mean_image import read_mean_image
 
@@ -31,7 +31,7 @@ def mean_image_problem(file: str, image_size: int) -> str:
 
 
 def networks_problem(networks: Sequence[str]) -> str:
-    """Say what is wrong with the choice of networks, nothing when it can work."""
+    """Describe what is wrong with the choice of networks, nothing when it can work."""
     return "" if networks else "Choose at least one network."
 
 
@@ -48,21 +48,20 @@ def size_problem(image_size: int, chosen: "Iterable[Architecture]") -> str:
 
 
 def batch_problem(batch_size: int | None, recipes: "Iterable[Recipe]", train_images: int) -> str:
-    """Say when not even one batch fits into the training images, nothing when one does."""
+    """Describe when not even one batch fits into the training images, nothing when one does."""
     wanted = batch_size or max((recipe.batch_size for recipe in recipes), default=1)
     if not train_images or wanted <= train_images:
         return ""
     subject = "A batch" if batch_size else "The recipe's batch"
     return (
-        f"{subject} of {wanted} does not fit into {train_images} training images; "
-        f"take at most {train_images}."
+        f"{subject} of {wanted} does not fit into {train_images} training images; use at most {train_images}."
     )
 
 
 def weights_problem(
     weights: str | None, chosen: "Mapping[str, Architecture]", options: Mapping[str, Mapping[str, str]]
 ) -> str:
-    """Say why networks cannot start from these weights, nothing when they can."""
+    """Describe why networks cannot start from these weights, nothing when they can."""
     if weights is None:
         return ""
     if weights == PUBLISHED:
@@ -82,24 +81,24 @@ def weights_problem(
 
 
 def devices_problem(devices: int | str, machine: Machine) -> str:
-    """Say when a job asks for more devices than this machine has, nothing when it does not."""
+    """Describe when a job asks for more devices than this machine has, nothing when it does not."""
     if isinstance(devices, str):
         return ""
     num_gpus = len(machine.gpus)
     if num_gpus and devices > num_gpus:
-        return f"This machine has {formatting.plural(num_gpus, 'GPU')}; take at most {num_gpus}."
+        return f"This machine has {formatting.plural(num_gpus, 'GPU')}; use at most {num_gpus}."
     if num_gpus and devices > 1 and all(gpu.is_part for gpu in machine.gpus):
-        return "Parts of a GPU (MIG) cannot train together; take 1."
+        return "Parts of a GPU (MIG) cannot train together; use 1."
     if machine.accelerator == "mps" and devices > 1:
-        return "Apple's GPU is one device; take 1."
+        return "Apple's GPU is one device; use 1."
     if machine.accelerator == "cpu" and devices > machine.cores:
         cores = formatting.plural(machine.cores, "processor core")
-        return f"This machine has no GPU and {cores}; take at most {machine.cores}."
+        return f"This machine has no GPU and {cores}; use at most {machine.cores}."
     return ""
 
 
 def precision_note(precision: str, machine: Machine) -> str:
-    """Say what a precision comes to here where it is not what was asked for."""
+    """Describe which precision is used here where it differs from the requested one."""
     if precision == "16-mixed" and machine.accelerator == "cpu":
         return "float16 needs a GPU; on this processor bfloat16 is used instead."
     return ""

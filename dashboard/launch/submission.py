@@ -42,7 +42,7 @@ class Found:
     @property
     def text(self) -> str:
         """The counts in one line."""
-        amounts = f"{self.train_images:,} images to train on, {self.val_images:,} to validate"
+        amounts = f"{self.train_images:,} training images, {self.val_images:,} to validate"
         of = f" of {self.all_classes:,}" if self.classes != self.all_classes else ""
         return f"{amounts}, {self.classes:,}{of} classes"
 
@@ -79,7 +79,7 @@ def launch_once(store: Store, spec: JobSpec, expected_s: Sequence[float | None] 
     return list(runs)
 
 
-@st.cache_data(ttl=30, max_entries=32, show_spinner="Looking through the images …")
+@st.cache_data(ttl=30, max_entries=32, show_spinner="Listing the images …")
 def look_at_images(source: str, root: str, classes: str = "") -> Found:
     """Open a data source as the training process would and count what it holds."""
     from datamodules.errors import DataError

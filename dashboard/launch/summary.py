@@ -1,4 +1,4 @@
-"""Beside the launch form: what it comes to, as YAML and as a command, and the button."""
+"""Beside the launch form: its summary, as YAML and as a command, and the button."""
 
 import streamlit as st
 
@@ -17,7 +17,7 @@ LAUNCHED = "launched"
 
 
 def show_order(form: Form) -> None:
-    """Show what the form comes to, and launch it.
+    """Show a summary of the form, and launch it.
 
     Raises:
         LaunchError: what was launched cannot work.
@@ -36,10 +36,10 @@ def show_order(form: Form) -> None:
         key="launch",
     )
     if not form.is_complete:
-        st.caption("Put right what is marked in red first.")
+        st.caption("First correct what is marked in red.")
         return
     if wanted:
-        with st.spinner("Checking and putting in the queue …"):
+        with st.spinner("Checking and queueing …"):
             visit()[LAUNCHED] = submission.launch_once(
                 open_store(), form.spec, preflight.expected_s(form.spec.configs())
             )

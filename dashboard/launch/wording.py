@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from lightning_modules.recipes import Recipe
 
 RECIPES: "Mapping[str, str]" = {
-    "quick": "Minutes instead of days: few epochs, made to learn fast",
-    "modern": "As one trains today: longer, with newer habits",
-    "paper": "As the authors did: their optimiser, schedule and batch",
+    "quick": "Minutes instead of days: few epochs, tuned to learn fast",
+    "modern": "Today's practice: longer training, newer techniques",
+    "paper": "As in the paper: the authors' optimiser, schedule and batch size",
 }
 
 
 def recipe_hint(values: Iterable[float]) -> str:
-    """Say what the recipes take where a field is left empty: `6 to 12, the recipe's`."""
+    """Describe what the recipes take where a field is left empty: `6 to 12, the recipe's`."""
     found = sorted(set(values))
     if not found:
         return "the recipe's"
@@ -69,7 +69,7 @@ def plan(spec: JobSpec) -> list[str]:
 
 
 def scaling_note(recipes: "Sequence[Recipe]", spec: JobSpec, devices: int | str) -> str:
-    """Say what the linear rule makes of the learning rates.
+    """Describe what the linear rule makes of the learning rates.
 
     Args:
         recipes: That are trained.
@@ -85,5 +85,5 @@ def scaling_note(recipes: "Sequence[Recipe]", spec: JobSpec, devices: int | str)
         for rate in spec.learning_rate or (recipe.learning_rate,):
             scaled = scale_learning_rate(replace(recipe, learning_rate=rate), images).learning_rate
             changes.append(f"{rate:g} × {images} / {recipe.batch_size} = {scaled:g}")
-    rule = "Linear rule (Goyal 2017, for SGD): learning rate × images of a step / the recipe's batch."
+    rule = "Linear rule (Goyal 2017, for SGD): learning rate × images per step / the recipe's batch size."
     return f"{rule} {join(dict.fromkeys(changes))}." if changes else rule

@@ -84,12 +84,12 @@ def structure(
 
 
 def costs(cost: str) -> Mapping[str, int]:
-    """Give every network's `parameters` or `macs` as in its paper, each measured when it is asked for."""
+    """Return every network's `parameters` or `macs` as in its paper, each measured when it is asked for."""
     return _Costs(cost)
 
 
 def silhouettes() -> Mapping[str, str]:
-    """Give the small drawings of the networks that were measured so far, by key; the others follow."""
+    """Return the small drawings of the networks that were measured so far, by key; the others follow."""
     warm_up()
     return dict(_silhouettes)
 

@@ -36,7 +36,7 @@ ROUND = 3
 
 @dataclass(frozen=True)
 class Shape:
-    """Something drawn around an axis: it begins at (0, 0) and goes on at (width, 0)."""
+    """Something drawn around an axis: it starts at (0, 0) and continues at (width, 0)."""
 
     svg: str
     width: float
@@ -69,7 +69,7 @@ def draw(name: str, stages: Sequence[DrawnStage]) -> str:
 
 
 def describe(stages: Sequence[DrawnStage]) -> str:
-    """Say in words what the drawing shows: `conv1, 64 x 112 x 112; conv2, 3 residual blocks, ...`."""
+    """Describe what the drawing shows: `conv1, 64 x 112 x 112; conv2, 3 residual blocks, ...`."""
     return "; ".join(_describe(stage) for stage in stages)
 
 

@@ -84,7 +84,7 @@ Series: TypeAlias = tuple[Part, ...]
 
 
 def boxes(series: Series) -> Iterator[Box]:
-    """Give every layer, those of branches included."""
+    """Return every layer, those of branches included."""
     for part in series:
         if isinstance(part, Box):
             yield part

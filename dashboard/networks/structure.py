@@ -133,7 +133,7 @@ class _Reader:
                 self.dominator[node] = self._common(sources)
 
     def read(self) -> tuple[Series, list[tuple[str, Series]]]:
-        """Give the parts from the images to the classes, and each auxiliary head after a stage."""
+        """Return the parts from the images to the classes, and each auxiliary head after a stage."""
         first, last = self.nodes[0], self.nodes[-1]
         main, *heads = _sources(last)
         series = self._series(main, first)
@@ -227,7 +227,7 @@ def _merge_norms(parts: Iterable[Part]) -> Iterator[Part]:
 
 
 def _sources(node: fx.Node) -> list[fx.Node]:
-    """Give what a call takes, each once, in the order of its arguments."""
+    """Return what a call takes, each once, in the order of its arguments."""
     return list(node.all_input_nodes)
 
 

@@ -71,7 +71,7 @@ def _mark(part: Part, place: float) -> Iterator[Mark]:
 
 
 def _outline(part: Part) -> list[Box]:
-    """Give the layers that stand for a part: those of the working branch, or the last of each branch."""
+    """Return the layers that stand for a part: those of the working branch, or the last of each branch."""
     if isinstance(part, Box):
         return [part]
     if part.is_shortcut:

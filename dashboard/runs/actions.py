@@ -28,7 +28,7 @@ def show_actions(run: Run) -> None:
         if run.status == "SCHEDULED" and not run.is_stopping:
             show_turn(run)
         if st.button(
-            "Clone", icon=":material/content_copy:", help="Fill in the launch form with these settings"
+            "Clone", icon=":material/content_copy:", help="Fill in the Launch form with these settings"
         ):
             st.switch_page(LAUNCH_PAGE, query_params={"clone": run.run_id})
         _show_mlflow(run)
@@ -42,7 +42,7 @@ def _show_stop(run: Run) -> None:
         label,
         icon=":material/stop_circle:",
         disabled=run.is_stopping,
-        help="It saves a checkpoint and ends; the results so far stay.",
+        help="The run saves a checkpoint and ends; its results are kept.",
     )
     if wanted:
         request_stop(open_store(), run.run_id)
@@ -50,9 +50,7 @@ def _show_stop(run: Run) -> None:
 
 
 def _show_resume(run: Run) -> None:
-    if st.button(
-        "Resume", icon=":material/resume:", help="It goes on from its newest checkpoint, as this run"
-    ):
+    if st.button("Resume", icon=":material/resume:", help="Continue this run from its newest checkpoint"):
         resume(open_store(), run.run_id)
         ensure_supervisor(open_store())
         st.rerun()
@@ -62,7 +60,7 @@ def _show_retry(run: Run, batch_size: int) -> None:
     if st.button(
         "Retry with a smaller batch",
         icon=":material/compress:",
-        help=f"A new run with batches of {batch_size}, added up to steps as large as before",
+        help=f"A new run with batches of {batch_size}, accumulated to steps as large as before",
     ):
         run_id = retry(open_store(), run.run_id, batch_size)
         ensure_supervisor(open_store())
@@ -88,9 +86,7 @@ def _show_mlflow(run: Run) -> None:
     base_url = find_mlflow_ui(open_store())
     if base_url is not None:
         st.link_button("Open in MLflow", run_url(base_url, run), icon=":material/open_in_new:")
-    elif st.button(
-        "Start the MLflow UI", icon=":material/monitoring:", help="MLflow's own page on these runs"
-    ):
+    elif st.button("Start the MLflow UI", icon=":material/monitoring:", help="These runs in MLflow's own UI"):
         with st.spinner("Starting the MLflow UI …"):
             ensure_mlflow_ui(open_store())
         st.rerun()

@@ -12,7 +12,7 @@ from tracking.entities import ACTIVE_STATUSES, TERMINAL_STATUSES
 from tracking.runs import Run, is_ours, list_runs
 from tracking.store import Store
 
-# A file's time has the grain of the kernel's clock: what was written this lately may be written again unseen.
+# File times are as coarse as the kernel's clock: a file this new may be written again and keep its time.
 SETTLED_S = 0.1
 # How long what a server says about runs that have ended may be shown.
 HELD_S = 10.0
@@ -45,11 +45,11 @@ class Board:
         return tuple((run.run_id, run.status) for run in (*self.active, *self.others))
 
     def obstacle(self, run: Run) -> str:
-        """Say what a queued run waits for."""
+        """Describe what a queued run waits for."""
         return obstacle(run, {one.run_id: one for one in (*self.active, *self.others)})
 
     def forecast(self, machine: Machine) -> Mapping[str, Span]:
-        """Tell when each active run will start and end on this machine."""
+        """Return when each active run will start and end on this machine."""
         return forecast(self.running, self.queued, self.done, machine.slots, machine.name)
 
     @property
@@ -133,7 +133,7 @@ def _read_server(store: Store) -> Sequence[Run]:
 
 
 def forget_runs(store: Store) -> None:
-    """Read everything again the next time: somebody here has just renamed or deleted a run."""
+    """Read everything again the next time: a run has just been renamed or deleted here."""
     _HELD.pop(store, None)
 
 

@@ -74,7 +74,7 @@ def lines(
 
 
 def in_units(lines: Sequence[Line], x_axis: str) -> tuple[list[Line], str]:
-    """Give the lines a readable unit of time where they run over time, and the axis its title."""
+    """Return the lines a readable unit of time where they run over time, and the axis its title."""
     if x_axis != "seconds":
         return list(lines), X_NAMES[x_axis]
     longest = max((float(line.x[-1]) for line in lines), default=0.0)
@@ -83,7 +83,7 @@ def in_units(lines: Sequence[Line], x_axis: str) -> tuple[list[Line], str]:
 
 
 def run_labels(runs: Sequence[Run]) -> dict[str, str]:
-    """Give every run a label of its own: its name, with the beginning of its id where names are alike."""
+    """Return every run a label of its own: its name, with the beginning of its id where names are alike."""
     count = Counter(run.name for run in runs)
     return {
         run.run_id: run.name if count[run.name] == 1 else f"{run.name} ({run.run_id[:6]})" for run in runs
@@ -91,7 +91,7 @@ def run_labels(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def run_looks(runs: Sequence[Run]) -> dict[str, tuple[str, str, str]]:
-    """Give every run a label, a colour and a mark.
+    """Return every run a label, a colour and a mark.
 
     The colour belongs to the architecture. Where several runs share one, each is labelled by its own name and
     the shades and marks differ.

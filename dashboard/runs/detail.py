@@ -33,7 +33,7 @@ START_LABELS = {
     "weights.published_error_top1": "Published top-1 error, %",
     "weights.published_error_top5": "Published top-5 error, %",
     "weights.protocol": "Measured on",
-    "weights.afresh": "Not from there",
+    "weights.afresh": "Newly initialised",
     "weights.sha256": "SHA-256",
 }
 
@@ -57,12 +57,12 @@ def show_head(run_id: str) -> Run:
 
 
 def state_of(run: Run) -> Hashable:
-    """Give what the rest of the page depends on while the run is active, nothing once it has ended."""
+    """Return what the rest of the page depends on while the run is active, nothing once it has ended."""
     return run.is_active and (run.status, run.is_stopping, len(run.params))
 
 
 def show_progress(run_id: str) -> Hashable:
-    """Show what changes while the run trains: status, figures, curves, log; give its state."""
+    """Show what changes while the run trains: status, figures, curves, log; return its state."""
     store = open_store()
     run = get_run(store, run_id)
     _show_status(run)
@@ -84,7 +84,7 @@ def show_settings(run: Run) -> None:
     _show_start(run)
     show_data(run)
     st.subheader("Settings", anchor=False)
-    chosen, found, yaml = st.tabs(["As launched", "Found out in training", "YAML"])
+    chosen, found, yaml = st.tabs(["As launched", "Determined during training", "YAML"])
     with chosen:
         _show_pairs(run.settings)
     with found:
@@ -110,8 +110,8 @@ def _show_status(run: Run) -> None:
         when = (
             ", as soon as a device is free" if obstacle == FREE_DEVICE else f": {formatting.plain(obstacle)}"
         )
-        what = f"It {'goes on' if goes_on else 'starts'} in its turn{when}"
-        held = "It is held until somebody releases it on the Runs page"
+        what = f"It is queued to {'resume' if goes_on else 'start'}{when}"
+        held = "It is held until it is released on the Runs page"
         st.markdown(f"{status_text(run)} {held if is_held(run) else what}.")
         if goes_on and (reason := run.tags.get("job.lost_reason")):
             st.info(formatting.plain(reason), icon=":material/restart_alt:")
@@ -146,8 +146,8 @@ def _show_figures(run: Run) -> None:
         st.caption(_describe_scaling(run, devices))
     if (run.data_wait or 0) >= NOTABLE_WAIT:
         st.caption(
-            f"Lately it waited for images for {formatting.percent(run.data_wait)} of the time; "
-            "packed images, or more loader workers, would make it faster."
+            f"Recently, this run spent {formatting.percent(run.data_wait)} of the time waiting "
+            "for images; packed images, or more loader workers, would make it faster."
         )
 
 
@@ -157,8 +157,9 @@ def _describe_scaling(run: Run, devices: int) -> str:
             f"Scaling efficiency: of {devices} times the images/s of {formatting.plain(name)} on one device."
         )
     return (
-        "Scaling efficiency is not measured: when this run began, none had trained the same on one device "
-        "here. Train an epoch of it on one device; the next run on several is then measured against it."
+        "Scaling efficiency is not measured: when this run started, no other run had trained the same on "
+        "one device here. Train one epoch on one device; the next run on several devices is then compared "
+        "with it."
     )
 
 
@@ -167,7 +168,7 @@ def _show_curve(run: Run, metric: str) -> None:
     lines = curves.read_lines(open_store(), [run], metric)
     st.markdown(f"**{name.capitalize()}** :gray[:small[validation solid, training dashed]]")
     if not lines and not run.is_active:
-        st.caption("It ended before it had measured this.")
+        st.caption("The run ended before this was measured.")
         return
     x_range = (0.0, float(run.max_epochs)) if run.max_epochs and run.is_active else None
     figure = charts.curves(lines, "Epoch", curves.y_title(metric), height=300, legend=False, x_range=x_range)

@@ -1,4 +1,4 @@
-"""Runs that were submitted together: how far the group is, and what each configuration comes to."""
+"""Runs that were submitted together: how far the group is, and the result of each configuration."""
 
 from collections.abc import Mapping, Sequence
 
@@ -23,8 +23,8 @@ def show_groups(groups: Sequence[Group]) -> None:
         return
     st.subheader("Groups", anchor=False)
     st.caption(
-        "Runs that were launched together. Errors are the last of each run that is done; "
-        "of several seeds, mean ± standard deviation."
+        "Runs that were launched together. Errors are the last of each finished run; "
+        "for several seeds, mean ± standard deviation."
     )
     for group in groups[:SHOWN]:
         with st.expander(summary(group), expanded=group is groups[0]):
@@ -32,12 +32,12 @@ def show_groups(groups: Sequence[Group]) -> None:
                 rows(group),
                 hide_index=True,
                 width="content",
-                alt=f"What the runs of {group.name} come to",
+                alt=f"Results of the runs of {group.name}",
             )
 
 
 def summary(group: Group) -> str:
-    """Say how far a group is: `digits-5f2c01 · 12 runs: 8 done, 1 running, 3 queued`."""
+    """Describe how far a group is: `digits-5f2c01 · 12 runs: 8 done, 1 running, 3 queued`."""
     counts = {
         "done": group.count("FINISHED"),
         "failed": group.count("FAILED"),

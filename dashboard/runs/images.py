@@ -28,29 +28,29 @@ def describe_data(run: Run, manifest: str) -> dict[str, str]:
         described["Count"] = f"{train} to train on, {val} to validate on, {classes} classes"
     described["Manifest"] = f"`{manifest[:SHOWN_DIGITS]}`, equal for equal names, labels and sizes"
     if before := run.tags.get("data.manifest_before"):
-        described["Changed"] = f"The run began with other images: `{before[:SHOWN_DIGITS]}`"
+        described["Changed"] = f"The run started with other images: `{before[:SHOWN_DIGITS]}`"
     described["Checked"] = describe_check(find_report(manifest))
     return described
 
 
 def describe_check(report: CheckReport | None) -> str:
-    """Say what the latest check of the very same images has found."""
+    """Describe what the latest check of the very same images has found."""
     if report is None:
-        return "Not on this machine; `python -m datamodules check` does"
+        return "Not on this machine; `python -m datamodules check` checks them"
     errors, warnings = report.count("error"), report.count("warning")
     if not errors + warnings:
-        found = "nothing wrong"
+        found = "no problem found"
     else:
         found = f"{formatting.plural(errors, 'error')}, {formatting.plural(warnings, 'warning')}"
     return f"{formatting.clock(report.checked_at)}: {found}"
 
 
 def describe_skipped(run: Run, count: int) -> str:
-    """Say how many images could not be read, and which."""
+    """Describe how many images could not be read, and which."""
     files = run.tags.get("data.skipped_files", "").splitlines()
     more = f" and {count - len(files):,} more, all in the log" if count > len(files) else ""
     train, val = (run.tags.get(f"data.skipped_{split}", "?") for split in ("train", "val"))
     return (
-        f"{formatting.plural(count, 'image')} could not be read and were left out "
+        f"{formatting.plural(count, 'image')} could not be read and were skipped "
         f"({train} of training, {val} of validation): {formatting.plain(', '.join(files))}{more}"
     )

@@ -18,7 +18,7 @@ LOAD_TTL_S = 1.5
 
 
 def show_now() -> Sequence[tuple[str, str]]:
-    """Show devices, jobs, forecast and what others do, and give the jobs' state.
+    """Show devices, jobs, forecast and what others do, and return the jobs' state.
 
     Raises:
         StoreUnavailable: the store cannot be read.

@@ -31,8 +31,8 @@ class Step(NamedTuple):
 
 STEPS: dict[Direction, Step] = {
     "first": Step(":material/vertical_align_top:", "To the front of the queue"),
-    "up": Step(":material/arrow_upward:", "Before the one above"),
-    "down": Step(":material/arrow_downward:", "After the one below"),
+    "up": Step(":material/arrow_upward:", "Up by one"),
+    "down": Step(":material/arrow_downward:", "Down by one"),
 }
 
 
@@ -56,7 +56,7 @@ def show_queue_controls(run: Run, *, is_first: bool, is_last: bool) -> None:
             "Release" if held else "Hold",
             # Two keys: a click on what another window has done already must not undo it.
             key=f"queue-{'release' if held else 'hold'}-{run.run_id}",
-            help="Let it start in its turn" if held else "Keep it from starting; others pass it",
+            help="Allow it to start" if held else "Keep it from starting; other jobs pass it",
             type="tertiary",
         ):
             (release if held else hold)(store, run.run_id)
@@ -81,14 +81,14 @@ def show_turn(run: Run) -> None:
             list(names),
             index=list(names).index(follows),
             format_func=lambda run_id: names[run_id],
-            help="As soon as that one has ended, however it did, and a device is free",
+            help="Start when that run has ended, for whatever reason, and a device is free",
         )
         priority = st.number_input(
             "Priority",
             PRIORITIES.start,
             PRIORITIES.stop - 1,
             priority_of(run),
-            help="Before all of a lower one; 0 unless set",
+            help="Jobs with a higher priority start first; the default is 0",
         )
     with plain_words():
         if after != follows:

@@ -35,19 +35,19 @@ class Column:
 
 
 def progress_text(run: Run) -> str:
-    """Say how far a run is: `epoch 2.4 / 5`."""
+    """Describe how far a run is: `epoch 2.4 / 5`."""
     if run.epoch is None or run.max_epochs is None:
         return "starting"
     return f"epoch {formatting.epochs(run.epoch, run.max_epochs)}"
 
 
 def remaining_text(run: Run) -> str:
-    """Say how long a run will still take."""
+    """Describe how long a run will still take."""
     return formatting.NOTHING if run.eta_s is None else f"{formatting.duration(run.eta_s)} left"
 
 
 def span_text(span: Span) -> str:
-    """Say when a queued run will run: `in 12 min, for 3 min`; nothing where nothing was measured."""
+    """Describe when a queued run will run: `in 12 min, for 3 min`; nothing where nothing was measured."""
     if span.start_s is None:
         return ""
     start = f"in {formatting.duration(span.start_s)}" if span.start_s else "next"
@@ -55,14 +55,14 @@ def span_text(span: Span) -> str:
 
 
 def waiting_text(reason: str, span: Span, priority: int = 0) -> str:
-    """Say what a queued run waits for and when it will run; that it waits for a device needs no saying."""
+    """Describe what a queued run waits for, unless that is a device, and when it will run."""
     when = span_text(span)
     place = f"priority {priority}" if priority else ""
     return ", ".join(filter(None, (place, "" if when and reason == FREE_DEVICE else reason, when)))
 
 
 def status_text(run: Run) -> str:
-    """Say how a run is, with word and icon."""
+    """Describe how a run is, with word and icon."""
     if run.is_stopping:
         return ":orange-badge[:material/pending: Stopping]"
     return formatting.status_of(run.status).badge
@@ -120,7 +120,7 @@ def show_done(runs: Sequence[Run]) -> None:
 
 
 def count_shown(key: str) -> int:
-    """Give how many rows of a list somebody wants to see."""
+    """Return how many rows of a list are shown."""
     shown: int = st.session_state.setdefault(key, PAGE_SIZE)
     return shown
 
@@ -160,7 +160,7 @@ def show_row(run: Run, columns: Sequence[Column], show_more: Callable[[], None] 
 
 
 def show_active(limit: int | None = None) -> Sequence[tuple[str, str]]:
-    """List what is running and queued, with progress, and give its state."""
+    """List what is running and queued, with progress, and return its state."""
     board = read_board(open_store())
     if not board.active:
         st.caption(f"Nothing is running or waiting{' here' if board.others else ''}.")
@@ -188,7 +188,7 @@ def show_others(board: Board) -> None:
     """List what other machines that use the same server run and keep waiting."""
     if not board.others:
         return
-    st.caption("On other machines, which have queues of their own:")
+    st.caption("On other machines, which have their own queues:")
     with st.container(key="rows-others", gap=None):
         for run in board.others:
             show_row(run, (*OTHERS_COLUMNS, PROGRESS, TOP1) if run.status == "RUNNING" else OTHERS_COLUMNS)
@@ -204,9 +204,10 @@ def _show_queued(run: Run, board: Board, span: Span, *, has_controls: bool) -> N
 
 
 def show_empty() -> None:
-    """Tell what to do where no run is."""
+    """Return what to do where no run is."""
     with st.container(border=True):
         st.markdown(
-            "There is no run yet. Choose networks and data, and each becomes a run that you can watch here."
+            "There are no runs yet. Choose networks and data; each network becomes a run that you can watch "
+            "here."
         )
         st.page_link("app_pages/launch.py", label="Launch networks", icon=":material/rocket_launch:")

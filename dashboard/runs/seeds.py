@@ -1,4 +1,4 @@
-"""What runs with different seeds come to: mean and spread, one line a configuration."""
+"""Runs with different seeds, summarised: mean and spread, one line per configuration."""
 
 from collections.abc import Sequence
 
@@ -20,9 +20,7 @@ def show_seeds(groups: Sequence[SeedGroup]) -> None:
     if not groups:
         return
     st.subheader("Over seeds", anchor=False)
-    st.caption(
-        "Finished runs that differ in nothing but the seed: mean ± standard deviation of the last value."
-    )
+    st.caption("Finished runs that differ only in the seed: mean ± standard deviation of the last value.")
     st.dataframe(
         [
             {

@@ -57,7 +57,7 @@ def timeline(runs: Sequence[Run], spans: Mapping[str, Span], slots: Sequence[str
 
 
 def slot_name(slot: str) -> str:
-    """Say in words where a job runs: `cuda:0` becomes `GPU 0`."""
+    """Describe where a job runs: `cuda:0` becomes `GPU 0`."""
     device, _, key = slot.partition(":")
     if device == "cuda":
         return f"GPU {key}" if len(key) <= MAX_KEY else f"GPU {key[:MAX_KEY]}…"
@@ -65,12 +65,12 @@ def slot_name(slot: str) -> str:
 
 
 def left_out(runs: Sequence[Run], spans: Mapping[str, Span]) -> str:
-    """Say how many jobs have no place on the timeline, and why."""
+    """Describe how many jobs have no place on the timeline, and why."""
     count = sum(spans[run.run_id].start_s is None for run in runs)
     if not count:
         return ""
     jobs = formatting.plural(count, "more job")
-    return f"Not shown: {jobs}, held or behind one that was never measured here."
+    return f"Not shown: {jobs}, held, or behind one that has never been measured here."
 
 
 def _bar(run: Run, span: Span, end_s: float, colour: str) -> str:

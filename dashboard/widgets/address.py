@@ -62,7 +62,7 @@ def is_yes(text: str) -> bool:
 
 
 def arrive(page: str) -> None:
-    """Note on every run which page it is for, so that `restore` knows when somebody has just come.
+    """Note on every run which page it is for, so that `restore` knows when the page has just been opened.
 
     The browser's Back within one page is an arrival too: it brings an earlier address.
     """
@@ -72,13 +72,13 @@ def arrive(page: str) -> None:
 
 
 def visit() -> dict[str, Any]:
-    """Give what is remembered until somebody leaves the page."""
+    """Return what is remembered until the page is left."""
     notes: dict[str, Any] = st.session_state.setdefault(VISIT, {})
     return notes
 
 
 def restore(fields: Mapping[str, Field]) -> None:
-    """Give the fields their values before their widgets are made; keys of fields are keys of widgets.
+    """Return the fields their values before their widgets are made; keys of fields are keys of widgets.
 
     An address that says anything speaks for all fields of the page.
     """

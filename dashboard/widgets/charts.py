@@ -80,7 +80,7 @@ def curves(
     x_axis: dict[str, Any] = {"rangemode": "tozero", "range": x_range}
     if not traces:
         # As large as it will be, so that nothing jumps when the first point comes.
-        note = {"text": "The curve begins with the first epoch.", "showarrow": False}
+        note = {"text": "The curve starts with the first epoch.", "showarrow": False}
         place = {"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
         hidden = {"showticklabels": False}
         return build_figure([], x_title, y_title, height, x_axis, hidden, annotations=[note | place])

@@ -45,7 +45,7 @@ METRIC_NAMES: Mapping[str, str] = {
 
 
 def status_of(word: str) -> Status:
-    """Give the status of MLflow's word, readable even for one that is new."""
+    """Return the status of MLflow's word, readable even for one that is new."""
     return STATUSES.get(word, Status(word.capitalize(), ":material/help:", "gray"))
 
 

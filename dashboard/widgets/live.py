@@ -17,7 +17,7 @@ def live(part: Callable[P, Hashable], state: Hashable, *args: P.args, **kwargs: 
     """Show a part of a page, again every two seconds while something is active.
 
     Args:
-        part: draws itself and gives the state it found; another one than before draws the whole page anew.
+        part: draws itself and returns the state it found; a changed state redraws the whole page.
         state: what is active now, such as the runs that are; an idle part (a false value) costs nothing.
         *args: what `part` is called with.
         **kwargs: what `part` is called with.

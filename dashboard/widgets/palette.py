@@ -33,7 +33,7 @@ def in_order(architectures: Iterable[str]) -> list[str]:
 
 
 def pick_colours(architectures: Iterable[str]) -> dict[str, str]:
-    """Give each architecture its colour: the same one every time, and no two alike while there are enough.
+    """Return each architecture its colour: the same one every time, and no two alike while there are enough.
 
     Nine have a colour of their own; up to 27 differ at least in its shade.
 

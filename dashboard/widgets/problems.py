@@ -27,7 +27,7 @@ def plain_words() -> Iterator[None]:
         yield
     except StoreUnavailable as problem:
         st.error(
-            f"{plain(str(problem))}  \nRunning jobs are not affected. Put it right, then reload this page.",
+            f"{plain(str(problem))}  \nRunning jobs are not affected. Correct this, then reload the page.",
             icon=":material/database_off:",
         )
     except (LaunchError, DataError, ValueError) as problem:
@@ -35,7 +35,7 @@ def plain_words() -> Iterator[None]:
     except Exception:
         LOG.exception("A page failed")
         st.error(
-            "Something in the dashboard itself went wrong; the terminal it was started from says what. "
-            "Running jobs are not affected, and reloading this page is safe.",
+            "The dashboard itself has failed; the reason is in the terminal it was started from. "
+            "Running jobs are not affected, and it is safe to reload this page.",
             icon=":material/error:",
         )

@@ -6,4 +6,4 @@ import streamlit as st
 def show_command(line: str) -> None:
     """Show a command to be copied, and where it works."""
     st.code(line, language="bash", wrap_lines=True)
-    st.caption("Does the same from a shell in this repository.")
+    st.caption("The same from a shell, in the folder of this project.")

@@ -1,4 +1,4 @@
-"""Stacked bars as HTML: they stand at once, where a library for charts takes a second to load."""
+"""Stacked bars as HTML: shown immediately, while a chart library takes a second to load."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ def stacked_bars(
 
 
 def ticks(end: float) -> list[float]:
-    """Give round numbers from 0 to where an axis ends: steps of 1, 2, 2.5 or 5 times a power of ten."""
+    """Return round numbers from 0 to where an axis ends: steps of 1, 2, 2.5 or 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(end / MOST_TICKS))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10, 20) if power * factor * MOST_TICKS >= end)
     return [round(place * step, 10) for place in range(math.floor(end / step + 1e-9) + 1)]
@@ -74,7 +74,7 @@ def legend_html(colours: Mapping[str, str]) -> str:
 
 
 def ink_on(colour: str) -> str:
-    """Give the colour of text that is read more easily on a colour: near-black or white."""
+    """Return the colour of text that is read more easily on a colour: near-black or white."""
     return max((DARK_INK, LIGHT_INK), key=lambda ink: palette.contrast(ink, colour))
 
 

@@ -70,7 +70,7 @@ def test_from_a_folder_to_what_the_network_sees(page: Page, address: str, images
     for _ in range(2):
         expect(page.get_by_alt_text(re.compile(r"^heavy \d$"))).to_have_count(5)
         page.reload()
-    page.get_by_role("button", name="Roll again").click()
+    page.get_by_role("button", name="Draw again").click()
     expect(page).to_have_url(re.compile("roll=1"))
     expect(first).not_to_have_attribute("src", str(before))
     expect(page.get_by_alt_text("Validation 2")).to_have_attribute("src", str(seen))

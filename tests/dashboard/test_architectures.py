@@ -147,7 +147,9 @@ def test_a_network_without_published_errors_says_so(empty_store: Store, open_pag
     unpublished = [key for key, one in ARCHITECTURES.items() if not one.published]
     for key in unpublished[:1]:
         assert error_text(ARCHITECTURES[key]) == "no published error"
-        assert "No error of this network was published." in texts(open_page("architectures", network=key))
+        assert "No error of this network has been published." in texts(
+            open_page("architectures", network=key)
+        )
         (row,) = network_rows([ARCHITECTURES[key]], {}, {})
         assert row["Published top-1"] is None
 

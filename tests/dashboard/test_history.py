@@ -41,7 +41,7 @@ def test_years_of_other_test_images_look_and_read_otherwise() -> None:
     assert list(seconds.text) == ["2nd: ISI 26.2 %", "2nd: VGG 7.3 %"]
     assert figure.layout.shapes[0].y0 == HUMAN.top5
     rows = history_rows(ENTRIES, networks)
-    assert ["Other test images." in str(row["Note"]) for row in rows] == [True, True] + [False] * 6
+    assert ["Different test images." in str(row["Note"]) for row in rows] == [True, True] + [False] * 6
 
 
 def test_rows_link_to_the_networks_and_keep_the_digits_of_the_source() -> None:

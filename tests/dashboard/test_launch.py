@@ -101,7 +101,7 @@ def test_a_form_that_cannot_work_says_so_at_the_field(
     app = open_page("launch", **query)
     assert len(problems(app)) == 1 and problem in problems(app)[0]
     assert button(app).disabled
-    assert "Put right what is marked in red first." in [one.value for one in app.caption]
+    assert "First correct what is marked in red." in [one.value for one in app.caption]
     assert not app.error
 
 
@@ -404,8 +404,8 @@ def machine(gpus: int, accelerator: str, are_parts: bool = False) -> Machine:
     [
         (2, machine(2, "cuda"), ""),
         (3, machine(2, "cuda"), "This machine has 2 GPUs; take at most 2."),
-        (2, machine(0, "mps"), "Apple's GPU is one device; take 1."),
-        (2, machine(2, "cuda", are_parts=True), "Parts of a GPU (MIG) cannot train together; take 1."),
+        (2, machine(0, "mps"), "Apple's GPU is one device; use 1."),
+        (2, machine(2, "cuda", are_parts=True), "Parts of a GPU (MIG) cannot train together; use 1."),
         (4, machine(0, "cpu"), ""),
         (5, machine(0, "cpu"), "This machine has no GPU and 4 processor cores; take at most 4."),
     ],

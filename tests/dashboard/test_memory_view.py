@@ -123,7 +123,7 @@ def test_several_devices_and_runs_without_a_speed_do_not_count(empty_store: Stor
     run_as(empty_store, PLAN, speeds=())
     run_as(empty_store, PLAN, speeds=(float("nan"),))
     assert training_needs.find_pace(empty_store, list_runs(empty_store), PLAN, CPU) is None
-    assert memory_estimate.pace_text(None) == "Time: not measured here yet."
+    assert memory_estimate.pace_text(None) == "Time: not measured on this machine yet."
 
 
 def test_an_order_becomes_plans() -> None:

@@ -129,7 +129,7 @@ def test_one_run_says_what_it_left_out(filled_store: Store, open_page: OpenPage)
     tags = {"data.skipped": 60, "data.skipped_train": 58, "data.skipped_val": 2, "data.skipped_files": names}
     set_tags(filled_store, run.run_id, tags)
     (warning,) = open_page("runs", run=run.run_id).warning
-    assert "60 images could not be read and were left out (58 of training, 2 of validation)" in warning.value
+    assert "60 images could not be read and were skipped (58 of training, 2 of validation)" in warning.value
     assert warning.value.endswith("and 10 more, all in the log")
 
 
@@ -146,7 +146,7 @@ def test_one_run_says_what_it_started_from(filled_store: Store, open_page: OpenP
     app = open_page("runs", run=run.run_id)
     check_sound(app)
     assert "Starting weights" in [one.value for one in app.subheader]
-    for words in ("Published top-1 error, % | 30.242", "Not from there | fc"):
+    for words in ("Published top-1 error, % | 30.242", "Newly initialised | fc"):
         assert words in texts(app)
 
 

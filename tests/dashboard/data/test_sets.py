@@ -73,7 +73,7 @@ def test_an_image_opens_as_the_network_sees_it(added: str, open_page: OpenPage) 
     assert not app.exception and problems(app) == []
     strips = [one.body for one in app.get("html") if 'class="sight"' in one.body]
     assert len(strips) > 5 and all("<img" in one for one in strips)
-    press(app, "Roll again")
+    press(app, "Draw again")
     again = [one.body for one in app.get("html") if 'class="sight"' in one.body]
     assert again[0] == strips[0], "nothing is left to chance in validation"
     assert app.query_params["roll"] == "1"
@@ -113,7 +113,7 @@ def test_a_folder_that_a_command_has_yet_to_make_is_not_missed(
 ) -> None:
     add_folder(empty_store, "imagenet", str(images.with_name("later")))
     shown = "".join(one.value for one in open_page("data").markdown)
-    assert "not looked at yet" in shown and "is not there" not in shown
+    assert "not opened yet" in shown and "is not there" not in shown
 
 
 def test_a_folder_that_may_not_be_looked_at_is_one_sentence(
