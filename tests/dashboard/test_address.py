@@ -148,7 +148,7 @@ def test_a_clone_says_what_it_loses(filled_store: Store, open_page: OpenPage) ->
     next(button for button in app.button if button.label == "Clone").click().run()
     (warning,) = app.warning
     assert (
-        "no room for trainer.accelerator, trainer.gradient\\_clip\\_val and epochs = 20000 of odd"
+        "no field for trainer.accelerator, trainer.gradient\\_clip\\_val and epochs = 20000 of odd"
         in warning.value
     )
     assert not open_page("home", app).warning and not open_page("launch", app).warning

@@ -69,7 +69,7 @@ def test_a_name_is_not_taken_for_markup() -> None:
 def test_without_a_point_the_chart_says_when_it_begins() -> None:
     figure = charts.curves([], "Epoch", "Loss", height=300)
     assert figure.layout.height == 300
-    assert "begins with the first epoch" in figure.layout.annotations[0].text
+    assert "starts with the first epoch" in figure.layout.annotations[0].text
 
 
 def test_a_zoom_survives_a_refresh() -> None:

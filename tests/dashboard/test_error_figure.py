@@ -172,7 +172,7 @@ def test_missing_networks_are_named() -> None:
     found = published.standings(networks, "error_top1", OURS)
     alike, others = error_figure.missing_texts(networks, found, OURS, "top-1 error")
     assert "Plain-34" in alike and "VGG-16," not in alike
-    assert others.startswith("Made for other images") and "20" in others
+    assert others.startswith("Designed for other images") and "20" in others
 
 
 def test_the_choice_lives_in_the_address(empty_store: Store) -> None:

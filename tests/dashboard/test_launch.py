@@ -60,7 +60,7 @@ def make_folder(root: Path, splits: dict[str, list[str]]) -> Path:
         ({"networks": ["vgg16", "resnet18"], "image_size": "8"}, "too small for VGG-16 and ResNet-18; 32 px"),
         (
             {"batch_size": "2000"},
-            "A batch of 2000 does not fit into 1433 training images; take at most 1433.",
+            "A batch of 2000 does not fit into 1433 training images; use at most 1433.",
         ),
         ({"source": "folder"}, "Name the folder that holds train/ and val/"),
         ({"source": "imagenet"}, "Name the folder of ImageNet as the root;"),
@@ -81,7 +81,7 @@ def make_folder(root: Path, splits: dict[str, list[str]]) -> Path:
             {"max_unreadable": "a few"},
             "'a few' is not a share of the images below 1, such as 0.05, or a number",
         ),
-        ({"devices": "64"}, "take at most"),
+        ({"devices": "64"}, "use at most"),
         (
             {"networks": ["alexnet", "resnet18", "googlenet"], "weights": "torchvision"},
             "torchvision publishes no weights of AlexNet and GoogLeNet; choose other networks or weights.",
@@ -148,14 +148,14 @@ def test_a_folder_that_works_is_counted(place: Path, empty_store: Store, open_pa
     root = make_folder(place / "images", {"train": ["cat", "dog"], "val": ["cat", "dog"]})
     app = open_page("launch", source="folder", root=str(root), batch_size="2")
     assert problems(app) == [] and not button(app).disabled
-    assert "4 images to train on, 4 to validate, 2 classes" in [one.value for one in app.caption]
+    assert "4 training images, 4 to validate, 2 classes" in [one.value for one in app.caption]
 
 
 def test_fewer_classes_are_part_of_the_order(place: Path, empty_store: Store, open_page: OpenPage) -> None:
     root = make_folder(place / "images", {split: ["cat", "cow", "dog"] for split in ("train", "val")})
     app = open_page("launch", source="folder", root=str(root), batch_size="2", classes="dog, cat")
     assert problems(app) == [] and not button(app).disabled
-    assert "4 images to train on, 4 to validate, 2 of 3 classes" in [one.value for one in app.caption]
+    assert "4 training images, 4 to validate, 2 of 3 classes" in [one.value for one in app.caption]
     command, text = (code.value for code in app.code)
     assert "--classes dog,cat" in command
     assert [config["data"]["classes"] for config in yaml.safe_load_all(text)] == [["dog", "cat"]] * 4
@@ -165,7 +165,7 @@ def test_fewer_classes_are_part_of_the_order(place: Path, empty_store: Store, op
 def test_the_batch_of_a_recipe_must_fit_too(place: Path, empty_store: Store, open_page: OpenPage) -> None:
     root = make_folder(place / "images", {"train": ["cat", "dog"], "val": ["cat", "dog"]})
     app = open_page("launch", source="folder", root=str(root))
-    assert problems(app) == ["The recipe's batch of 32 does not fit into 4 training images; take at most 4."]
+    assert problems(app) == ["The recipe's batch of 32 does not fit into 4 training images; use at most 4."]
 
 
 def test_what_few_ask_for_is_part_of_the_order(empty_store: Store, open_page: OpenPage) -> None:
@@ -310,7 +310,7 @@ def test_what_a_cluster_decides_is_not_asked_of_this_machine(empty_store: Store,
     assert "devices" not in [one.key for one in app.selectbox], "the GPUs of a node say it"
     assert any("0.1 × 128 / 256 = 0.05." in one.value for one in app.caption), "16 images on 8 GPUs"
     app = open_page("launch", networks="resnet18", devices="auto", **query)
-    assert "a cluster has no 'all'" in problems(app)[0].replace("\\", "") and button(app).disabled
+    assert "not possible on a cluster" in problems(app)[0].replace("\\", "") and button(app).disabled
     assert "Memory" in [tab.label for tab in open_page("launch", networks="resnet18").tabs]
 
 
@@ -403,11 +403,11 @@ def machine(gpus: int, accelerator: str, are_parts: bool = False) -> Machine:
     ("devices", "where", "problem"),
     [
         (2, machine(2, "cuda"), ""),
-        (3, machine(2, "cuda"), "This machine has 2 GPUs; take at most 2."),
+        (3, machine(2, "cuda"), "This machine has 2 GPUs; use at most 2."),
         (2, machine(0, "mps"), "Apple's GPU is one device; use 1."),
         (2, machine(2, "cuda", are_parts=True), "Parts of a GPU (MIG) cannot train together; use 1."),
         (4, machine(0, "cpu"), ""),
-        (5, machine(0, "cpu"), "This machine has no GPU and 4 processor cores; take at most 4."),
+        (5, machine(0, "cpu"), "This machine has no GPU and 4 processor cores; use at most 4."),
     ],
 )
 def test_devices(devices: int, where: Machine, problem: str) -> None:
@@ -425,7 +425,7 @@ def test_a_batch_that_does_not_fit_is_replaced_with_a_click(empty_store: Store, 
     app = open_page("launch", networks="vgg16", image_size="512", batch_size="1024")
     assert button(app).label == "Launch 1 job anyway"
     assert app.code[0].value.endswith(" --anyway"), "the shell would refuse it as well"
-    remedy = next(one for one in app.button if one.label.startswith("Take batches of "))
+    remedy = next(one for one in app.button if one.label.startswith("Use batches of "))
     remedy.click().run()
     assert button(app).label == "Launch 1 job" and not app.exception
     accumulate, batch_size = (int("".join(app.query_params[key])) for key in ("accumulate", "batch_size"))

@@ -88,9 +88,7 @@ def test_the_time_of_an_epoch_is_measured(empty_store: Store) -> None:
     pace = training_needs.find_pace(empty_store, [run], PLAN, CPU)
     assert pace is not None
     assert (pace.images_per_s, pace.epoch_s) == (90, 15), "the median: a last interval can be slow"
-    assert "An epoch of 1,350 images of digits trains in 15 s (90.0 images/s" in memory_estimate.pace_text(
-        pace
-    )
+    assert "An epoch of 1,350 images of digits takes 15 s (90.0 images/s" in memory_estimate.pace_text(pace)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +152,7 @@ def test_the_section_shows_bars_and_says_what_was_not_measured(empty_store: Stor
     app.run()
     assert not app.exception and "<dt>VGG-16</dt>" in "".join(one.proto.body for one in app.get("html"))
     text = "\n".join(markdown.value for markdown in app.markdown)
-    assert "**VGG-16** (224 px, batches of 8, 32-true)" in text and "not measured here yet" in text
+    assert "**VGG-16** (224 px, batches of 8, 32-true)" in text and "not measured on this machine yet" in text
     app.multiselect(key="memory").set_value([]).run()
     assert "Choose networks above" in app.info[0].value
     assert app.query_params["memory_batch"] == "8"

@@ -108,7 +108,7 @@ def test_one_run_says_which_images_it_saw(
     app = open_page("runs", run=run.run_id)
     check_sound(app)
     assert "1,433 to train on, 364 to validate on, 10 classes" in texts(app)
-    assert "a1" * 8 in texts(app) and f"began with other images: `{'b2' * 8}`" in texts(app)
+    assert "a1" * 8 in texts(app) and f"started with other images: `{'b2' * 8}`" in texts(app)
     assert "python -m datamodules check" in texts(app)
     summary = SplitSummary(1433, 1, 0, (1433,), {}, {}, (), ())
     found = Finding("empty", "error", "1 file is empty.", 1, ("train/0/a.png",))
@@ -173,7 +173,7 @@ def test_a_run_that_waits_for_images_says_so(filled_store: Store, open_page: Ope
     log_metrics(filled_store, run.run_id, {DATA_WAIT: 34.04}, run.step + 1)
     app = open_page("runs", run=run.run_id)
     check_sound(app)
-    assert "waited for images for 34.0 % of the time" in texts(app)
+    assert "spent 34.0 % of the time waiting for images" in texts(app)
 
 
 def test_unknown_run_is_one_sentence_and_a_way_back(filled_store: Store, open_page: OpenPage) -> None:
@@ -211,7 +211,7 @@ def test_the_queue_is_moved_and_held_on_the_page(filled_store: Store, open_page:
     check_sound(app)
     assert app.button(key=f"queue-release-{first}").label == "Release"
     assert any("held" in text.value for text in app.markdown)
-    assert "held until somebody releases it" in texts(open_page("runs", run=first))
+    assert "held until it is released" in texts(open_page("runs", run=first))
     stale = open_page("runs")
     app.button(key=f"queue-release-{first}").click().run()
     stale.button(key=f"queue-release-{first}").click().run()
@@ -244,7 +244,7 @@ def test_the_turn_of_a_run_is_chosen_on_its_page(filled_store: Store, open_page:
     assert [run.run_id for run in line_up(list_runs(filled_store, ["SCHEDULED"]))] == [second, first]
     app.selectbox[0].set_value(running.run_id).run()
     check_sound(app)
-    assert f"It starts in its turn: after {running.name}." in texts(app)
+    assert f"It is queued to start: after {running.name}." in texts(app)
     assert f"priority 5, after {running.name}" in texts(open_page("runs"))
     app = open_page("runs", run=first)
     app.selectbox[0].set_value(second).run()
@@ -253,7 +253,7 @@ def test_the_turn_of_a_run_is_chosen_on_its_page(filled_store: Store, open_page:
     assert ["would wait for itself" in error.value for error in app.error] == [True]
     app.selectbox[0].set_value("").run()
     check_sound(app)
-    assert "It starts in its turn, as soon as a device is free." in texts(app)
+    assert "It is queued to start, as soon as a device is free." in texts(app)
 
 
 def test_a_run_says_that_nobody_was_told_of_it(filled_store: Store, open_page: OpenPage) -> None:

@@ -21,7 +21,7 @@ def test_classes_with_meaning_and_counts(added: str, open_page: OpenPage) -> Non
     app.text_input(key="find").set_value("chain SAW").run()
     assert list(app.dataframe[0].value["Class"]) == ["n03000684"]
     app.text_input(key="find").set_value("no such thing").run()
-    assert not app.dataframe and "No class fits." in "".join(one.value for one in app.caption)
+    assert not app.dataframe and "No class matches." in "".join(one.value for one in app.caption)
 
 
 def test_a_class_that_is_no_synset_has_no_meaning() -> None:

@@ -79,7 +79,7 @@ def summary(num_images: int) -> SplitSummary:
 
 def test_the_report_of_a_check_is_shown(added: str, images: Path, open_page: OpenPage) -> None:
     app = open_page("data", set=added, section="Check")
-    assert "Nobody has checked" in "".join(one.value for one in app.markdown)
+    assert "have not been checked" in "".join(one.value for one in app.markdown)
     findings = (
         Finding("empty", "error", "2 files hold nothing.", 2, ("train/a.JPEG", "train/b\\n.JPEG")),
         Finding("format", "note", "300 files are PNG.", 300, ("val/c.JPEG",)),

@@ -94,7 +94,7 @@ def test_none_is_lost_when_several_are_added_at_once(empty_store: Store) -> None
 def test_a_damaged_list_is_not_overwritten(empty_store: Store) -> None:
     file = empty_store.root / "folders.json"
     file.write_text('[{"source": "folder"', encoding="utf-8")
-    with pytest.raises(ValueError, match="mend or remove it"):
+    with pytest.raises(ValueError, match="correct or delete it"):
         add_folder(empty_store, "folder", "/data/a")
     assert file.read_text(encoding="utf-8") == '[{"source": "folder"'
 
