@@ -26,6 +26,8 @@ from datamodules.pixels.views import (
     scale_jitter,
     square_crop,
 )
+from datamodules.problems import Argument
+from problems import InvalidValue
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Augmentation:
         normalise: Callable[[Tensor], Tensor],
         num_classes: int,
     ) -> tuple[Tensor, Tensor]:
-        """Does on its device what is left to do to a batch of training images.
+        """Do on its device what is left to do to a batch of training images.
 
         Args:
             images: uint8, or float32 which may be written over; N x 3 x S x S, from 0 to 255.
@@ -152,21 +154,21 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 
 
 def get(name: str) -> Augmentation:
-    """Returns the augmentation of a name.
+    """Return the augmentation of a name.
 
     Raises:
-        ValueError: There is none; the message lists those there are.
+        InvalidValue: There is none.
     """
     if name not in AUGMENTATIONS:
-        raise ValueError(f"There is no augmentation {name!r}; choose one of: {', '.join(AUGMENTATIONS)}.")
+        raise InvalidValue(Argument.NO_AUGMENTATION, name=name, known=", ".join(AUGMENTATIONS))
     return AUGMENTATIONS[name]
 
 
 def training_views(augmentation: Augmentation, image_size: int, can_mirror: bool) -> TrainingViews:
-    """Returns what chooses the views of training images; see `TrainingViews`."""
+    """Return what chooses the views of training images; see `TrainingViews`."""
     return TrainingViews(augmentation.view, image_size, can_mirror)
 
 
 def validation_view(augmentation: Augmentation, image_size: int, resize: int = 256) -> Chooser:
-    """Returns what chooses the view of a validation image: short side ``resize``, center 224 x 224."""
+    """Return what chooses the view of a validation image: short side ``resize``, center 224 x 224."""
     return partial(center, image_size if augmentation.whole else margin(image_size, resize), image_size)

@@ -22,7 +22,7 @@ Colour = Callable[[Tensor, Tensor], Tensor]
 
 
 def shift_colour(pixels: Tensor, seeds: Tensor) -> Tensor:
-    """Shifts the colour of each image along the principal components of ImageNet's; in place.
+    """Shift the colour of each image along the principal components of ImageNet's; in place.
 
     Krizhevsky 2012, section 4.1, where white is 1: each component is scaled by its eigenvalue times a draw
     from N(0, 0.1). The code of 2012 has "stdevs" in their place and divides by 1.1 afterwards; the paper is
@@ -36,7 +36,7 @@ def shift_colour(pixels: Tensor, seeds: Tensor) -> Tensor:
 
 @cache
 def _components(device: torch.device) -> Tensor:
-    """Returns the principal components of ImageNet's colours, columns, as long as a draw of 1 shifts by them.
+    """Return the principal components of ImageNet's colours, columns, as long as a draw of 1 shifts by them.
 
     Kept on each device: copying numbers to a GPU waits for it.
     """
@@ -44,7 +44,7 @@ def _components(device: torch.device) -> Tensor:
 
 
 def jitter_colour(pixels: Tensor, seeds: Tensor, reach: float = 0.4) -> Tensor:
-    """Scales brightness, contrast and saturation of each image by 1 - reach to 1 + reach; in place.
+    """Scale brightness, contrast and saturation of each image by 1 - reach to 1 + reach; in place.
 
     The three of torchvision's ColorJitter, in random order: each image is blended with black, with the mean
     of its grey version or with that version, and kept between 0 and 255.
@@ -61,7 +61,7 @@ def jitter_colour(pixels: Tensor, seeds: Tensor, reach: float = 0.4) -> Tensor:
 
 
 def _jitter(pixels: Tensor, factors: Tensor, orders: Tensor) -> None:
-    """Blends N images by N x 3 factors (of black, mean and grey) in the order of N x 3 places; in place."""
+    """Blend N images by N x 3 factors (of black, mean and grey) in the order of N x 3 places; in place."""
     for step in range(3):
         which = orders[:, step, None, None]
         factor = factors.gather(1, orders[:, step, None])[:, :, None]

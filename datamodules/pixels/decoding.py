@@ -6,17 +6,19 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from datamodules.errors import printable
-from datamodules.images import Chooser, NamedBytes, Pixels, UnreadableImage
+from datamodules.images import Chooser, NamedBytes, Pixels
 from datamodules.pixels import jpeg
 from datamodules.pixels.large import MAX_PIXELS, admitted
 from datamodules.pixels.resampling import cut
+from datamodules.problems import Defect, UnreadableImage, printable
+from problems import Code, InvalidValue, Problem
 
 # Read at once; with the pixels, it has to stay below 1 GB of memory.
 MAX_BYTES = 200_000_000
@@ -34,7 +36,7 @@ UNREADABLE = (OSError, ValueError, SyntaxError, MemoryError, Image.Decompression
 
 
 def read_file(file: Path, name: str) -> NamedBytes:
-    """Reads a file as it is.
+    """Read a file as it is.
 
     Raises:
         UnreadableImage: It cannot be read, or has more than 200 MB.
@@ -44,7 +46,7 @@ def read_file(file: Path, name: str) -> NamedBytes:
 
 
 def read_image(file: Path | NamedBytes) -> Tensor:
-    """Decodes a file of any of `FORMATS` (torchvision's own decoders are deprecated).
+    """Decode a file of any of `FORMATS` (torchvision's own decoders are deprecated).
 
     Greyscale, palette, transparent and CMYK images become RGB, of an animation the first image counts; the
     orientation in the metadata is left alone, as in every published result on ImageNet.
@@ -69,7 +71,7 @@ def read_image(file: Path | NamedBytes) -> Tensor:
 
 
 def read_view(file: Path | NamedBytes, choose: Chooser, out: Pixels) -> None:
-    """Decodes a part of a file.
+    """Decode a part of a file.
 
     Args:
         file: Of any of `FORMATS`; see `read_image`.
@@ -101,7 +103,8 @@ def _named(file: Path | NamedBytes) -> Iterator[None]:
         yield
     except UNREADABLE as error:
         name = file.name if isinstance(file, NamedBytes) else printable(file)
-        raise UnreadableImage(f"{name} ({reason(error)})") from error
+        code, values = find_defect(error)
+        raise UnreadableImage(code, **{**values, "name": name}) from error
 
 
 def _read(file: Path | NamedBytes) -> bytes:
@@ -109,7 +112,7 @@ def _read(file: Path | NamedBytes) -> bytes:
         return file.content
     with file.open("rb", buffering=0) as stream:
         if os.fstat(stream.fileno()).st_size > MAX_BYTES:
-            raise ValueError(f"more than {MAX_BYTES:,} bytes")
+            raise InvalidValue(Defect.TOO_MANY_BYTES, limit=MAX_BYTES)
         return stream.readall()
 
 
@@ -123,24 +126,29 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
 
 
 def _measure(data: bytes) -> tuple[int, int]:
-    """Returns height and width, of which the header tells; no memory is taken for pixels yet."""
+    """Return height and width, of which the header tells; no memory is taken for pixels yet."""
     with _opened(data) as image:
         return image.height, image.width
 
 
-def reason(error: BaseException) -> str:
-    """Says in a few words why an image cannot be read."""
+def find_defect(error: BaseException) -> tuple[Code, dict[str, Any]]:
+    """Return why an image cannot be decoded, as a code and values, given one of `UNREADABLE`."""
+    if isinstance(error, Problem) and error.code is not None:
+        return error.code, error.values
     if isinstance(error, UnidentifiedImageError):
-        return "not an image"
-    if isinstance(error, Image.DecompressionBombError):  # Pillow names a limit of its own
-        return f"more than {MAX_PIXELS:,} pixels"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+        return Defect.NOT_AN_IMAGE, {}
+    if isinstance(error, Image.DecompressionBombError):  # Pillow has a limit of its own
+        return Defect.TOO_MANY_PIXELS, {"limit": MAX_PIXELS}
+    if isinstance(error, TimeoutError):
+        return Defect.TOO_SLOW, {}
+    if isinstance(error, MemoryError):
+        return Defect.NO_MEMORY, {}
+    said = getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
+    return Defect.OTHER, {"said": said}
 
 
 def _decode(data: bytes) -> Pixels:
-    """Returns uint8, height x width x 3."""
+    """Return uint8, height x width x 3."""
     with _opened(data) as image:
         image.load()
         width, height = image.size
@@ -151,7 +159,7 @@ def _decode(data: bytes) -> Pixels:
 
 
 def strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """Gives a decoded picture in RGB, a large one in parts: from which row on, and the part."""
+    """Return a decoded picture in RGB, a large one in parts: from which row on, and the part."""
     width, height = image.size
     rows = height if width * height <= STRIP_PIXELS else max(1, STRIP_PIXELS // width)
     for top in range(0, height, rows):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def _signed(value: int) -> int:
-    """Returns the int64 of the same 64 bits."""
+    """Return the int64 of the same 64 bits."""
     return value - 2**64 if value >= 2**63 else value
 
 
@@ -26,7 +26,7 @@ MAX_TRIES = 8
 
 
 def draw_uniform(seeds: Tensor, count: int, purpose: int) -> Tensor:
-    """Returns numbers between 0 and 1, both excluded.
+    """Return numbers between 0 and 1, both excluded.
 
     Args:
         seeds: Of the images, N in int64.
@@ -46,13 +46,13 @@ def draw_uniform(seeds: Tensor, count: int, purpose: int) -> Tensor:
 
 
 def draw_normal(seeds: Tensor, count: int, purpose: int) -> Tensor:
-    """Returns numbers of N(0, 1) by Box and Muller, float32, N x count; see `draw_uniform`."""
+    """Return numbers of N(0, 1) by Box and Muller, float32, N x count; see `draw_uniform`."""
     radius, angle = draw_uniform(seeds, 2 * count, purpose).chunk(2, dim=1)
     return (-2 * radius.log()).sqrt() * (2 * pi * angle).cos()
 
 
 def draw_beta(seeds: Tensor, alpha: float, purpose: int) -> Tensor:
-    """Returns one number of Beta(alpha, alpha) an image, float32, N.
+    """Return one number of Beta(alpha, alpha) an image, float32, N.
 
     Jöhnk's method: of pairs of powers of uniform numbers, the first whose sum is at most 1. At the 0.2 that
     mixup uses, 95 pairs of 100 are taken, and all tries of an image fail once in 10^10.
@@ -69,5 +69,5 @@ def draw_beta(seeds: Tensor, alpha: float, purpose: int) -> Tensor:
 
 
 def _shift(bits: Tensor, places: int) -> Tensor:
-    """Shifts to the right and lets zeros in, where int64 would repeat its sign."""
+    """Shift to the right and lets zeros in, where int64 would repeat its sign."""
     return (bits >> places) & ((1 << (64 - places)) - 1)

@@ -24,7 +24,7 @@ _NO_FRAMES = (0xC4, 0xC8, 0xCC)  # markers of that range which mean something el
 
 
 def read_size(data: bytes) -> tuple[int, int] | None:
-    """Returns height and width of a JPEG in grey or RGB; None for any other data, which Pillow may know."""
+    """Return height and width of a JPEG in grey or RGB; None for any other data, which Pillow may know."""
     if data[:2] != b"\xff\xd8":
         return None
     try:
@@ -35,7 +35,7 @@ def read_size(data: bytes) -> tuple[int, int] | None:
 
 
 def decode(data: bytes, size: tuple[int, int], last_row: float) -> Pixels | None:
-    """Decodes a JPEG's upper part.
+    """Decode a JPEG's upper part.
 
     Args:
         data: The JPEG.
@@ -68,7 +68,7 @@ def _fill(pixels: Pixels, data: bytes | bytearray, is_harmless: Callable[[str], 
 
 
 def _find_height(data: bytes) -> int | None:
-    """Returns where the height is written; None in files that are decoded in several passes."""
+    """Return where the height is written; None in files that are decoded in several passes."""
     position = 2
     while position + 9 < len(data) and data[position] == 0xFF:
         marker = data[position + 1]

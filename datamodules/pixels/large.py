@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from datamodules.problems import Defect
+from problems import InvalidValue
+
 # Larger than what cameras of ImageNet's time made; more is a mistake or an attack on the memory. At 7 bytes a
 # pixel it leaves room for the rest of a process below 1 GB.
 MAX_PIXELS = 50_000_000
@@ -14,19 +17,15 @@ MAX_PIXELS = 50_000_000
 LARGE_PIXELS = 2**24
 
 
-class TooLarge(ValueError):
-    """A picture of more than `MAX_PIXELS`."""
-
-
 @contextmanager
 def admitted(height: int, width: int) -> Iterator[None]:
-    """Lets a picture be decoded in here; a large one waits for those of other processes.
+    """Let a picture be decoded in here; a large one waits for those of other processes.
 
     Raises:
-        TooLarge: It has too many pixels.
+        InvalidValue: It has too many pixels.
     """
     if height * width > MAX_PIXELS:
-        raise TooLarge(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
+        raise InvalidValue(Defect.TOO_MANY_PIXELS, limit=MAX_PIXELS)
     if height * width <= LARGE_PIXELS:
         yield
         return
@@ -40,7 +39,7 @@ def admitted(height: int, width: int) -> Iterator[None]:
 
 
 def _lock() -> int | None:
-    """Opens a file of this user's and waits for its lock, which goes with the opened file."""
+    """Open a file of this user's and waits for its lock, which goes with the opened file."""
     try:
         import fcntl
 
@@ -53,7 +52,7 @@ def _lock() -> int | None:
 
 
 def _give_back() -> None:
-    """Has the allocator, which training tells to keep what is freed, return it to the system."""
+    """Have the allocator, which training tells to keep what is freed, return it to the system."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -21,7 +21,7 @@ ERASED_SHARE, MIXUP_ALPHA = 0.1, 0.2
 
 
 def erase(images: Tensor, seeds: Tensor, share: float = ERASED_SHARE) -> Tensor:
-    """Paints the mean colour over a rectangle of some images; in place.
+    """Paint the mean colour over a rectangle of some images; in place.
 
     Zhong 2017, "Random erasing data augmentation": 2 to 33 % of the area, sides from 3:10 to 33:10, anywhere
     inside of the image; drawn like torchvision's RandomErasing.
@@ -47,7 +47,7 @@ def erase(images: Tensor, seeds: Tensor, share: float = ERASED_SHARE) -> Tensor:
 
 
 def mix(images: Tensor, labels: Tensor, seeds: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
-    """Mixes each image with the one before it: half of them by mixup, the others by cutmix.
+    """Mix each image with the one before it: half of them by mixup, the others by cutmix.
 
     Zhang 2017, "mixup: beyond empirical risk minimization", with Beta(0.2, 0.2); Yun 2019, "CutMix", with
     Beta(1, 1). torchvision's recipe draws once for a batch, as the authors' code did; the papers' formulas
@@ -72,12 +72,12 @@ def mix(images: Tensor, labels: Tensor, seeds: Tensor, num_classes: int) -> tupl
 
 
 def _before(batch: Tensor) -> Tensor:
-    """Returns what comes before each in a batch, laid out as it is; CUDA's `roll` puts channels first."""
+    """Return what comes before each in a batch, laid out as it is; CUDA's `roll` puts channels first."""
     return torch.cat([batch[-1:], batch[:-1]])
 
 
 def _cutmix_box(seeds: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Returns top, bottom, left and right, N x 1 each, of a box around a random pixel, cut at the edges."""
+    """Return top, bottom, left and right, N x 1 each, of a box around a random pixel, cut at the edges."""
     share, down, across = draw_uniform(seeds, 3, CUTMIX).chunk(3, dim=1)  # Beta(1, 1) is uniform
     half = (0.5 * size * (1 - share).sqrt()).floor()
     row, column = (down * size).floor(), (across * size).floor()
@@ -85,7 +85,7 @@ def _cutmix_box(seeds: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor, Tenso
 
 
 def _boxes(top: Tensor, bottom: Tensor, left: Tensor, right: Tensor, size: int) -> Tensor:
-    """Returns for N x 1 edges which pixels are inside, N x 1 x size x size."""
+    """Return for N x 1 edges which pixels are inside, N x 1 x size x size."""
     place = torch.arange(size, device=top.device)
     rows = (place >= top) & (place < bottom)
     columns = (place >= left) & (place < right)

@@ -19,7 +19,7 @@ class Normalisation(NamedTuple):
 
 
 def normalisation(mean: Tensor, std: Tensor, device: torch.device) -> Normalisation:
-    """Returns what normalises on a device; to be kept, since copying it there waits for the device.
+    """Return what normalises on a device; to be kept, since copying it there waits for the device.
 
     Args:
         mean: Of each channel, 3 x 1 x 1, or of each pixel, 3 x H x W; white is 255.
@@ -32,7 +32,7 @@ def normalisation(mean: Tensor, std: Tensor, device: torch.device) -> Normalisat
 
 
 def normalise(images: Tensor, by: Normalisation) -> Tensor:
-    """Normalises a batch on its device.
+    """Normalise a batch on its device.
 
     Args:
         images: uint8 or float32, N x 3 x H x W, white is 255.

@@ -44,7 +44,7 @@ class Reach:
 
 @cache
 def _torchvision() -> Any:
-    """Returns torchvision's operations; loading them takes a second, and most trainings have none."""
+    """Return torchvision's operations; loading them takes a second, and most trainings have none."""
     return import_module("torchvision.transforms.v2").functional
 
 
@@ -102,7 +102,7 @@ class Policy:
     reach: Reach
 
     def apply(self, pixels: Pixels, seed: int) -> Pixels:
-        """Maps the view of an image, uint8, S x S x 3, to the same; draws depend on its seed alone."""
+        """Map the view of an image, uint8, S x S x 3, to the same; draws depend on its seed alone."""
         random = Random(OTHER_SEEDS + seed)
         image = Image.fromarray(pixels)
         for _ in range(self.num_operations):

@@ -47,7 +47,7 @@ class Placement(NamedTuple):
 
 
 def place(views: Sequence[View], height: int, width: int) -> Placement:
-    """Returns where views lie in pictures of a size; all are cut after resizing (``whole``), or none."""
+    """Return where views lie in pictures of a size; all are cut after resizing (``whole``), or none."""
     mirrored = np.array([view.mirrored for view in views])
     box = np.array([view[:4] for view in views], np.float64)
     size = views[0].size
@@ -85,13 +85,13 @@ def _place_along(
 
 
 def _corner(view: View, height: int, width: int, whole: tuple[int, int]) -> tuple[int, int]:
-    """Returns where a view begins in the picture that was resized to so many rows and columns."""
+    """Return where a view begins in the picture that was resized to so many rows and columns."""
     rows, columns = whole
     return round(view.top * rows / height), round(view.left * columns / width)
 
 
 def cut(pixels: Pixels, view: View, out: Pixels) -> None:
-    """Writes a view of a picture.
+    """Write a view of a picture.
 
     Parts are taken in NumPy: every operation of torch's, if only a view, lets other threads have Python's
     lock and waits to get it back.
@@ -128,7 +128,7 @@ def cut_whole(pixels: Tensor, choose: Chooser, out: Pixels) -> None:
 
 
 def _cut_after(pixels: Pixels, view: View, whole: tuple[int, int], out: Pixels) -> None:
-    """Resizes the whole picture to so many rows and columns, and cuts the view out of that."""
+    """Resize the whole picture to so many rows and columns, and cuts the view out of that."""
     rows, columns = whole
     image = Image.fromarray(np.ascontiguousarray(pixels)).resize((columns, rows), Image.Resampling.BILINEAR)
     top, left = _corner(view, pixels.shape[0], pixels.shape[1], whole)
@@ -162,5 +162,5 @@ def _copy(part: Pixels, out: Pixels, mirrored: bool) -> None:
 
 
 def _planes(pixels: Pixels) -> Tensor:
-    """Returns the same memory as a batch of one image, 1 x 3 x height x width."""
+    """Return the same memory as a batch of one image, 1 x 3 x height x width."""
     return torch.from_numpy(pixels.transpose(2, 0, 1)[None])

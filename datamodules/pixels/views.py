@@ -21,7 +21,7 @@ Draughtsman = Callable[[Random, int, int, int], View]
 
 
 def margin(size: int, paper_size: int) -> int:
-    """Returns the pixels that correspond to ``paper_size`` where the view has ``size`` and not 224."""
+    """Return the pixels that correspond to ``paper_size`` where the view has ``size`` and not 224."""
     return round(size * paper_size / 224)
 
 
@@ -89,7 +89,7 @@ class TrainingViews:
     can_mirror: bool
 
     def seeded(self, seed: int) -> Chooser:
-        """Returns what chooses the view of one image."""
+        """Return what chooses the view of one image."""
         return partial(self._choose, seed)
 
     def _choose(self, seed: int, height: int, width: int) -> View:
@@ -99,21 +99,21 @@ class TrainingViews:
 
 
 def resized(height: int, width: int, side: int) -> tuple[int, int]:
-    """Returns height and width once the short side is ``side``; the long one is cut to whole pixels."""
+    """Return height and width once the short side is ``side``; the long one is cut to whole pixels."""
     if height <= width:
         return side, max(side, int(side * width / height))
     return max(side, int(side * height / width)), side
 
 
 def _cut(height: int, width: int, side: int, top: int, left: int, size: int) -> View:
-    """Returns the view of ``size`` at a place of the picture that was resized to a short side of ``side``."""
+    """Return the view of ``size`` at a place of the picture that was resized to a short side of ``side``."""
     rows, columns = resized(height, width, side)
     down, across = height / rows, width / columns
     return View(left * across, top * down, (left + size) * across, (top + size) * down, size)
 
 
 def _snap(view: View, height: int, width: int) -> View:
-    """Moves a box's edges to whole pixels where there are more of them than in the view: fast, and no loss.
+    """Move a box's edges to whole pixels where there are more of them than in the view: fast, and no loss.
 
     That moves and stretches what is seen by less than one of its own pixels, by chance in each image.
     """

@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.damage import Unreadable
-from datamodules.images import Chooser, Pixels, Split, UnreadableImage, as_streamed
+from datamodules.images import Chooser, Pixels, Split, as_streamed
 from datamodules.pixels.augmentation import Augmentation, training_views
+from datamodules.problems import UnreadableImage
 from datamodules.reading.sampling import Draw
 
 MAX_UNREADABLE_RUN = 64
@@ -54,11 +55,11 @@ class TrainingImages(Dataset[Batch]):
         self.policy = chosen.policy
 
     def __getitem__(self, draws: Sequence[Draw]) -> Batch:
-        """Reads a batch into memory of its own."""
+        """Read a batch into memory of its own."""
         return self.read(draws, empty_images(len(draws), self.image_size))
 
     def read(self, draws: Sequence[Draw], out: Pixels) -> Batch:
-        """Reads a batch into uint8, N x S x S x 3."""
+        """Read a batch into uint8, N x S x S x 3."""
         if self.streamed:
             for draw in draws:
                 if draw.ahead >= 0:
@@ -74,13 +75,13 @@ class TrainingImages(Dataset[Batch]):
         return make_batch(out, labels, seeds, unreadable)
 
     def draw(self, draw: Draw, out: Pixels) -> None:
-        """Writes the image of a draw, but for what is done on the device; raises UnreadableImage."""
+        """Write the image of a draw, but for what is done on the device; raises UnreadableImage."""
         self.split.view(draw.image, self.views.seeded(draw.seed), out)
         if self.policy is not None:
             out[:] = self.policy.apply(out, draw.seed)
 
     def _fill(self, draw: Draw, out: Pixels, unreadable: list[Unreadable]) -> int | None:
-        """Writes the image of a draw or what takes its place; returns the label, None if all fail."""
+        """Write the image of a draw or what takes its place; returns the label, None if all fail."""
         for index in range(draw.image, draw.image + MAX_UNREADABLE_RUN):
             index %= len(self.split)
             try:
@@ -109,11 +110,11 @@ class ValidationImages(Dataset[Batch]):
         return len(self.split)
 
     def __getitem__(self, indices: Sequence[int]) -> Batch:
-        """Reads a batch into memory of its own."""
+        """Read a batch into memory of its own."""
         return self.read(indices, empty_images(len(indices), self.image_size))
 
     def read(self, indices: Sequence[int], out: Pixels) -> Batch:
-        """Reads a batch into uint8, N x S x S x 3; one without any readable image has length 0."""
+        """Read a batch into uint8, N x S x S x 3; one without any readable image has length 0."""
         if self.streamed and self.streamed.parts and self.streamed.parts.lookahead:
             self.streamed.expect(min(indices[-1] + self.streamed.parts.lookahead, len(self) - 1))
         labels: list[int] = []
@@ -131,7 +132,7 @@ class ValidationImages(Dataset[Batch]):
 def make_batch(
     images: Pixels, labels: Sequence[int], seeds: Sequence[int], unreadable: Sequence[Unreadable]
 ) -> Batch:
-    """Returns the images that have labels, the first ones; perhaps none."""
+    """Return the images that have labels, the first ones; perhaps none."""
     return Batch(
         torch.from_numpy(images[: len(labels)]).permute(0, 3, 1, 2),
         torch.tensor(labels, dtype=torch.int64),
@@ -141,5 +142,5 @@ def make_batch(
 
 
 def empty_images(count: int, size: int) -> Pixels:
-    """Returns uint8, N x S x S x 3, as decoders lay images out and convolutions like them best."""
+    """Return uint8, N x S x S x 3, as decoders lay images out and convolutions like them best."""
     return np.empty((count, size, size, 3), np.uint8)

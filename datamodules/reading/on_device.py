@@ -67,14 +67,14 @@ class Drawn:
     placed: Placement
 
     def batch(self) -> DrawnBatch:
-        """Returns it as tensors."""
+        """Return it as tensors."""
         images, labels, seeds, rows, columns, mirrored = map(
             torch.from_numpy, (self.images, self.labels, self.seeds, *self.placed)
         )
         return DrawnBatch(images, labels, seeds, rows, columns, mirrored, self.placed.moves_only)
 
     def pin_memory(self) -> DrawnBatch:
-        """Returns it where a GPU can fetch it by itself; PyTorch's thread that pins memory calls this."""
+        """Return it where a GPU can fetch it by itself; PyTorch's thread that pins memory calls this."""
         batch = self.batch()
         return batch._replace(**{name: getattr(batch, name).pin_memory() for name in batch._fields[:6]})
 
@@ -99,12 +99,12 @@ class Resident:
         return self.pixels.shape[2], self.pixels.shape[3]
 
     def draw(self, numbers: NDArray[np.int64], seeds: NDArray[np.int64], placed: Placement) -> Drawn:
-        """Returns a batch of images by their numbers in the split."""
+        """Return a batch of images by their numbers in the split."""
         return Drawn(self.places[numbers], self.labels[numbers], seeds, placed)
 
 
 def find_resident(split: Split) -> Resident | None:
-    """Returns the pixels of a split; None where they are read one by one."""
+    """Return the pixels of a split; None where they are read one by one."""
     if isinstance(split, ChosenSplit):
         of_all = find_resident(split.split)
         if of_all is None:
@@ -132,7 +132,7 @@ class TrainingDraws(Dataset[Drawn]):
         self.images, self.views = images, views
 
     def __getitem__(self, draws: Sequence[Draw]) -> Drawn:
-        """Draws a batch."""
+        """Draw a batch."""
         height, width = self.images.size
         views = [self.views.seeded(draw.seed)(height, width) for draw in draws]
         numbers, seeds, _ = np.array(draws, np.int64).T
@@ -154,7 +154,7 @@ class ValidationDraws(Dataset[Drawn]):
         return len(self.images.labels)
 
     def __getitem__(self, numbers: Sequence[int]) -> Drawn:
-        """Gives a batch."""
+        """Return a batch."""
         chosen = np.array(numbers, np.int64)
         views = [self.view] * len(chosen)
         return self.images.draw(chosen, np.zeros_like(chosen), place(views, *self.images.size))
@@ -201,7 +201,7 @@ class Cutter:
         self.image_size = image_size
 
     def cut(self, batch: DrawnBatch) -> Tensor:
-        """Returns uint8, N x 3 x S x S, channels last; nothing waits for the device."""
+        """Return uint8, N x 3 x S x S, channels last; nothing waits for the device."""
         views = self._move(batch) if batch.moves_only else self._resize(batch)
         return views.expand(-1, -1, -1, 3).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
@@ -213,7 +213,7 @@ class Cutter:
         return views * (shows_row[:, :, None] & shows_column[:, None, :])[..., None]
 
     def _sources(self, axes: Tensor, length: int, mirrored: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Returns for each pixel of a view along an axis, N x S, which one it shows, and if it shows any."""
+        """Return for each pixel of a view along an axis, N x S, which one it shows, and if it shows any."""
         here = self._here(mirrored, axes)
         first, last, start = (axes[:, number, None] for number in range(3))
         source = (start + here - first).long().clamp(0, length - 1)
@@ -233,13 +233,13 @@ class Cutter:
         return torch.cat(parts)
 
     def _here(self, mirrored: Tensor | None, axes: Tensor) -> Tensor:
-        """Returns the numbers of a view's pixels, backwards where it is mirrored; N x S or 1 x S."""
+        """Return the numbers of a view's pixels, backwards where it is mirrored; N x S or 1 x S."""
         here = torch.arange(self.image_size, device=axes.device)[None]
         return here if mirrored is None else torch.where(mirrored[:, None], self.image_size - 1 - here, here)
 
 
 def weigh(axes: Tensor, here: Tensor, length: int) -> Tensor:
-    """Returns how much of each pixel of an image is in each pixel of its view, as Pillow's resize has it.
+    """Return how much of each pixel of an image is in each pixel of its view, as Pillow's resize has it.
 
     A triangle about the pixel's middle, as wide as two pixels of the view or of the image, whichever is more.
 
@@ -263,5 +263,5 @@ def weigh(axes: Tensor, here: Tensor, length: int) -> Tensor:
 
 
 def _add_up(sums: Tensor) -> Tensor:
-    """Rounds sums of pixels times weights to levels from 0 to 255."""
+    """Round sums of pixels times weights to levels from 0 to 255."""
     return ((sums + WEIGHT_ONE // 2) / WEIGHT_ONE).floor().clamp(max=255)

@@ -45,11 +45,11 @@ class Readable(Batched, Protocol):
     image_size: int
 
     def read(self, indices: Any, out: Pixels) -> Batch:
-        """Reads a batch into uint8, N x S x S x 3."""
+        """Read a batch into uint8, N x S x S x 3."""
 
 
 def memory_bytes(batch_size: int, image_size: int, num_processes: int, pin_memory: bool) -> int:
-    """Returns the main memory that one loader's batches take; training has one loader, and validation.
+    """Return the main memory that one loader's batches take; training has one loader, and validation.
 
     PyTorch keeps pinned memory in sizes that are powers of two.
     """
@@ -61,7 +61,7 @@ def memory_bytes(batch_size: int, image_size: int, num_processes: int, pin_memor
 def load_in_processes(
     dataset: Any, drawn: IndexBatches, num_processes: int, pin_memory: bool
 ) -> DataLoader[Any]:
-    """Returns PyTorch's loader as training uses it.
+    """Return PyTorch's loader as training uses it.
 
     Args:
         dataset: Reads whole batches.
@@ -149,19 +149,19 @@ class Slots:
 
     @classmethod
     def find(cls, key: int) -> "Slots":
-        """Returns those of a key, which is the same in all processes."""
+        """Return those of a key, which is the same in all processes."""
         return cls._known[key]
 
     def reset(self) -> None:
-        """Frees all places but those whose batches somebody has."""
+        """Free all places but those whose batches somebody has."""
         self._free = deque(slot for slot in range(len(self.pixels)) if slot not in self._lent)
 
     def take(self) -> int | None:
-        """Returns a free place; None if there is none."""
+        """Return a free place; None if there is none."""
         return self._free.popleft() if self._free else None
 
     def lend(self, slot: int, number: int) -> Tensor:
-        """Returns the first images of a place, which is free once nothing refers to them any more."""
+        """Return the first images of a place, which is free once nothing refers to them any more."""
         images = self.pixels[slot, :number]
         self._lent.add(slot)
         weakref.finalize(images, self._give_back, slot).atexit = False
@@ -188,7 +188,7 @@ class _Read:
         return Batch(images.permute(0, 3, 1, 2), labels, seeds, self.unreadable)
 
     def pin_memory(self) -> Batch:
-        """Returns a copy; the thread of PyTorch's that pins memory calls this."""
+        """Return a copy; the thread of PyTorch's that pins memory calls this."""
         images, labels, seeds, unreadable = self.batch()
         return Batch(images.pin_memory(), labels.pin_memory(), seeds.pin_memory(), unreadable)
 
@@ -223,12 +223,12 @@ class _Draws:
 
 
 def _stay(worker: int) -> None:
-    """Leaves the answer to SIGTERM to the process that trains, which ends its workers."""
+    """Leave the answer to SIGTERM to the process that trains, which ends its workers."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _end_processes() -> None:
-    """Ends processes that ignore the SIGTERM by which Python ends them when it leaves, and waits for ever."""
+    """End processes that ignore the SIGTERM by which Python ends them when it leaves, and waits for ever."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch would call it an accident
     for worker in multiprocessing.active_children():
         worker.kill()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import Any, Protocol
 
-from datamodules.errors import DataError
+from datamodules.problems import DataError, Training
 from datamodules.reading.sampling import EpochSampler
 
 
@@ -15,7 +15,7 @@ class Batches(Protocol):
         """Batches of a whole epoch."""
 
     def __iter__(self) -> Iterator[Any]:
-        """Draws anew."""
+        """Draw anew."""
 
 
 class ResumableLoader:
@@ -65,21 +65,19 @@ class ResumableLoader:
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the place, and what it has no meaning without; the same for every process."""
+        """Return the place, and what it has no meaning without; the same for every process."""
         return {"epoch": self._epoch, "batches": self._delivered, **self._order()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on after the batches that were delivered when the state was taken.
+        """Go on after the batches that were delivered when the state was taken.
 
         Raises:
             DataError: The images, the seed or the images a step are not those of the state.
         """
         for name, now in self._order().items():
             if state[name] != now:
-                was = f"its {name.replace('_', ' ')} was {state[name]}, now it is {now}"
                 raise DataError(
-                    f"The interrupted epoch cannot go on: {was}; "
-                    "give it what it had, or start a new run from these weights."
+                    Training.OTHER_EPOCH, name=name.replace("_", " "), before=state[name], now=now
                 )
         self.sampler.set_epoch(state["epoch"])
         self._epoch, self._delivered, self._start = state["epoch"], state["batches"], state["batches"]

@@ -62,7 +62,7 @@ class EpochSampler(Sampler[Draw]):
         self.epoch = self.start = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Chooses the order; Lightning calls this before every epoch."""
+        """Choose the order; Lightning calls this before every epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -81,7 +81,7 @@ class EpochSampler(Sampler[Draw]):
             yield from map(Draw, order[chunk].tolist(), seeds[chunk].tolist(), ahead[chunk].tolist())
 
     def _look_ahead(self, order: Tensor) -> Tensor:
-        """Returns for every image one that comes later, and will have to be fetched by then; or -1."""
+        """Return for every image one that comes later, and will have to be fetched by then; or -1."""
         ahead = torch.full_like(order, -1)
         if self.parts is not None and self.parts.lookahead:
             ahead[: -self.parts.lookahead] = order[self.parts.lookahead :]
@@ -89,7 +89,7 @@ class EpochSampler(Sampler[Draw]):
 
 
 def shuffle(num_images: int, generator: torch.Generator, parts: Parts | None = None) -> Tensor:
-    """Returns an order of all images, int64.
+    """Return an order of all images, int64.
 
     Where they come in parts, these are shuffled, and then every image is put off by up to a window of
     others: at any time few parts are in use, and in time each of them once.
@@ -103,5 +103,5 @@ def shuffle(num_images: int, generator: torch.Generator, parts: Parts | None = N
 
 
 def _mix(seed: int, epoch: int) -> int:
-    """Gives every pair a seed of its own: seed 0 in epoch 1 must not look like seed 1 in epoch 0."""
+    """Return every pair a seed of its own: seed 0 in epoch 1 must not look like seed 1 in epoch 0."""
     return (seed * 1_000_003 + epoch) % 2**63

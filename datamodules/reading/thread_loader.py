@@ -25,7 +25,7 @@ class Batched(Protocol):
     """What reads a batch at once."""
 
     def __getitem__(self, indices: Any) -> Batch:
-        """Reads it."""
+        """Read it."""
 
 
 class ThreadedLoader:
@@ -62,7 +62,7 @@ class ThreadedLoader:
 
 
 def _work_alone() -> None:
-    """Keeps torch's operations within the thread that calls this, as its loader does in its processes.
+    """Keep torch's operations within the thread that calls this, as its loader does in its processes.
 
     Each would else gather threads of its own for every copy, to wait for each other. `set_num_threads` would
     tell those of the training, too.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from datamodules.errors import DataError
+from datamodules.problems import Cache, DataError
 from datamodules.streams.storage import Store, download
 
 UNFINISHED = ".part"
@@ -91,7 +91,7 @@ class ChunkCache:
     def _fetch(self, name: str, size_bytes: int, waits: bool = True) -> int:
         """Fetches a chunk, or waits until another process has, and opens it."""
         if size_bytes > self.limit_bytes:
-            raise DataError(f"{name} alone is larger than the {self.limit_bytes:,} bytes that may be kept.")
+            raise DataError(Cache.CHUNK_TOO_LARGE, name=name, limit=self.limit_bytes)
         path, unfinished = self.folder / name, self.folder / (name + UNFINISHED)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -108,9 +108,7 @@ class ChunkCache:
         except BlockingIOError:
             raise
         except OSError as error:
-            raise DataError(
-                f"{self.folder} cannot keep {name} ({error.strerror}); see ARENA_CACHE."
-            ) from error
+            raise DataError(Cache.FAILED, folder=self.folder, name=name, said=error.strerror) from error
 
     def _make_room(self, unfinished: Path, size_bytes: int) -> None:
         """Removes what was not used for longest, and takes the place of what is to come."""

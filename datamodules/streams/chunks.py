@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.errors import DataError
+from datamodules.problems import DataError, Defect, LitData
+from problems import Problem
 
 INDEX = "index.json"
 # Longer samples are no photographs but a mistake or an attack on the memory.
@@ -33,8 +34,12 @@ KEYS = ("image", "label", "name")
 FORMATS = ("jpeg", "int", "str")
 
 
-class DamagedChunk(Exception):
-    """A sample is not where the chunk says it is; the message says what is odd."""
+class DamagedChunk(Problem):
+    """A sample is not where the chunk lists it."""
+
+    def __init__(self, defect: Defect, **values: Any) -> None:
+        super().__init__(defect, **values)
+        self.defect = defect
 
 
 @dataclass(frozen=True)
@@ -73,17 +78,17 @@ class Chunks:
     leaves: Leaves
 
     def __len__(self) -> int:
-        """Samples of all chunks."""
+        """Sample of all chunks."""
         return int(self.ends[-1])
 
     def locate(self, index: int) -> tuple[int, int]:
-        """Returns the chunk of a sample and its place therein."""
+        """Return the chunk of a sample and its place therein."""
         chunk = int(np.searchsorted(self.ends, index, side="right"))
         return chunk, index - (int(self.ends[chunk - 1]) if chunk else 0)
 
 
 def parse_index(content: bytes, where: str) -> Chunks:
-    """Reads an ``index.json``, which may come from strangers.
+    """Read an ``index.json``, which may come from strangers.
 
     Args:
         content: Of the file.
@@ -101,22 +106,22 @@ def parse_index(content: bytes, where: str) -> Chunks:
         formats = [str(kind) for kind in config["data_format"]]
         keys = _keys(config["data_spec"], len(formats))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise DataError(f"{where} is not an index of LitData's; name what its optimize wrote.") from error
+        raise DataError(LitData.NO_INDEX, where=where) from error
     _refuse(config, formats, where)
     # A name with a folder in it could lead anywhere on this machine.
     odd = next((name for name in names if not re.fullmatch(r"[\w-][\w.-]*", name)), None)
     if odd is not None:
-        raise DataError(f"{where} names a chunk {odd!r}; only plain file names are opened.")
+        raise DataError(LitData.BAD_CHUNK_NAME, where=where, name=odd)
     if not names or (counts < 1).any():
-        raise DataError(f"{where} lists no chunks, or empty ones; write the data again.")
+        raise DataError(LitData.NO_CHUNKS, where=where)
     # A sample has a place in the list at the beginning, and a size for every leaf.
     if (counts > np.array(sizes) // (4 + 4 * len(formats))).any() or counts.sum() > MAX_SAMPLES:
-        raise DataError(f"{where} lists more samples than the chunks can hold; write the data again.")
+        raise DataError(LitData.TOO_MANY_SAMPLES, where=where)
     return Chunks(names, sizes, np.cumsum(counts), _find_leaves(config, formats, keys, where))
 
 
 def write_index(chunks: Sequence[tuple[str, int, int]]) -> bytes:
-    """Returns an ``index.json`` for chunks of `write_chunk`: name, bytes and samples of each."""
+    """Return an ``index.json`` for chunks of `write_chunk`: name, bytes and samples of each."""
     spec = {"type": "builtins.dict", "context": json.dumps(KEYS), "children_spec": [LEAF] * len(KEYS)}
     config = {
         "chunk_bytes": None,
@@ -135,7 +140,7 @@ def write_index(chunks: Sequence[tuple[str, int, int]]) -> bytes:
 
 
 def write_chunk(stream: BinaryIO, samples: Iterable[tuple[bytes, int, str]], count: int) -> int:
-    """Writes images, their labels and names, one at a time; returns the bytes written."""
+    """Write images, their labels and names, one at a time; returns the bytes written."""
     offsets = [4 * (count + 2)]
     stream.seek(offsets[0])
     for image, label, name in samples:
@@ -149,7 +154,7 @@ def write_chunk(stream: BinaryIO, samples: Iterable[tuple[bytes, int, str]], cou
 
 
 def read_leaves(handle: int, place: int, leaves: Leaves) -> list[bytes]:
-    """Reads a sample of an open chunk.
+    """Read a sample of an open chunk.
 
     Raises:
         DamagedChunk: The chunk is cut off or otherwise not as it must be.
@@ -158,13 +163,13 @@ def read_leaves(handle: int, place: int, leaves: Leaves) -> list[bytes]:
     sample = _read(handle, begin, end - begin)
     sizes = np.frombuffer(sample, np.uint32, count=min(leaves.count, len(sample) // 4)).tolist()
     if 4 * leaves.count + sum(sizes) != len(sample):
-        raise DamagedChunk("its parts do not add up")
+        raise DamagedChunk(Defect.WRONG_PARTS)
     ends = np.cumsum([4 * leaves.count, *sizes]).tolist()
     return [sample[start:stop] for start, stop in pairwise(ends)]
 
 
 def read_label(handle: int, place: int, leaves: Leaves) -> int:
-    """Reads the class of a sample of an open chunk, without its image.
+    """Read the class of a sample of an open chunk, without its image.
 
     Raises:
         DamagedChunk: As `read_leaves`.
@@ -175,40 +180,40 @@ def read_label(handle: int, place: int, leaves: Leaves) -> int:
 
 
 def to_label(leaf: bytes) -> int:
-    """Reads the leaf that is a class."""
+    """Read the leaf that is a class."""
     if len(leaf) != 8:
-        raise DamagedChunk("its label is no whole number")
+        raise DamagedChunk(Defect.WRONG_LABEL)
     return int.from_bytes(leaf, "little", signed=True)
 
 
 def to_file(leaf: bytes, leaves: Leaves) -> bytes:
-    """Returns an image as the content of a file; raw pixels become a bitmap."""
+    """Return an image as the content of a file; raw pixels become a bitmap."""
     if not leaves.is_raw:
         return leaf
     width, height, size = np.frombuffer(leaf, np.uint32, count=min(3, len(leaf) // 4)).tolist() or (0, 0, 0)
     mode, pixels = leaf[12 : 12 + size], leaf[12 + size :]
     kinds = {b"RGB": (b"P6", 3), b"L": (b"P5", 1)}
     if mode not in kinds or len(pixels) != width * height * kinds[mode][1]:
-        raise DamagedChunk("its pixels are neither RGB nor grey")
+        raise DamagedChunk(Defect.WRONG_PIXELS)
     return b"%s %d %d 255\n" % (kinds[mode][0], width, height) + pixels
 
 
 def _bounds(handle: int, place: int) -> tuple[int, int]:
     begin, end = np.frombuffer(_read(handle, 4 * (place + 1), 8), np.uint32).tolist()
     if not 0 < end - begin <= MAX_SAMPLE_BYTES:
-        raise DamagedChunk(f"it claims {end - begin:,} bytes")
+        raise DamagedChunk(Defect.WRONG_SIZE, size=end - begin)
     return begin, end
 
 
 def _read(handle: int, offset: int, size: int) -> bytes:
     content = os.pread(handle, size, offset)
     if len(content) != size:
-        raise DamagedChunk("the chunk is cut off")
+        raise DamagedChunk(Defect.CHUNK_CUT_OFF)
     return content
 
 
 def _keys(spec: Any, count: int) -> Sequence[str]:
-    """Returns the names of the leaves, where a sample is a plain dictionary of them."""
+    """Return the names of the leaves, where a sample is a plain dictionary of them."""
     tree = json.loads(spec)[1]
     if tree["type"] != "builtins.dict":
         return [""] * count
@@ -218,17 +223,12 @@ def _keys(spec: Any, count: int) -> Sequence[str]:
 
 def _refuse(config: dict[str, Any], formats: Sequence[str], where: str) -> None:
     if any(part in PICKLED for kind in formats for part in kind.split(":")):
-        raise DataError(
-            f"{where} says that samples are pickled, which lets whoever wrote them run anything here; "
-            f"write images as JPEG files instead."
-        )
+        raise DataError(LitData.PICKLED, where=where)
     for name in ("encryption", "compression"):
         if config.get(name):
-            raise DataError(
-                f"{where} says that chunks have {name}; write them without, JPEG files are small."
-            )
+            raise DataError(LitData.ENCODED, where=where, feature=name)
     if config.get("item_loader", "PyTreeLoader") != "PyTreeLoader":
-        raise DataError(f"{where} is for LitData's {config['item_loader']}; images need its PyTreeLoader.")
+        raise DataError(LitData.OTHER_LOADER, where=where, loader=config["item_loader"])
 
 
 def _find_leaves(config: dict[str, Any], formats: Sequence[str], keys: Sequence[str], where: str) -> Leaves:
@@ -238,13 +238,8 @@ def _find_leaves(config: dict[str, Any], formats: Sequence[str], keys: Sequence[
     if len(labels) > 1:
         labels = [place for place in labels if keys[place] in ("label", "class", "target")]
     if len(images) != 1 or len(labels) != 1:
-        raise DataError(
-            f"{where} has samples of {', '.join(kinds)}; one image (jpeg, image, file, bytes or pil) and one "
-            f"label (int) are needed."
-        )
+        raise DataError(LitData.OTHER_SAMPLES, where=where, kinds=", ".join(kinds))
     if keys[images[0]] and kinds[images[0]] == "bytes" and "ipc_compression" in config:
-        raise DataError(
-            f"{where} is of a LitData that keeps bytes in Arrow tables; let it write litdata.Jpeg(bytes=...)."
-        )
+        raise DataError(LitData.ARROW, where=where)
     name = next((place for place, key in enumerate(keys) if key == "name" and kinds[place] == "str"), None)
     return Leaves(len(kinds), images[0], labels[0], name, is_raw=kinds[images[0]] == RAW)

@@ -16,15 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from datamodules.errors import DataError
-from datamodules.images import Images, NamedBytes, Split, UnreadableImage
+from datamodules.images import Images, NamedBytes, Split
 from datamodules.manifest import compute_manifest
 from datamodules.pixels.decoding import read_image
 from datamodules.pixels.jpeg import read_size
+from datamodules.problems import Argument, DataError, LitData, Place, UnreadableImage
 from datamodules.progress import Progress
 from datamodules.streams.chunks import INDEX, MAX_SAMPLE_BYTES, write_chunk, write_index
 from datamodules.streams.streaming import INFO, LABELS, SPLITS
 from datamodules.streams.targets import Target
+from problems import InvalidValue
 
 PLAN = "convert.json"
 # Large enough for an object store to be fast, small enough to fetch in a second.
@@ -50,9 +51,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.max_side is not None and self.max_side < 1:
-            raise ValueError(f"max_side is {self.max_side}; it must be 1 or more.")
+            raise InvalidValue(Argument.TOO_SMALL, name="max_side", value=self.max_side, smallest=1)
         if not 1 <= self.quality <= 100:
-            raise ValueError(f"quality is {self.quality}; it must be from 1 to 100.")
+            raise InvalidValue(
+                Argument.OUT_OF_RANGE, name="quality", value=self.quality, smallest=1, largest=100
+            )
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class Tally:
     unreadable: list[str] = field(default_factory=list)
 
     def count(self, problem: str | None) -> None:
-        """Counts an image; raises InterruptedError when it is time to end."""
+        """Count an image; raises InterruptedError when it is time to end."""
         with self.lock:
             self.done += 1
             if problem is not None:
@@ -90,7 +93,7 @@ class Tally:
 
 
 def convert(images: Images, target: Target, settings: Settings, threads: int, progress: Progress) -> None:
-    """Writes what is missing of a source in LitData's format.
+    """Write what is missing of a source in LitData's format.
 
     Args:
         images: An opened source.
@@ -108,7 +111,7 @@ def convert(images: Images, target: Target, settings: Settings, threads: int, pr
 
 
 def make_plan(images: Images, order: NDArray[np.int64], target: Target, settings: Settings) -> Plan:
-    """Returns the plan that the target holds already, or a new one, which is kept there.
+    """Return the plan that the target holds already, or a new one, which is kept there.
 
     Raises:
         DataError: The target is of other images or settings, or holds other files.
@@ -120,17 +123,12 @@ def make_plan(images: Images, order: NDArray[np.int64], target: Target, settings
             found = json.loads(kept)
             plan = Plan(found["manifest"], Settings(**found["settings"]), int(found["chunk_images"]))
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                f"{target.title}/{PLAN} is damaged; choose another place for the images."
-            ) from error
+            raise DataError(Place.PLAN_DAMAGED, file=f"{target.title}/{PLAN}") from error
         if (plan.manifest, plan.settings) != (manifest, settings) or plan.chunk_images < 1:
-            raise DataError(
-                f"{target.title} holds a conversion of other images, or with other settings; choose another "
-                f"place, or remove what is there."
-            )
+            raise DataError(Place.OTHER_CONTENT, place=target.title)
         return plan
     if not target.is_empty():
-        raise DataError(f"{target.title} holds other files already; choose an empty place for the images.")
+        raise DataError(Place.NOT_EMPTY, place=target.title)
     tally = Tally()
     tried = [encode(images.train, int(index), settings, tally) for index in order[:NUM_TRIED]]
     mean_bytes = max(1, sum(len(content) for content, _, _ in tried) // len(tried))
@@ -140,21 +138,18 @@ def make_plan(images: Images, order: NDArray[np.int64], target: Target, settings
 
 
 def check_room(num_images: int, target: Target, plan: Plan) -> None:
-    """Makes sure that the disk has room for so many images, by the size that the plan expects of a chunk.
+    """Make sure that the disk has room for so many images, by the size that the plan expects of a chunk.
 
     Raises:
         DataError: It has not.
     """
     free, needed = target.free_bytes(), num_images * CHUNK_BYTES / plan.chunk_images
     if free is not None and needed > free:
-        raise DataError(
-            f"The images take about {needed / 1e9:.1f} GB more, and {target.title} has "
-            f"{free / 1e9:.1f} GB left; choose a larger disk, an s3:// address, or a smaller max_side."
-        )
+        raise DataError(Place.NO_SPACE, place=target.title, needed_gb=needed / 1e9, free_gb=free / 1e9)
 
 
 def encode(split: Split, index: int, settings: Settings, tally: Tally) -> tuple[bytes, int, str]:
-    """Returns an image's file, label and name; counts it.
+    """Return an image's file, label and name; counts it.
 
     What cannot be decoded is kept as it is: leaving it out is for whoever reads it to decide.
     """
@@ -166,13 +161,13 @@ def encode(split: Split, index: int, settings: Settings, tally: Tally) -> tuple[
     except UnreadableImage as error:
         content, problem = (file.content if file else b""), str(error)
     if len(content) > MAX_SAMPLE_BYTES:
-        raise DataError(f"Image {index} has {len(content):,} bytes, more than {MAX_SAMPLE_BYTES:,}.")
+        raise DataError(LitData.SAMPLE_TOO_LARGE, index=index, size=len(content), limit=MAX_SAMPLE_BYTES)
     tally.count(problem)
     return content, split.label(index), file.name if file else str(index)
 
 
 def shuffled(count: int) -> NDArray[np.int64]:
-    """Returns an order in which neighbours have nothing to do with each other; always the same.
+    """Return an order in which neighbours have nothing to do with each other; always the same.
 
     By Stafford's mix 13 of 64 bits, as in SplitMix64, since the shuffles of libraries change over the years.
     """
@@ -183,12 +178,12 @@ def shuffled(count: int) -> NDArray[np.int64]:
 
 
 def split_order(order: NDArray[np.int64], chunk_images: int) -> list[NDArray[np.int64]]:
-    """Returns the images of each chunk."""
+    """Return the images of each chunk."""
     return [order[start : start + chunk_images] for start in range(0, len(order), chunk_images)]
 
 
 def chunk_name(number: int) -> str:
-    """Returns a chunk's name, as LitData's first worker would call it."""
+    """Return a chunk's name, as LitData's first worker would call it."""
     return f"chunk-0-{number}.bin"
 
 
@@ -232,7 +227,7 @@ def _convert(images: Images, target: Target, settings: Settings, threads: int, p
 
 
 def _shrink(split: Split, index: int, file: NamedBytes | None, settings: Settings) -> bytes:
-    """Returns the file as it is where it may stay so, and one of the wanted size otherwise."""
+    """Return the file as it is where it may stay so, and one of the wanted size otherwise."""
     side = settings.max_side
     if file is not None:
         size = read_size(file.content)
@@ -259,7 +254,7 @@ def _run(
     tally: Tally,
     progress: Progress,
 ) -> None:
-    """Writes chunks in threads and tells of images; the first error, or Ctrl-C, ends all at the next one."""
+    """Write chunks in threads and tells of images; the first error, or Ctrl-C, ends all at the next one."""
     with ThreadPoolExecutor(threads) as pool:
         pending = {pool.submit(write, *chunk) for chunk in missing}
         told = 0

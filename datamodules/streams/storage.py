@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote
 
-from datamodules.errors import DataError
+from datamodules.problems import DataError, Reading, Remote
 from datamodules.sources import is_address
 
 CONNECT_S, READ_S, ATTEMPTS = 5, 20, 3
@@ -56,10 +56,7 @@ def open_store(address: str) -> "Store":
         name, _, revision = name.partition("@")
         url = "/".join((host.rstrip("/"), "datasets", owner, name, "resolve", revision or "main", *rest))
         return Web(address.rstrip("/"), quote(url, safe=":/"), "hf")
-    raise DataError(
-        f"{address} is no address that can be read; choose s3://bucket/folder, gs://bucket/folder or "
-        f"hf://datasets/owner/name/folder."
-    )
+    raise DataError(Remote.NOT_AN_ADDRESS, address=address)
 
 
 def read_file(store: Store, name: str, limit_bytes: int) -> bytes:
@@ -72,9 +69,7 @@ def read_file(store: Store, name: str, limit_bytes: int) -> bytes:
     for block in store.stream(name):
         content += block
         if len(content) > limit_bytes:
-            raise DataError(
-                f"{store.address}/{name} has more than {limit_bytes:,} bytes, which it should not."
-            )
+            raise DataError(Reading.TOO_LARGE, file=f"{store.address}/{name}", limit=limit_bytes)
     return bytes(content)
 
 
@@ -91,15 +86,12 @@ def download(store: Store, name: str, file: BinaryIO, size_bytes: int) -> None:
                 file.write(block)
                 if file.tell() > size_bytes:
                     break
-        except Interrupted as error:
+        except Interrupted:
             if attempt == ATTEMPTS:
-                raise DataError(f"{error} It broke off {ATTEMPTS} times.") from error
+                raise
             continue
         if file.tell() != size_bytes:
-            raise DataError(
-                f"{store.address}/{name} does not have the {size_bytes:,} bytes that {store.address}'s index "
-                f"says; upload it again."
-            )
+            raise DataError(Remote.WRONG_SIZE, address=store.address, name=name, size=size_bytes)
         return
 
 
@@ -168,21 +160,19 @@ class Bucket:
             raise self._explain(name, error.response) from error
         except (botocore.exceptions.BotoCoreError, urllib3.exceptions.HTTPError, OSError) as error:
             if has_begun:
-                raise Interrupted(f"{self.address}/{name} stopped coming.") from error
-            raise DataError(_unreachable(self.address, "AWS_ENDPOINT_URL", error)) from error
+                raise Interrupted(Remote.INTERRUPTED, address=self.address, name=name) from error
+            raise _unreachable(self.address, "AWS_ENDPOINT_URL", error) from error
 
     def _explain(self, name: str, response: Any) -> DataError:
         status, code = response["ResponseMetadata"].get("HTTPStatusCode"), response["Error"].get("Code", "")
         if code == "NoSuchBucket":
-            return DataError(f"There is no bucket {self.bucket}, and so no {self.address}.")
+            return DataError(Remote.NO_BUCKET, bucket=self.bucket, address=self.address)
         if status == 404:
-            return NotThere(f"There is no {name} in {self.address}.")
+            return NotThere(Remote.NO_FILE, name=name, address=self.address)
         if status in (401, 403):
-            return DataError(
-                f"{self.address} may not be used with these credentials ({code}); set AWS_ACCESS_KEY_ID and "
-                f"AWS_SECRET_ACCESS_KEY."
-            )
-        return DataError(f"{self.address} answers {code or status} instead of {name}; try again later.")
+            setting = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            return DataError(Remote.REFUSED, address=self.address, said=code or status, setting=setting)
+        return DataError(Remote.FAILED, address=self.address, said=code or status, name=name)
 
 
 @dataclass(frozen=True)
@@ -205,24 +195,24 @@ class Web:
                 "GET", f"{self.url}/{quote(name)}", headers=_authorise(self.scheme), preload_content=False
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise DataError(_unreachable(self.address, "the address", error)) from error
+            raise _unreachable(self.address, "the address", error) from error
         try:
             if answer.status == 404:
-                raise NotThere(f"There is no {name} in {self.address}.")
+                raise NotThere(Remote.NO_FILE, name=name, address=self.address)
             if answer.status in (401, 403):
-                needed = "HF_TOKEN" if self.scheme == "hf" else GOOGLE_SETTING
-                raise DataError(f"{self.address} may not be read; set {needed}.")
+                setting = "HF_TOKEN" if self.scheme == "hf" else GOOGLE_SETTING
+                raise DataError(Remote.REFUSED, address=self.address, said=answer.status, setting=setting)
             if answer.status != 200:
-                raise DataError(f"{self.address} answers {answer.status} instead of {name}.")
+                raise DataError(Remote.FAILED, address=self.address, said=answer.status, name=name)
             yield from answer.stream(BLOCK_BYTES)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Interrupted(f"{self.address}/{name} stopped coming.") from error
+            raise Interrupted(Remote.INTERRUPTED, address=self.address, name=name) from error
         finally:
             answer.release_conn()
 
 
-def _unreachable(address: str, setting: str, error: Exception) -> str:
-    return f"{address} does not answer ({type(error).__name__}); check the network and {setting}."
+def _unreachable(address: str, setting: str, error: Exception) -> DataError:
+    return DataError(Remote.NO_ANSWER, address=address, said=type(error).__name__, setting=setting)
 
 
 @lru_cache(maxsize=1)
@@ -301,7 +291,4 @@ def _google_credentials(process: int) -> Any:
 
 
 def _unusable(error: Exception) -> DataError:
-    return DataError(
-        f"Google's credentials cannot be used ({type(error).__name__}); mend {GOOGLE_SETTING}, or log in "
-        f"again with gcloud auth application-default login."
-    )
+    return DataError(Remote.BAD_CREDENTIALS, said=type(error).__name__, setting=GOOGLE_SETTING)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from datamodules.cache import sync
-from datamodules.errors import DataError, printable
+from datamodules.problems import DataError, Place, printable
 from datamodules.sources import is_address
 from datamodules.streams.storage import Bucket, NotThere, open_store, read_file
 
@@ -62,15 +62,13 @@ class FolderTarget:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
-            raise DataError(f"{self.title} is no folder; name one that can hold the images.") from error
+            raise DataError(Place.NOT_A_FOLDER, place=self.root) from error
         handle = os.open(self.root, os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
         except BlockingIOError as error:
-            raise DataError(
-                f"Another process writes to {self.title} right now; wait for it to end."
-            ) from error
+            raise DataError(Place.IN_USE, place=self.root) from error
         finally:
             os.close(handle)
 
@@ -157,8 +155,11 @@ class BucketTarget:
             raise
         except OSError as error:
             raise DataError(
-                f"{tempfile.gettempdir()} cannot hold {file} on its way to {self.title} ({error.strerror}); "
-                f"make room, or name another folder in TMPDIR."
+                Place.NO_TEMPORARY_SPACE,
+                folder=Path(tempfile.gettempdir()),
+                name=file,
+                place=self.title,
+                said=error.strerror,
             ) from error
 
     def free_bytes(self) -> None:
@@ -179,8 +180,5 @@ def open_target(out: str) -> Target:
     if not is_address(out):
         return FolderTarget(Path(out).expanduser())
     if not isinstance(open_store(out), Bucket):
-        raise DataError(
-            f"{out} cannot be written to from here; convert into a folder and upload that, with gcloud "
-            f"storage rsync or hf upload."
-        )
+        raise DataError(Place.READ_ONLY, place=out)
     return BucketTarget(out.rstrip("/"))

@@ -15,8 +15,8 @@ from litdata.streaming.writer import BinaryWriter
 from PIL import Image
 
 from datamodules import sources
-from datamodules.errors import DataError
-from datamodules.images import Images, UnreadableImage
+from datamodules.images import Images
+from datamodules.problems import DataError, UnreadableImage
 from datamodules.streams.chunks import parse_index, write_chunk, write_index
 from tests.datamodules.conftest import picture
 

@@ -19,8 +19,8 @@ from PIL import Image
 
 from datamodules import sources
 from datamodules.__main__ import main
-from datamodules.errors import DataError
 from datamodules.images import Images, Split
+from datamodules.problems import DataError
 from datamodules.progress import read_progress
 from datamodules.streams import conversion
 from datamodules.streams.conversion import shuffled, split_order

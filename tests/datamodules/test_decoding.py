@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from datamodules.images import UnreadableImage
 from datamodules.pixels.decoding import read_image
 from datamodules.pixels.large import MAX_PIXELS
+from datamodules.problems import UnreadableImage
 from tests.datamodules.conftest import DAMAGES, picture
 
 

@@ -15,7 +15,6 @@ from datamodules import sources
 from datamodules.__main__ import main
 from datamodules.downloads import archives
 from datamodules.downloads.archives import locked
-from datamodules.errors import DataError
 from datamodules.ilsvrc2012.devkit import GROUND_TRUTH, META, read_archive, read_devkit, write_devkit
 from datamodules.ilsvrc2012.labels import (
     VAL_LABELS_SHA256,
@@ -26,6 +25,7 @@ from datamodules.ilsvrc2012.labels import (
     wnids,
 )
 from datamodules.ilsvrc2012.unpacking import OFFICIAL, Edition, prepare
+from datamodules.problems import DataError
 from datamodules.progress import Progress, read_progress
 from tests.datamodules import fake_imagenet
 from tests.datamodules.fake_imagenet import WNIDS, expected_files, found_files, make_archives, pack

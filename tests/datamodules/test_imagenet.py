@@ -9,9 +9,9 @@ from PIL import Image
 from pytorch_lightning import LightningModule, Trainer
 from torchvision.transforms import v2
 
-from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
 from datamodules.pixels.augmentation import AUGMENTATIONS
+from datamodules.problems import DataError
 from datamodules.reading.sampling import Draw, EpochSampler
 from tests.datamodules.conftest import CLASSES, DAMAGES, Damage
 

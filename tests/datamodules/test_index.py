@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from datamodules.cache import cache_folder
-from datamodules.errors import DataError, printable
 from datamodules.index import ARRAYS, CHECKSUMS, FileIndex, build_index, read_index
+from datamodules.problems import DataError, printable
 
 CLASSES = ("n01440764", "n02102040", "n03000684")
 LONG_AGO_S = 1_600_000_000

@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
+from datamodules.problems import DataError
 from datamodules.reading.resumable import ResumableLoader
 from datamodules.reading.sampling import EpochSampler
 

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from datamodules.__main__ import main
-from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
 from datamodules.pixels.normalisation import normalisation, normalise
+from datamodules.problems import DataError
 from tests.exits import exit_code
 
 

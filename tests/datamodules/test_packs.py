@@ -14,13 +14,13 @@ from PIL import Image
 
 from datamodules import sources
 from datamodules.__main__ import main
-from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
-from datamodules.images import Images, UnreadableImage
+from datamodules.images import Images
 from datamodules.packs import writer
 from datamodules.packs.format import RECORD, open_pack
 from datamodules.packs.writer import Plan, write_pack
 from datamodules.pixels.views import center
+from datamodules.problems import DataError, UnreadableImage
 from datamodules.progress import Progress
 from datamodules.streams.targets import FolderTarget
 from tests.datamodules.conftest import CLASSES, cut_off

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from datamodules import progress
-from datamodules.errors import DataError
+from datamodules.problems import DataError
 from datamodules.progress import Progress, Report, duration, read_progress
 
 

@@ -23,8 +23,8 @@ from datamodules.__main__ import main
 from datamodules.downloads.archives import Archive
 from datamodules.downloads.downloading import download
 from datamodules.downloads.installing import install
-from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
+from datamodules.problems import DataError
 from datamodules.progress import Progress, read_progress
 from datamodules.sources import cifar10, imagenette
 from tests.datamodules.conftest import CLASSES, picture

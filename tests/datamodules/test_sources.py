@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from datamodules import sources
-from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
+from datamodules.problems import DataError
 from tests.datamodules.conftest import CLASSES
 
 LISTED = [

@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from datamodules import sources
 from datamodules.cache import cache_folder
-from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
 from datamodules.images import Parts
+from datamodules.problems import DataError
 from datamodules.reading.sampling import EpochSampler, shuffle
 from datamodules.streams import storage
 from datamodules.streams.chunk_cache import UNFINISHED, ChunkCache, kept_chunks

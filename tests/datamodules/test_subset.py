@@ -10,9 +10,9 @@ import torch
 from pytorch_lightning.cli import LightningArgumentParser
 
 from datamodules import sources
-from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
 from datamodules.images import Parts, StreamedSplit
+from datamodules.problems import DataError
 from datamodules.sources.in_memory import MemorySplit
 from datamodules.subset import Classes, choose_classes, parse_classes, write_classes
 from tests.datamodules.conftest import CLASSES

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from datamodules.errors import DataError
+from datamodules.problems import DataError
 from jobs.submission.spec import JobSpec
 from lightning_modules import registry
 from lightning_modules.classifier import ImageClassifier
