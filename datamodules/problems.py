@@ -24,10 +24,10 @@ class Argument(Code):
     NO_AUGMENTATION = "There is no augmentation {name!r}; choose one of: {known}."
     NO_CLASS = "There is no class {name!r}; this source has {some}."
     TOO_MANY_CLASSES = (
-        "classes is {value}; it must be from 2 to {number}, the number of classes of this source."
+        "The number of classes is {value}; it must be from 2 to {number}, as many as this source has."
     )
     CLASS_TWICE = "The class {name} is listed twice in classes; list it once."
-    TOO_FEW_CLASSES = "classes lists {number}; a classifier needs two or more."
+    TOO_FEW_CLASSES = "A classifier needs two or more classes, but classes lists {number}."
 
 
 @unique
@@ -49,8 +49,8 @@ class Reading(Code):
 class Root(Code):
     """A root that does not hold the images of its source."""
 
-    NOT_NAMED = "Name {wanted} as the root of the data."
-    MISSING = "There is no folder {root}; name {wanted}."
+    NOT_NAMED = "Set root to {wanted}."
+    MISSING = "There is no folder {root}; set root to {wanted}."
     NO_ADDRESSES = (
         "The source {source} reads a folder, not an address such as {root}; the source litdata reads "
         "addresses."
@@ -241,14 +241,15 @@ class Training(Code):
     """Images on which a run cannot train."""
 
     BATCH_TOO_LARGE = (
-        "batch_size is {batch_size}, but there are only {number} images to train on; choose {most} or less."
+        "A batch_size of {batch_size} is too large for {number} training images; choose {most} or less."
     )
     BATCHES_TOO_LARGE = (
-        "batch_size is {batch_size} on each of {devices} devices, but there are only {number} images to "
-        "train on; choose {most} or less."
+        "A batch_size of {batch_size} on each of {devices} devices is too large for {number} training "
+        "images; choose {most} or less."
     )
     TOO_MANY_DEVICES = (
-        "There are {number} images to validate on, fewer than the {devices} devices; use {number} or less."
+        "There are {number} validation images, fewer than the {devices} devices; use {number} devices or "
+        "fewer."
     )
     CLASS_WITHOUT_IMAGES = "The class {name} has no images in one of the splits; choose others."
     NOTHING_READABLE = "No image of a whole batch can be read, such as {name}."

@@ -344,7 +344,7 @@ def test_a_picture_that_kills_its_reader_is_named(deadly: int) -> None:
 
 
 def test_images_that_are_no_files() -> None:
-    images = sources.get("digits").open(None)
+    images = sources.get("digits").images(None)
     report = check("digits", "", images, Progress(), 1)
     assert report.findings == () and report.train.num_images == 1433
     assert report.mean == pytest.approx(images.mean, abs=1e-6) and report.std == pytest.approx(
