@@ -1,9 +1,9 @@
 """Lightning's LitData format: files of many samples each, and an index of them.
 
-A chunk begins with the number of its samples and where each begins and ends (little-endian uint32, as
-everything below); a sample begins with the sizes of its leaves, which follow. ``index.json`` names the chunks
-and what the leaves are. Read and written here without LitData itself: of its thirty kinds of leaves two or
-three matter for images, and among the others are some that it unpickles, that is, runs.
+A chunk starts with the number of its samples and their offsets (little-endian uint32, like all numbers
+below); a sample starts with the sizes of its leaves, followed by the leaves. ``index.json`` lists the chunks
+and the types of the leaves. LitData itself is not used: of its thirty types of leaves only a few matter for
+images, and it unpickles some of the others, which can run any code.
 """
 
 import json
@@ -21,14 +21,14 @@ from datamodules.problems import DataError, Defect, LitData
 from problems import Problem
 
 INDEX = "index.json"
-# Longer samples are no photographs but a mistake or an attack on the memory.
+# Larger samples are not photographs, but a mistake or an attack on the memory.
 MAX_SAMPLE_BYTES = 256 * 2**20
-# Far more than anybody has; an order of them all has to fit into memory.
+# Far more than any data set has; the order of all samples has to fit into memory.
 MAX_SAMPLES = 2**28
-# What can be decoded: files as they are, and the raw pixels that LitData makes of Pillow's images.
+# Types that can be decoded: files, and the raw pixels to which LitData converts Pillow's images.
 ENCODED, RAW = ("jpeg", "image", "file", "bytes"), "pil"
 PICKLED = ("pickle", "graph")
-# As LitData names the structure of a dictionary of three.
+# LitData's description of a dictionary with three leaves.
 LEAF: dict[str, Any] = {"type": None, "context": None, "children_spec": []}
 KEYS = ("image", "label", "name")
 FORMATS = ("jpeg", "int", "str")
@@ -44,14 +44,14 @@ class DamagedChunk(Problem):
 
 @dataclass(frozen=True)
 class Leaves:
-    """Which parts of a sample are what.
+    """The positions of the leaves of a sample.
 
     Attributes:
-        count: Parts of a sample.
-        image: Place of the image.
-        label: Place of its class.
-        name: Place of its name; None where it has none.
-        is_raw: Whether the image is raw pixels and not a file.
+        count: Number of leaves.
+        image: Index of the image.
+        label: Index of the class.
+        name: Index of the name; None if samples have no names.
+        is_raw: Whether the image consists of raw pixels instead of a file.
     """
 
     count: int
@@ -66,10 +66,10 @@ class Chunks:
     """The chunks of a split.
 
     Attributes:
-        names: Of the files.
-        sizes_bytes: Of the files.
-        ends: Samples up to the end of each.
-        leaves: What a sample consists of.
+        names: Names of the files.
+        sizes_bytes: Sizes of the files.
+        ends: Number of samples up to the end of each chunk.
+        leaves: Positions of the leaves of a sample.
     """
 
     names: tuple[str, ...]
@@ -78,24 +78,24 @@ class Chunks:
     leaves: Leaves
 
     def __len__(self) -> int:
-        """Sample of all chunks."""
+        """Return the number of samples in all chunks."""
         return int(self.ends[-1])
 
     def locate(self, index: int) -> tuple[int, int]:
-        """Return the chunk of a sample and its place therein."""
+        """Return the chunk of a sample, and its index in the chunk."""
         chunk = int(np.searchsorted(self.ends, index, side="right"))
         return chunk, index - (int(self.ends[chunk - 1]) if chunk else 0)
 
 
 def parse_index(content: bytes, where: str) -> Chunks:
-    """Read an ``index.json``, which may come from strangers.
+    """Parse an ``index.json``, which is not trusted.
 
     Args:
-        content: Of the file.
-        where: Its name in messages.
+        content: Content of the file.
+        where: Name of the file for messages.
 
     Raises:
-        DataError: It is no index, or one of data that cannot or must not be read.
+        DataError: It is not an index, or the samples cannot be read safely.
     """
     try:
         listing = json.loads(content)
@@ -108,20 +108,20 @@ def parse_index(content: bytes, where: str) -> Chunks:
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(LitData.NO_INDEX, where=where) from error
     _refuse(config, formats, where)
-    # A name with a folder in it could lead anywhere on this machine.
+    # A name with a folder in it could be any file of this machine.
     odd = next((name for name in names if not re.fullmatch(r"[\w-][\w.-]*", name)), None)
     if odd is not None:
         raise DataError(LitData.BAD_CHUNK_NAME, where=where, name=odd)
     if not names or (counts < 1).any():
         raise DataError(LitData.NO_CHUNKS, where=where)
-    # A sample has a place in the list at the beginning, and a size for every leaf.
+    # A sample takes an offset at the start of the chunk, and a size for every leaf.
     if (counts > np.array(sizes) // (4 + 4 * len(formats))).any() or counts.sum() > MAX_SAMPLES:
         raise DataError(LitData.TOO_MANY_SAMPLES, where=where)
     return Chunks(names, sizes, np.cumsum(counts), _find_leaves(config, formats, keys, where))
 
 
 def write_index(chunks: Sequence[tuple[str, int, int]]) -> bytes:
-    """Return an ``index.json`` for chunks of `write_chunk`: name, bytes and samples of each."""
+    """Return an ``index.json`` for chunks of `write_chunk`, given the name, bytes and samples of each."""
     spec = {"type": "builtins.dict", "context": json.dumps(KEYS), "children_spec": [LEAF] * len(KEYS)}
     config = {
         "chunk_bytes": None,
@@ -140,7 +140,7 @@ def write_index(chunks: Sequence[tuple[str, int, int]]) -> bytes:
 
 
 def write_chunk(stream: BinaryIO, samples: Iterable[tuple[bytes, int, str]], count: int) -> int:
-    """Write images, their labels and names, one at a time; returns the bytes written."""
+    """Write images, their labels and names, one at a time; return the number of bytes."""
     offsets = [4 * (count + 2)]
     stream.seek(offsets[0])
     for image, label, name in samples:
@@ -157,7 +157,7 @@ def read_leaves(handle: int, place: int, leaves: Leaves) -> list[bytes]:
     """Read a sample of an open chunk.
 
     Raises:
-        DamagedChunk: The chunk is cut off or otherwise not as it must be.
+        DamagedChunk: The chunk is truncated or otherwise damaged.
     """
     begin, end = _bounds(handle, place)
     sample = _read(handle, begin, end - begin)
@@ -172,7 +172,7 @@ def read_label(handle: int, place: int, leaves: Leaves) -> int:
     """Read the class of a sample of an open chunk, without its image.
 
     Raises:
-        DamagedChunk: As `read_leaves`.
+        DamagedChunk: The chunk is truncated or otherwise damaged.
     """
     begin, _ = _bounds(handle, place)
     sizes = np.frombuffer(_read(handle, begin, 4 * leaves.count), np.uint32).tolist()
@@ -180,7 +180,7 @@ def read_label(handle: int, place: int, leaves: Leaves) -> int:
 
 
 def to_label(leaf: bytes) -> int:
-    """Read the leaf that is a class."""
+    """Convert the leaf of the class to an integer."""
     if len(leaf) != 8:
         raise DamagedChunk(Defect.WRONG_LABEL)
     return int.from_bytes(leaf, "little", signed=True)
@@ -213,7 +213,7 @@ def _read(handle: int, offset: int, size: int) -> bytes:
 
 
 def _keys(spec: Any, count: int) -> Sequence[str]:
-    """Return the names of the leaves, where a sample is a plain dictionary of them."""
+    """Return the names of the leaves if a sample is a plain dictionary, otherwise empty names."""
     tree = json.loads(spec)[1]
     if tree["type"] != "builtins.dict":
         return [""] * count

@@ -1,7 +1,7 @@
-"""Lightning's LitData format: ``train/`` and ``val/`` full of chunks, in a folder or at an address.
+"""Lightning's LitData format: chunks in ``train/`` and ``val/``, in a folder or at an address.
 
-``python -m datamodules convert`` writes it. Beside the two splits lies ``info.json``: the class names, and
-what is known of the pixels. See `datamodules.streams.chunks` for what is read, and for what is refused.
+``python -m datamodules convert`` writes it. Beside the two splits is ``info.json`` with the class names
+and statistics of the pixels. See `datamodules.streams.chunks` for the variants that are supported.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Files at an address: ``s3://``, ``gs://`` and ``hf://``. Credentials come from the environment.
 
-Each process makes connections of its own, so that readers may be forked at any time. What does not answer is
-given up after less than a minute, and said in one sentence.
+Each process opens its own connections, so that workers may be forked at any time. Requests time out after
+less than a minute.
 """
 
 import os
@@ -21,25 +21,25 @@ GOOGLE_SETTING = "GOOGLE_APPLICATION_CREDENTIALS"
 
 
 class Store(Protocol):
-    """A folder of files somewhere."""
+    """A folder of files at an address."""
 
     @property
     def address(self) -> str:
-        """Its name."""
+        """Address of the folder."""
 
     def stream(self, name: str) -> Iterator[bytes]:
-        """Gives a file in blocks.
+        """Yield the blocks of a file.
 
         Raises:
-            DataError: It is not there, not allowed, or cannot be reached.
+            DataError: The file is missing, access is refused, or the server does not answer.
         """
 
 
 def open_store(address: str) -> "Store":
-    """Returns the files at an address, without asking for any.
+    """Return the files at an address, without a request.
 
     Raises:
-        DataError: It is none that can be read.
+        DataError: The address is invalid or not supported.
     """
     scheme, _, path = address.rstrip("/").partition("://")
     place, _, folder = path.partition("/")
@@ -47,7 +47,7 @@ def open_store(address: str) -> "Store":
         return Bucket(address.rstrip("/"), place, folder)
     if scheme == "gs" and place:
         host = os.environ.get("STORAGE_EMULATOR_HOST") or "https://storage.googleapis.com"
-        if not is_address(host):  # as some of Google's libraries want it
+        if not is_address(host):  # some of Google's libraries expect it without a scheme
             host = f"http://{host}"
         return Web(address.rstrip("/"), f"{host.rstrip('/')}/{quote(path)}", "gs")
     if scheme == "hf" and path.startswith("datasets/") and path.count("/") >= 2:
@@ -60,10 +60,10 @@ def open_store(address: str) -> "Store":
 
 
 def read_file(store: Store, name: str, limit_bytes: int) -> bytes:
-    """Reads a small file.
+    """Read a small file.
 
     Raises:
-        DataError: As `Store.stream`, or the file is larger than it may be.
+        DataError: It cannot be downloaded, or is larger than the limit.
     """
     content = bytearray()
     for block in store.stream(name):
@@ -74,10 +74,10 @@ def read_file(store: Store, name: str, limit_bytes: int) -> bytes:
 
 
 def download(store: Store, name: str, file: BinaryIO, size_bytes: int) -> None:
-    """Writes a file of known size to an open one, from its beginning; tries again when cut off.
+    """Download a file of known size into an open one, with several attempts if it is interrupted.
 
     Raises:
-        DataError: As `Store.stream`, or the size is another.
+        DataError: It cannot be downloaded, or has another size.
     """
     for attempt in range(1, ATTEMPTS + 1):
         file.seek(0)
@@ -100,15 +100,15 @@ class NotThere(DataError):
 
 
 class Interrupted(DataError):
-    """A connection broke off while something came through it."""
+    """A download was interrupted."""
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """A folder in S3, or in what speaks its language (``AWS_ENDPOINT_URL``).
+    """A folder in S3, or in a compatible store (``AWS_ENDPOINT_URL``).
 
-    Credentials and region are found as boto3 finds them; without any, requests go out unsigned, as public
-    data allows.
+    boto3 finds the credentials and the region; without credentials, requests are not signed, which is enough
+    for public data.
     """
 
     address: str
@@ -116,19 +116,19 @@ class Bucket:
     folder: str
 
     def stream(self, name: str) -> Iterator[bytes]:
-        """Gives a file in blocks; raises DataError."""
+        """Yield the blocks of a file. Raises DataError."""
         with self._explained(name):
             body = self._client().get_object(Bucket=self.bucket, Key=self._key(name))["Body"]
         with self._explained(name, has_begun=True):
             yield from body.iter_chunks(BLOCK_BYTES)
 
     def upload(self, stream: BinaryIO, name: str) -> None:
-        """Puts a file there, from where the stream is on, whole or not at all; raises DataError."""
+        """Upload a file atomically, from the position of the stream. Raises DataError."""
         with self._explained(name):
             self._client().upload_fileobj(stream, self.bucket, self._key(name))
 
     def sizes_bytes(self) -> dict[str, int]:
-        """Returns the files right in the folder and their sizes; raises DataError."""
+        """Return the files directly in the folder and their sizes. Raises DataError."""
         with self._explained(""):
             pages = self._client().get_paginator("list_objects_v2")
             found = pages.paginate(Bucket=self.bucket, Prefix=self._key(""), Delimiter="/")
@@ -136,7 +136,7 @@ class Bucket:
             return {row["Key"].rpartition("/")[2]: row["Size"] for row in rows}
 
     def is_empty(self) -> bool:
-        """Tells whether there is nothing in the folder or below it; raises DataError."""
+        """Return whether there is nothing in or below the folder. Raises DataError."""
         with self._explained(""):
             prefix = self._key("")
             found = self._client().list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=1)
@@ -177,9 +177,9 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Web:
-    """A folder behind HTTPS: Google's storage or a data set of Hugging Face's.
+    """A folder that is read with HTTPS: in Google's storage or a data set of Hugging Face.
 
-    ``HF_TOKEN`` opens private data sets; Google's credentials are used where google-auth finds some.
+    ``HF_TOKEN`` gives access to private data sets; Google's credentials are used if google-auth finds them.
     """
 
     address: str
@@ -187,7 +187,7 @@ class Web:
     scheme: str
 
     def stream(self, name: str) -> Iterator[bytes]:
-        """Gives a file in blocks; raises DataError."""
+        """Yield the blocks of a file. Raises DataError."""
         import urllib3
 
         try:
@@ -217,7 +217,7 @@ def _unreachable(address: str, setting: str, error: Exception) -> DataError:
 
 @lru_cache(maxsize=1)
 def _connect(process: int, endpoint: str | None) -> Any:
-    """Returns the process's own client: one that was inherited would share its sockets with the parent."""
+    """Return a client of this process; an inherited one would share sockets with the parent process."""
     import boto3
     from botocore import UNSIGNED
     from botocore.config import Config
@@ -232,7 +232,7 @@ def _connect(process: int, endpoint: str | None) -> Any:
     if not session.get_credentials():
         config = config.merge(Config(signature_version=UNSIGNED))
     if endpoint:
-        # What is not Amazon's has seldom a host name for each bucket, or checksums of the latest kind.
+        # Other servers rarely have a host name for each bucket, or the latest checksums.
         config = config.merge(
             Config(
                 s3={"addressing_style": "path"},
@@ -276,7 +276,7 @@ def _authorise(scheme: str) -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _google_credentials(process: int) -> Any:
-    """Returns what google-auth finds, where it is installed; None for public data."""
+    """Return the credentials that google-auth finds; None if there are none or it is not installed."""
     try:
         import google.auth
         from google.auth.exceptions import DefaultCredentialsError

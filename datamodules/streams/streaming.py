@@ -1,4 +1,4 @@
-"""Opens data in LitData's format, in a folder or at an address, without reading a chunk."""
+"""Opening data in LitData's format, in a folder or at an address, without reading any chunk."""
 
 import hashlib
 import io
@@ -27,13 +27,13 @@ MAX_INDEX_BYTES, MAX_LABELS_BYTES, MAX_INFO_BYTES = 2**25, 2**28, 2**24
 
 @dataclass(frozen=True)
 class Info:
-    """What ``info.json`` says of the images.
+    """The content of ``info.json``.
 
     Attributes:
-        classes: In the order of the labels.
-        mean: Of each channel, where white is 1.
-        std: Standard deviation of the same.
-        can_mirror: Whether a mirrored image still shows the same thing.
+        classes: Class names in the order of the labels.
+        mean: Mean of each channel, where white is 1.
+        std: Standard deviation of each channel.
+        can_mirror: Whether a mirrored image still shows the same class.
     """
 
     classes: tuple[str, ...]
@@ -43,10 +43,10 @@ class Info:
 
 
 def open_folder(root: Path) -> Images:
-    """Read what lies beside the chunks of a folder.
+    """Open a folder, reading only the files beside the chunks.
 
     Raises:
-        DataError: It is not there, or not in this format.
+        DataError: A file is missing or invalid.
     """
     info = parse_info(_read(root / INFO, MAX_INFO_BYTES), str(root))
     splits = [
@@ -63,10 +63,10 @@ def open_folder(root: Path) -> Images:
 
 
 def open_address(address: str) -> Images:
-    """Fetch what lies beside the chunks of an address, but none of these.
+    """Open an address, downloading only the files beside the chunks.
 
     Raises:
-        DataError: It cannot be reached, is not there or not in this format, or cannot be kept here.
+        DataError: A file cannot be downloaded or is invalid, or chunks cannot be stored on this machine.
     """
     cache = cache_folder()
     if cache is None:
@@ -79,7 +79,7 @@ def open_address(address: str) -> Images:
     for name in SPLITS:
         store = open_store(f"{address}/{name}")
         index = read_file(store, INDEX, MAX_INDEX_BYTES)
-        # Of other data at the same address later, chunks of the same name must not be taken for these.
+        # Other data at the same address may have chunks with the same names.
         digest = hashlib.sha256(address.encode() + b"\0" + index).hexdigest()[:16]
         chunks = ChunkCache(store, root, root / digest / name, limit_bytes)
         split = _open_split(store.address, index, _find_labels(store), chunks, len(info.classes))
@@ -89,10 +89,10 @@ def open_address(address: str) -> Images:
 
 
 def parse_info(content: bytes, where: str) -> Info:
-    """Read an ``info.json``, which may come from strangers.
+    """Parse an ``info.json``, which is not trusted.
 
     Raises:
-        DataError: It does not hold what it should.
+        DataError: It is invalid.
     """
     try:
         found = json.loads(content)
@@ -112,10 +112,10 @@ def parse_info(content: bytes, where: str) -> Info:
 
 
 def cache_limit(root: Path) -> int:
-    """Return how many bytes of chunks are kept: ``ARENA_CACHE_GB``, else half of what is free or ours.
+    """Return the size limit of the cache: ``ARENA_CACHE_GB``, else half of the free space and the cache.
 
     Raises:
-        DataError: The setting is no number.
+        DataError: The setting is not a number.
     """
     setting = os.environ.get("ARENA_CACHE_GB")
     if setting:
@@ -129,10 +129,10 @@ def cache_limit(root: Path) -> int:
 
 
 def check_cache_limit(chunks: Chunks, limit_bytes: int, address: str) -> None:
-    """Make sure that what is shuffled at a time fits, since all would be fetched again and again.
+    """Check that the chunks that are shuffled at a time fit; otherwise they would be downloaded repeatedly.
 
     Raises:
-        DataError: It does not.
+        DataError: They do not fit.
     """
     share = min(1.0, 1.5 * WINDOW / len(chunks))
     needed = round(share * sum(chunks.sizes_bytes)) + 4 * max(chunks.sizes_bytes)
