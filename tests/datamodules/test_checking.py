@@ -251,7 +251,7 @@ def test_val_in_the_wrong_order() -> None:
     assert finding.count == 50_000 and "ILSVRC2012_ID" in finding.text
     few = list(wnids()[:10])
     assert mislabelled(few, {f"{few[1]}/{few[0]}_7.JPEG": 1})["misplaced"].names == (
-        f"val/{few[1]}/{few[0]}_7.JPEG belongs into {few[0]}",
+        f"val/{few[1]}/{few[0]}_7.JPEG belongs to {few[0]}",
     )
 
 
