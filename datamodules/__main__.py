@@ -1,4 +1,4 @@
-"""Looks after images from a shell: ``python -m datamodules list``; each command is a file in commands/."""
+"""Work on images from a shell: ``python -m datamodules list``; each command is a file in commands/."""
 
 import signal
 import sys
@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from command_line import Parser, add_commands, answer
 from datamodules import commands
-from datamodules.errors import DataError, explain
+from datamodules.problems import explain
+from problems import Problem
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command and returns the exit code: 2 for what the user can put right, 130 when interrupted."""
+    """Run a command and return the exit code: 2 for an error that the user can fix, 130 if interrupted."""
     options = build_parser().parse_args(arguments)
 
     def run() -> None:
@@ -19,19 +20,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except BrokenPipeError:
             raise
         except OSError as error:  # such as a full disk
-            raise DataError(explain(error)) from error
+            raise explain(error) from error
 
-    return answer(run, (DataError, ValueError))
+    return answer(run, (Problem,))
 
 
 def build_parser() -> Parser:
-    """Returns the parser of the command line, each command with what runs it as ``run``."""
+    """Return the parser of the command line; the function of each command is its ``run``."""
     parser = Parser(prog="python -m datamodules", description="Images: sources, preparation, checks.")
     add_commands(parser, commands)
     return parser
 
 
 if __name__ == "__main__":
-    # Whoever asks the process to end gets the same orderly end as from Ctrl-C.
+    # A request to terminate ends the command as cleanly as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

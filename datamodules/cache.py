@@ -1,4 +1,4 @@
-"""Where is kept what can be found out again: lists of files and reports on them. Never beside the data."""
+"""The user's cache: lists of files and reports, which can be computed again. It is never beside the data."""
 
 import os
 import tempfile
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def cache_folder() -> Path | None:
-    """Returns ``$ARENA_CACHE``, else ``convnet-arena`` in the user's cache; None for a user without a home.
+    """Return ``$ARENA_CACHE``, else ``convnet-arena`` in the user's cache; None for a user without a home.
 
-    Neither the folder of the images, often read-only and shared, nor that of the runs, which people delete
-    to start afresh. Nothing is created here.
+    It is neither the folder of the images, which is often read-only and shared, nor the folder of the runs,
+    which people delete to start from scratch. This function does not create it.
     """
     if chosen := os.environ.get("ARENA_CACHE"):
         return Path(chosen).expanduser().absolute()
@@ -22,7 +22,7 @@ def cache_folder() -> Path | None:
 
 
 def write_file(file: Path, content: bytes) -> None:
-    """Puts a file in place whole or not at all, also when the power fails. Raises OSError."""
+    """Write a file atomically, even if the power fails. Raises OSError."""
     file.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     try:
@@ -37,6 +37,6 @@ def write_file(file: Path, content: bytes) -> None:
 
 
 def sync(handle: int) -> None:
-    """Waits until what was written is on the disk, where the file system can say so."""
-    with suppress(OSError):  # some network file systems cannot
+    """Wait until what was written is on the disk, where the file system supports it."""
+    with suppress(OSError):  # not supported by some network file systems
         os.fsync(handle)

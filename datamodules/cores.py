@@ -1,13 +1,13 @@
-"""How many processor cores there are for this process: a cluster or a supervisor may leave it a part."""
+"""The number of processor cores for this process: a cluster or a supervisor may grant only some of them."""
 
 import os
 
-# Set by a supervisor that runs several jobs side by side: the cores of this one.
+# Set by a supervisor that runs several jobs at once: the number of cores for this one.
 VARIABLE = "ARENA_CORES"
 
 
 def count_cores() -> int:
-    """Returns how many cores this process may use."""
+    """Return how many cores this process may use."""
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not Linux
@@ -17,9 +17,9 @@ def count_cores() -> int:
 
 
 def cores_of_each(processes: int) -> int:
-    """Returns the cores of one of the processes that train together on this machine; at least one.
+    """Return the number of cores for each process that trains on this machine; at least one.
 
-    Slurm says what it gives each by itself.
+    Slurm sets it for each process.
     """
     of_task = os.environ.get("SLURM_CPUS_PER_TASK", "")
     if "SLURM_PROCID" in os.environ and of_task.isdecimal():

@@ -1,12 +1,13 @@
-"""How many unreadable images a training puts up with: it leaves them out, counts and names them, or stops."""
+"""The unreadable images that a run tolerates: they are left out, counted and named up to a limit."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from datamodules.errors import DataError
+from datamodules.problems import Argument, DataError, Training, shorten
+from problems import InvalidValue
 
-# Names in the sentence that ends a run; the run itself keeps more, and a check finds all.
+# The number of names in the error that ends a run; the run itself records more, and a check finds all.
 MAX_NAMED = 10
 
 
@@ -15,7 +16,7 @@ class Unreadable(NamedTuple):
 
     Attributes:
         split: ``train`` or ``val``.
-        name: Of its file, and what is wrong with it.
+        name: Name of its file, with the reason in parentheses.
     """
 
     split: str
@@ -23,32 +24,30 @@ class Unreadable(NamedTuple):
 
 
 class Damage:
-    """What this process could not read so far.
+    """The images that this process could not read so far.
 
-    The limit holds for either split by itself, and for different images: one that is met again in the next
-    epoch counts once. A single image is always put up with, unless the limit is 0.
+    The limit applies to each split separately, and an image counts once, even if it is read again in the next
+    epoch. A single image is always tolerated, unless the limit is 0.
 
     Args:
-        max_unreadable: Below 1 a share of the split's images, from 1 on a number of them.
-        num_images: Images of each split.
+        max_unreadable: A share of the split's images if below 1, otherwise a number of them.
+        num_images: Number of images in each split.
 
     Raises:
-        ValueError: The limit is negative or no number.
+        InvalidValue: The limit is negative or not a finite number.
     """
 
     def __init__(self, max_unreadable: float, num_images: Mapping[str, int]) -> None:
         if not 0 <= max_unreadable < math.inf:
-            raise ValueError(
-                f"max_unreadable is {max_unreadable}; it must be a share of the images (0 to 1) or a number."
-            )
+            raise InvalidValue(Argument.BAD_SHARE, name="max_unreadable", value=max_unreadable)
         self.found: set[Unreadable] = set()
         self._max_unreadable, self._num_images = max_unreadable, num_images
 
     def add(self, found: Iterable[Unreadable]) -> None:
-        """Notes what could not be read.
+        """Add images that could not be read.
 
         Raises:
-            DataError: It is more than the limit allows.
+            DataError: There are more of them than the limit allows.
         """
         before = len(self.found)
         self.found.update(found)
@@ -56,24 +55,27 @@ class Damage:
             self.check(self.found)
 
     def check(self, found: Collection[Unreadable]) -> None:
-        """Compares what was found, perhaps by several processes, with the limit.
+        """Compare the images that were found, perhaps by several processes, with the limit.
 
         Raises:
-            DataError: It is more; the sentence names some.
+            DataError: There are more of them than the limit allows.
         """
-        for split, purpose in (("train", "train"), ("val", "validate")):
+        for split, title in (("train", "training"), ("val", "validation")):
             names = sorted(image.name for image in found if image.split == split)
             limit = self.limit(split)
             if len(names) > limit:
-                some = ", ".join(names[:MAX_NAMED]) + (", ..." if len(names) > MAX_NAMED else "")
                 raise DataError(
-                    f"{len(names)} of {self._num_images[split]:,} images to {purpose} on cannot be read, "
-                    f"more than the {limit:,} that max_unreadable {self._max_unreadable:g} puts up with; "
-                    f"mend or remove them: {some}"
+                    Training.TOO_MANY_UNREADABLE,
+                    number=len(names),
+                    total=self._num_images[split],
+                    split=title,
+                    limit=limit,
+                    max_unreadable=self._max_unreadable,
+                    names=shorten(names, MAX_NAMED),
                 )
 
     def limit(self, split: str) -> int:
-        """Returns how many unreadable images of a split are put up with."""
+        """Return how many unreadable images of a split are tolerated."""
         if self._max_unreadable >= 1:
             return int(self._max_unreadable)
         return math.ceil(self._max_unreadable * self._num_images[split])

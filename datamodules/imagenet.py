@@ -1,4 +1,4 @@
-"""The datamodule that feeds every network, whatever the source of the images."""
+"""The datamodule of every network, for any source of images."""
 
 import sys
 from pathlib import Path
@@ -12,12 +12,12 @@ from torch.utils.data import BatchSampler, DataLoader
 from datamodules import sources
 from datamodules.cores import cores_of_each
 from datamodules.damage import Damage, Unreadable
-from datamodules.errors import DataError
 from datamodules.images import as_streamed
 from datamodules.manifest import compute_manifest
 from datamodules.pixels import augmentation as augmentations
 from datamodules.pixels.mean_image import read_mean_image
 from datamodules.pixels.normalisation import Normalisation, normalisation, normalise
+from datamodules.problems import Argument, DataError, Training
 from datamodules.reading import on_device
 from datamodules.reading.dataset import Batch, TrainingImages, ValidationImages
 from datamodules.reading.on_device import (
@@ -33,43 +33,44 @@ from datamodules.reading.resumable import ResumableLoader
 from datamodules.reading.sampling import EpochSampler
 from datamodules.reading.thread_loader import ThreadedLoader
 from datamodules.subset import choose_classes
+from problems import InvalidValue
 
 MAX_WORKERS = 16
-
 
 Loader = DataLoader[Any] | ThreadedLoader | ProcessLoader | DrawingLoader
 
 
 class ImageNetDataModule(LightningDataModule):
-    """Training and validation batches of uint8 images, coloured, normalised and mixed once on the device.
+    """Training and validation batches; colour changes, normalisation and mixing are done on the device.
 
-    Batches are pairs of images (N x 3 x image_size x image_size, float32, channels last) and labels: N
-    classes or, where training images are mixed, the share of every class, N x num_classes.
-    Order and augmentation depend on seed and epoch alone. Under DDP every validation image is seen by
-    exactly one process.
+    Batches are pairs of images (float32, N x 3 x image_size x image_size, channels last) and labels (N class
+    indices or, for mixed training images, N x num_classes class probabilities).
+    Order and augmentation depend only on seed and epoch. Under DDP exactly one process sees each validation
+    image.
 
     Args:
         source: A key of ``datamodules.sources``, such as ``digits`` or ``folder``.
         root: Folder or address of the images, for a source that needs one.
         image_size: Height and width of the square images, in pixels.
-        batch_size: Images a step on each device.
-        classes: The first so many classes, or a list of their names or labels; all if ``None``.
-        augmentation: What happens to training images; what the recipe says if ``None``, ``light`` without
-            a recipe.
-        num_workers: Threads or processes that read images; as many as pay if ``None``.
-        seed: Of order and augmentation.
-        max_unreadable: Images of either split that may be unreadable before the run stops with their names:
-            a share below 1, a number from 1 on. Up to there they are left out and counted. Of one in a
-            hundred neither a training nor a comparison of runs, which all lack the same ones, takes much
-            harm, and a copy of which more is unreadable has a cause that should be found.
-        val_resize: Short side of validation images before the center of 224 px is cut out of them, in
-            proportion at other sizes; 256 is usual, torchvision's ``IMAGENET1K_V2`` weights want 232.
-        mean_image: File that ``python -m datamodules mean`` has written: this image is subtracted from all,
-            as AlexNet's and ResNet's papers have it, instead of the mean colour.
+        batch_size: Number of images per step and device.
+        classes: The number of classes to take from the beginning, or a list of class names or labels; all
+            if ``None``.
+        augmentation: Name of the augmentation of training images; the recipe's if ``None``, or ``light``
+            without a recipe.
+        num_workers: Number of threads or processes that read images; chosen automatically if ``None``.
+        seed: Seed of order and augmentation.
+        max_unreadable: The limit on unreadable images in either split: a share of them if below 1, otherwise
+            a number. Up to the limit they are left out and counted, beyond it the run stops and names them.
+            Missing one image in a hundred barely affects a run, or a comparison of runs that all lack the
+            same images; if more are unreadable, the cause should be found.
+        val_resize: Short side of validation images before their center of 224 px is cropped, scaled in
+            proportion for other image sizes; 256 is usual, torchvision's ``IMAGENET1K_V2`` weights use 232.
+        mean_image: File written by ``python -m datamodules mean``: this image is subtracted instead of the
+            mean colour, as in the papers on AlexNet and ResNet.
 
     Raises:
-        ValueError: The source, a class or the augmentation is unknown, or a number out of its range.
-        DataError: The images are not there, or not as they must be.
+        InvalidValue: The source, a class or the augmentation is unknown, or a number is out of its range.
+        DataError: The images are missing or not as they should be.
     """
 
     def __init__(
@@ -94,10 +95,8 @@ class ImageNetDataModule(LightningDataModule):
             ("val_resize", val_resize, 224),
         ):
             if value < smallest:
-                raise ValueError(f"{name} is {value}; it must be {smallest} or more.")
+                raise InvalidValue(Argument.TOO_SMALL, name=name, value=value, smallest=smallest)
         self.source = sources.get(source)
-        if root is not None and not self.source.needs_root:
-            raise ValueError(f"The source {source} has its own images; leave root out.")
         if augmentation is not None:
             augmentations.get(augmentation)
         self.image_size, self.batch_size, self.seed = image_size, batch_size, seed
@@ -115,35 +114,37 @@ class ImageNetDataModule(LightningDataModule):
         self._place_to_resume: dict[str, Any] = {}
         if batch_size > self.train_images:
             raise DataError(
-                f"batch_size is {batch_size}, but there are only {self.train_images} images to train on; "
-                f"choose at most that many."
+                Training.BATCH_TOO_LARGE,
+                batch_size=batch_size,
+                number=self.train_images,
+                most=self.train_images,
             )
 
     @property
     def num_classes(self) -> int:
-        """Classes to tell apart."""
+        """Number of classes."""
         return len(self.images.class_names)
 
     @property
     def train_images(self) -> int:
-        """Images to train on."""
+        """Number of training images."""
         return len(self.images.train)
 
     @property
     def val_images(self) -> int:
-        """Images to validate on."""
+        """Number of validation images."""
         return len(self.images.val)
 
     @property
     def manifest(self) -> str:
-        """What tells these images from others; takes seconds for a million files that are new here."""
+        """Digest of the images; takes seconds for a million files that were never read on this machine."""
         return compute_manifest(self.images)
 
     def train_dataloader(self) -> ResumableLoader:
-        """Returns shuffled, augmented batches; a last one that would not be full is left out.
+        """Return shuffled, augmented batches; the last one is dropped if it is incomplete.
 
         Raises:
-            DataError: There are too few images, or others than those of the interrupted run.
+            DataError: There are too few images, or not those of the interrupted run.
         """
         rank, world_size = self._place()
         augmentation = augmentations.get(self.augmentation or "light")
@@ -152,11 +153,14 @@ class ImageNetDataModule(LightningDataModule):
         sampler = EpochSampler(self.train_images, self.seed, rank, world_size, parts)
         if len(sampler) < self.batch_size:
             raise DataError(
-                f"batch_size is {self.batch_size} on each of {world_size} devices, but there are only "
-                f"{self.train_images} images to train on; choose at most {len(sampler)}."
+                Training.BATCHES_TOO_LARGE,
+                batch_size=self.batch_size,
+                devices=world_size,
+                number=self.train_images,
+                most=len(sampler),
             )
         images = TrainingImages(self.images.train, augmentation, self.image_size, self.images.can_mirror)
-        # Whole batches are read at once, into memory that is used as it is.
+        # Each index is a whole batch, which is read into memory without a copy.
         drawn = BatchSampler(cast(Any, sampler), self.batch_size, drop_last=True)
         resident = None if augmentation.policy else self._find_resident("train")
         if resident is None:
@@ -170,36 +174,33 @@ class ImageNetDataModule(LightningDataModule):
 
     @property
     def waited_s(self) -> float:
-        """Seconds for which training has waited for its images, in all."""
+        """Total time that training has waited for its images, in seconds."""
         return self._loader.waited_s if self._loader else 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns how far into the training images the run is, and what of them could not be read."""
+        """Return the position in the training images, and those that could not be read."""
         place = self._loader.state_dict() if self._loader else {}
         return {**place, "unreadable": [list(image) for image in sorted(self.damage.found)]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Lets the next training batches follow those of an interrupted run.
+        """Continue after the last training batch of an interrupted run.
 
-        Lightning would give the loader its state, too, but not once `configure_optimizers` has asked how
-        many steps there will be: by then the loader is made, and is not looked at again.
+        Lightning would also restore the loader's state, but not after `configure_optimizers` has asked for
+        the number of steps: by then it has already created the loader.
         """
         place = dict(state_dict)
         self.damage.found.update(Unreadable(*image) for image in place.pop("unreadable", ()))
         self._place_to_resume = place
 
     def val_dataloader(self) -> Loader:
-        """Returns every validation image once, over all processes together.
+        """Return batches of the validation images; each image is in the batches of exactly one process.
 
         Raises:
             DataError: There are more processes than images.
         """
         rank, world_size = self._place()
         if self.val_images < world_size:
-            raise DataError(
-                f"There are {self.val_images} images to validate on, fewer than the {world_size} devices; "
-                f"take at most {self.val_images}."
-            )
+            raise DataError(Training.TOO_MANY_DEVICES, number=self.val_images, devices=world_size)
         images = self.validation_images()
         mine = BatchSampler(range(rank, self.val_images, world_size), self.batch_size, drop_last=False)
         resident = self._find_resident("val")
@@ -208,7 +209,7 @@ class ImageNetDataModule(LightningDataModule):
         return self._load(images, mine)
 
     def validation_images(self) -> ValidationImages:
-        """Returns what reads validation images by their numbers."""
+        """Return a dataset of validation images."""
         augmentation = augmentations.get(self.augmentation or "light")
         choose = augmentations.validation_view(augmentation, self.image_size, self.val_resize)
         return ValidationImages(self.images.val, choose, self.image_size)
@@ -216,18 +217,18 @@ class ImageNetDataModule(LightningDataModule):
     def on_before_batch_transfer(
         self, batch: Batch | DrawnBatch, dataloader_idx: int
     ) -> tuple[Tensor, Tensor, Tensor] | DrawnBatch:
-        """Notes what could not be read; what travels is images, or where to cut them out, labels and seeds.
+        """Count unreadable images; return the tensors to transfer: images or draws, labels and seeds.
 
         Raises:
-            DataError: Too much could not be read.
+            DataError: Too many images could not be read.
         """
         self.damage.add(batch.unreadable)
         if self.trainer and self.trainer.training and not len(batch.labels):
-            raise DataError(f"No image of a whole batch can be read, such as {batch.unreadable[0].name}.")
+            raise DataError(Training.NOTHING_READABLE, name=batch.unreadable[0].name)
         return batch if isinstance(batch, DrawnBatch) else (batch.images, batch.labels, batch.seeds)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Copies to a GPU while it still computes the step before, in a stream of its own."""
+        """Copy to a GPU in a separate stream, while the GPU still computes the previous step."""
         if device.type != "cuda":
             return super().transfer_batch_to_device(batch, device, dataloader_idx)
         if self._copies is None:
@@ -238,13 +239,13 @@ class ImageNetDataModule(LightningDataModule):
         computing.wait_stream(self._copies)
         for one in there:
             if isinstance(one, Tensor):
-                one.record_stream(computing)  # its memory belongs to the other stream
+                one.record_stream(computing)  # its memory was allocated in the other stream
         return there
 
     def on_after_batch_transfer(
         self, batch: tuple[Tensor, Tensor, Tensor] | DrawnBatch, dataloader_idx: int
     ) -> tuple[Tensor, Tensor]:
-        """Makes images for a network on the device: bytes are what travels fastest."""
+        """Convert a batch on the device into the network's input: uint8 images are fastest to transfer."""
         is_training = bool(self.trainer and self.trainer.training)
         if isinstance(batch, DrawnBatch):
             images, labels, seeds = self._cut("train" if is_training else "val", batch)
@@ -254,17 +255,17 @@ class ImageNetDataModule(LightningDataModule):
             images, labels = self.finish(images, labels, seeds)
         else:
             images = self.normalise(images)
-        # float32 but for the precisions that hold the whole network in another type.
+        # float32, except for precisions that keep the whole network in another type.
         dtype = self.trainer.lightning_module.dtype if self.trainer else torch.float32
         return images.to(dtype), labels.to(dtype) if labels.is_floating_point() else labels
 
     def finish(self, images: Tensor, labels: Tensor, seeds: Tensor) -> tuple[Tensor, Tensor]:
-        """Does on the device what is left of the augmentation of uint8 images; see `Augmentation.finish`."""
+        """Apply the part of the augmentation that runs on the device; see `Augmentation.finish`."""
         augmentation = augmentations.get(self.augmentation or "light")
         return augmentation.finish(images, labels, seeds, self.normalise, self.num_classes)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Maps pixels of 0 to 255 to float32 of mean 0 and standard deviation 1 over the training images."""
+        """Normalise pixels from 0 to 255 by the mean and standard deviation of the training images."""
         by = self._normalisations.get(images.device)
         if by is None:
             mean, std = (
@@ -276,17 +277,17 @@ class ImageNetDataModule(LightningDataModule):
         return normalise(images, by)
 
     def _place(self) -> tuple[int, int]:
-        """Rank and number of the processes that share the images."""
+        """Return rank and world size."""
         if self.trainer is None:
             return 0, 1
         return self.trainer.global_rank, self.trainer.world_size
 
     def _device(self) -> torch.device:
-        """Where the network is trained."""
+        """Return the device of the network."""
         return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
 
     def _find_resident(self, split: str) -> Resident | None:
-        """Returns the images of a split if they are to live on the device."""
+        """Return the images of a split if they should be kept on the device."""
         if self._device().type not in on_device.DEVICES:
             return None
         return on_device.find_resident(getattr(self.images, split))
@@ -299,7 +300,7 @@ class ImageNetDataModule(LightningDataModule):
         return self._cutters[split].cut(batch), batch.labels, batch.seeds
 
     def _draw(self, dataset: TrainingDraws | ValidationDraws, drawn: BatchSampler) -> DrawingLoader:
-        """Reads no pixels: processes draw where the views lie."""
+        """Return batches of crop positions; no pixels are read."""
         workers = self.num_workers
         if workers is None:
             workers = min(on_device.MAX_PROCESSES, self._cores())
@@ -309,8 +310,8 @@ class ImageNetDataModule(LightningDataModule):
         num_workers, device = self._choose_workers(), self._device().type
         if not num_workers:
             return load_in_processes(dataset, drawn, 0, pin_memory=device == "cuda")
-        # One thread has Python's lock nearly for itself beside a CPU that trains; several wait for each
-        # other, and a GPU's own thread for them.
+        # A single thread rarely waits for Python's GIL while a CPU trains; several would wait for each other,
+        # and the thread that drives a GPU for them.
         is_alone = device == "cpu" and num_workers == 1
         if self.source.threads and (is_alone or sys.platform != "linux"):
             return ThreadedLoader(dataset, drawn, num_workers)
@@ -320,10 +321,10 @@ class ImageNetDataModule(LightningDataModule):
         if self.num_workers is not None:
             return self.num_workers
         if self._device().type == "cpu":
-            # One keeps ahead of a processor that trains, and more would take its time.
+            # One is fast enough for a CPU that trains, and more would slow it down.
             return 0 if self.source.in_memory else 1
         if self._device().type == "mps" and self.source.in_memory:
-            return 1  # a thread: processes there would be sent all images
+            return 1  # a thread: all images would be copied to processes
         return min(MAX_WORKERS, self._cores())
 
     def _cores(self) -> int:

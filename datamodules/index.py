@@ -1,10 +1,10 @@
-"""The files of a folder of classes: listed once, kept, checked, and shared by all processes that read them.
+"""The files of a folder of classes: listed once, cached, and shared by all processes that read them.
 
 A million names as Python strings take 100 MB in every process and seconds to list. Here they are three NumPy
-arrays, mapped from files of the user's cache (see `datamodules.cache`), so that ranks and workers share one
-copy. What is kept is found under the names and modification times of all class folders: adding, removing or
-renaming an image or a class changes one of them, and the folder is listed anew. Overwriting an image in place
-does not, nor does it change the list.
+arrays, memory-mapped from files in the user's cache (see `datamodules.cache`), so that ranks and workers
+share one copy. The cache key consists of the names and modification times of all class folders: adding,
+removing or renaming an image or a class changes it, and the folder is listed again. Overwriting an image in
+place changes neither the key nor the list.
 """
 
 import hashlib
@@ -26,13 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.cache import cache_folder, sync, write_file
-from datamodules.errors import DataError, printable
+from datamodules.problems import DataError, Reading, Root
 
-# Threads wait for a network file system side by side; on a local disk they neither help nor harm.
+# Many threads can wait for a network file system at once; on a local disk they make no difference.
 NUM_THREADS = 16
-# A folder changed within its clock's tick could change again and look the same.
+# A folder could change twice within the resolution of its modification time.
 SETTLING_S = 2.0
-# Kept this long after the folder has changed, since processes elsewhere may still read them.
+# Lists are kept this long after the folder has changed, since other processes may still read them.
 KEPT_S = 30 * 24 * 3600
 ARRAYS = ("names", "ends", "labels")
 CHECKSUMS = "checksums.json"
@@ -43,10 +43,10 @@ class FileIndex:
     """Names of files, relative to a folder, and their labels.
 
     Attributes:
-        names: All names one after the other, in the file system's bytes; they may hold any but NUL.
-        ends: Where each name ends, int64.
-        labels: int32.
-        place: Where the arrays are kept; None while they are in memory alone.
+        names: All names concatenated, in the file system's bytes, which may be any except NUL.
+        ends: Index after the end of each name, int64.
+        labels: Label of each file, int32.
+        place: Folder with the arrays; None if they are only in memory.
     """
 
     names: NDArray[np.uint8]
@@ -56,7 +56,7 @@ class FileIndex:
 
     @classmethod
     def of(cls, files: Sequence[str], labels: Sequence[int]) -> "FileIndex":
-        """Returns an index of files that were listed some other way, sorted by name."""
+        """Return an index of files that were listed in another way, sorted by name."""
         pairs = sorted((os.fsencode(file), label) for file, label in zip(files, labels, strict=True))
         return cls(
             np.frombuffer(b"".join(name for name, _ in pairs), dtype=np.uint8),
@@ -68,33 +68,34 @@ class FileIndex:
         return len(self.ends)
 
     def file(self, number: int) -> str:
-        """Returns a name as Python's functions for files take it."""
+        """Return the name of a file, as Python's file functions expect it."""
         start = self.ends[number - 1] if number else 0
         return os.fsdecode(self.names[start : self.ends[number]].tobytes())
 
     def encoded(self, start: int, stop: int) -> list[bytes]:
-        """Returns names in the file system's bytes, many at once."""
+        """Return the names of a range of files, in the file system's bytes."""
         before = int(self.ends[start - 1]) if start else 0
         ends = (self.ends[start:stop] - before).tolist()
         names = self.names[before : before + ends[-1]].tobytes()
         return [names[one:other] for one, other in pairwise([0, *ends])]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A worker that is not forked maps the files as well, instead of getting a copy of them.
+        # A worker that is not forked also maps the files, instead of getting a copy of the arrays.
         if self.place is not None:
             return reopen, (self.place,)
         return FileIndex, (self.names, self.ends, self.labels)
 
 
 def read_index(folder: Path, classes: Sequence[str]) -> FileIndex:
-    """Returns the files of all class folders, sorted, hidden ones left out; those kept, if nothing changed.
+    """Return the sorted files of all class folders, without hidden ones; from the cache if nothing changed.
 
     Args:
-        folder: Holds the class folders.
-        classes: Their names; their places are the labels.
+        folder: Folder of the class folders.
+        classes: Names of the class folders in the order of the labels.
 
     Raises:
-        DataError: A class folder cannot be read, or holds no files.
+        DataError: A class folder has no files.
+        OSError: A class folder cannot be read.
     """
     cache = cache_folder()
     stamp = _stamp(folder, classes)
@@ -110,16 +111,17 @@ def read_index(folder: Path, classes: Sequence[str]) -> FileIndex:
 
 
 def build_index(folder: Path, classes: Sequence[str]) -> FileIndex:
-    """Lists all class folders.
+    """List all class folders.
 
     Raises:
-        DataError: One cannot be read, or holds no files.
+        DataError: One has no files.
+        OSError: One cannot be read.
     """
 
     def list_class(name: str) -> tuple[bytes, NDArray[np.int64]]:
         found = list_names(folder / name, _is_file)
         if not found:
-            raise DataError(f"The class folder {printable(folder / name)} has no images; fill or remove it.")
+            raise DataError(Root.EMPTY_CLASS, folder=folder / name)
         start = os.fsencode(name) + b"/"
         return start + start.join(found), np.fromiter(map(len, found), np.int64) + len(start)
 
@@ -134,44 +136,34 @@ def build_index(folder: Path, classes: Sequence[str]) -> FileIndex:
 
 
 def list_names(folder: Path, is_wanted: Callable[["os.DirEntry[bytes]"], bool]) -> list[bytes]:
-    """Returns the sorted names of what is wanted in a folder, hidden files apart.
-
-    Raises:
-        DataError: It cannot be read.
-    """
-    try:
-        with os.scandir(os.fsencode(folder)) as entries:
-            return sorted([entry.name for entry in entries if entry.name[0] != 0x2E and is_wanted(entry)])
-    except OSError as error:
-        raise DataError(f"{printable(folder)} cannot be read: {error.strerror}.") from error
+    """Return the sorted names of the wanted entries of a folder, without hidden ones. Raises OSError."""
+    with os.scandir(os.fsencode(folder)) as entries:
+        return sorted([entry.name for entry in entries if entry.name[0] != 0x2E and is_wanted(entry)])
 
 
 def reopen(place: Path) -> FileIndex:
-    """Maps an index that is kept.
+    """Map the arrays of an index from the cache.
 
     Raises:
-        DataError: It is gone or damaged.
+        DataError: They are missing or damaged.
     """
     kept = _load(place)
     if kept is None:
-        raise DataError(f"The list of files in {place} is gone or damaged; start again to have a new one.")
+        raise DataError(Reading.INDEX_GONE, folder=place)
     return kept
 
 
 def _is_file(entry: "os.DirEntry[bytes]") -> bool:
     try:
         return entry.is_file()
-    except OSError:  # such as a link that leads to itself
+    except OSError:  # such as a link to itself
         return False
 
 
 def _stamp(folder: Path, classes: Sequence[str]) -> str | None:
-    """Returns a digest of what changes with the list; None for a folder that is changing just now."""
-    try:
-        with ThreadPoolExecutor(NUM_THREADS) as pool:
-            times = list(pool.map(lambda name: (folder / name).stat().st_mtime_ns, classes))
-    except OSError as error:
-        raise DataError(f"{printable(error.filename)} cannot be read: {error.strerror}.") from error
+    """Return the cache key of a folder's list; None if the folder has just changed."""
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        times = list(pool.map(lambda name: (folder / name).stat().st_mtime_ns, classes))
     now = time.time_ns()
     if any(abs(now - changed) < SETTLING_S * 1e9 for changed in times):
         return None
@@ -180,10 +172,10 @@ def _stamp(folder: Path, classes: Sequence[str]) -> str | None:
 
 
 def _load(place: Path) -> FileIndex | None:
-    """Maps what is kept; None if there is nothing, or if it is damaged."""
+    """Map the arrays in a folder; return None if they are missing or damaged."""
     try:
         checksums = json.loads((place / CHECKSUMS).read_bytes())
-        # As plain arrays over the mapped memory: np.memmap's own slices take ten times as long.
+        # Plain arrays over the mapped memory: slices of np.memmap take ten times as long.
         arrays = [
             np.load(place / f"{name}.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray)
             for name in ARRAYS
@@ -197,7 +189,7 @@ def _load(place: Path) -> FileIndex | None:
 
 
 def _keep(index: FileIndex, place: Path) -> bool:
-    """Writes an index so that it is there whole or not at all; False where that cannot be done."""
+    """Write an index atomically; return False if that is not possible."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         _forget_old(place.parent)
@@ -215,7 +207,7 @@ def _keep(index: FileIndex, place: Path) -> bool:
         write_file(temporary / CHECKSUMS, json.dumps(checksums).encode())
         shutil.rmtree(place, ignore_errors=True)  # a damaged one
         temporary.rename(place)
-    except OSError:  # a full disk, or another process was first
+    except OSError:  # the disk is full, or another process was faster
         shutil.rmtree(temporary, ignore_errors=True)
         return _load(place) is not None
     return True

@@ -1,7 +1,7 @@
-"""One digest that says which images a run was trained on: equal wherever they lie and however listed.
+"""A digest that identifies the images of a run, wherever they are stored and however they are listed.
 
-For files it covers names, labels and sizes, which a run can afford to look at; what a file holds is read by
-``python -m datamodules check`` alone. For images in memory it covers every pixel.
+For files it covers names, labels and sizes, which are cheap to look up; only ``python -m datamodules check``
+reads the content of the files. For images in memory it covers every pixel.
 """
 
 import hashlib
@@ -22,21 +22,21 @@ from datamodules.images import Images
 from datamodules.index import NUM_THREADS, FileIndex
 
 CHUNK = 10_000
-# Longer for a file, and threads that wait side by side pay: a network file system.
+# If looking up a file takes longer, as on a network file system, threads are faster.
 SLOW_S = 50e-6
 
 
 def compute_manifest(images: Images) -> str:
-    """Returns 64 hexadecimal digits; equal for equal class names and equal splits."""
+    """Return 64 hexadecimal digits, which are equal for equal class names and equal splits."""
     parts = [list(images.class_names), images.train.digest(), images.val.digest()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def digest_files(folder: Path, index: FileIndex) -> str:
-    r"""Returns the SHA-256 of the lines ``name \0 label \0 size \n`` of a folder's files.
+    r"""Return the SHA-256 of the lines ``name \0 label \0 size \n`` of a folder's files.
 
-    The lines come in the order of the index, which is sorted. Once known it is kept there, and so until a
-    file is added, removed or renamed. The size of a file that is gone counts as -1.
+    The lines are in the order of the index, which is sorted. The digest is cached beside the index until a
+    file is added, removed or renamed. The size of a missing file counts as -1.
     """
     kept = index.place / "digest" if index.place else None
     if kept and kept.is_file():
@@ -45,20 +45,20 @@ def digest_files(folder: Path, index: FileIndex) -> str:
     for lines in _describe(folder, index):
         digest.update(lines)
     if kept:
-        with suppress(OSError):  # looked up again next time
+        with suppress(OSError):  # computed again next time
             write_file(kept, digest.hexdigest().encode())
     return digest.hexdigest()
 
 
 def forget_digest(index: FileIndex) -> None:
-    """Has the sizes of files looked up anew, for whoever cannot trust what was kept."""
+    """Remove the cached digest, so that the sizes of the files are looked up again."""
     if index.place:
         with suppress(OSError):
             (index.place / "digest").unlink(missing_ok=True)
 
 
 def digest_tensors(*tensors: Tensor) -> str:
-    """Returns the SHA-256 of types, shapes and values of images and labels in memory."""
+    """Return the SHA-256 of types, shapes and values of images and labels in memory."""
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())

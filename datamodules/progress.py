@@ -1,4 +1,4 @@
-"""How far a long command is: a line for people, and a small JSON file for whoever watches from elsewhere."""
+"""Progress of a long command: a line for people, and a small JSON file for other programs."""
 
 import argparse
 import json
@@ -13,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, get_args
 
-from datamodules.errors import DataError, explain
+from datamodules.problems import explain
+from problems import Problem
 
 State = Literal["running", "done", "failed", "stopped"]
 
@@ -25,20 +26,20 @@ RATE_WINDOW_S = 30.0
 
 @dataclass(frozen=True)
 class Report:
-    """Where a command stands; what the file holds.
+    """The progress of a command; the content of the file.
 
     Attributes:
-        state: ``running`` also stands there after a kill -9: look whether the process is alive.
-        stage: What is being done, in words.
-        done: Units of the stage that are behind us.
-        total: Units of the stage; None where nobody knows.
-        unit: Of the two: ``bytes``, ``images``, ...
-        rate: Units a second, of the last half minute.
-        eta_s: Seconds that the stage still takes; None where nobody knows.
-        message: One sentence: how it ended, or what is notable now.
-        pid: Of the process that writes this.
+        state: Still ``running`` after a ``kill -9``: also check whether the process is alive.
+        stage: The current stage, for people.
+        done: Units of the stage that are done.
+        total: Units of the stage; None if unknown.
+        unit: Unit of the two: ``bytes``, ``images``, ...
+        rate: Units per second over the last half minute.
+        eta_s: Remaining time of the stage in seconds; None if unknown.
+        message: The result of the command, or something to note; one sentence.
+        pid: Process that writes this file.
         started_at: Unix time in seconds.
-        updated_at: The same.
+        updated_at: Unix time in seconds.
     """
 
     state: State
@@ -55,7 +56,7 @@ class Report:
 
     @property
     def text(self) -> str:
-        """The same in one line."""
+        """The progress in one line."""
         amount = _amount(self.done, self.unit)
         if self.total is not None:
             share = f" ({self.done / self.total:.0%})" if self.total else ""
@@ -70,12 +71,13 @@ class Report:
 
 
 class Progress:
-    """Counts what is done and tells of it now and then; call it from one thread.
+    """Counts what is done and reports it at intervals; not thread-safe.
 
-    As a context it writes the end as well: ``done``, ``failed`` with the error's message, or ``stopped``.
+    As a context manager it also reports the end: ``done``, ``failed`` with the error's message, or
+    ``stopped``.
 
     Args:
-        file: Where to keep the report for others; nowhere if None.
+        file: File for the report; none if None.
     """
 
     def __init__(self, file: Path | None = None) -> None:
@@ -88,24 +90,24 @@ class Progress:
         self._write()
 
     def begin(self, stage: str, total: int | None, unit: str, done: int = 0) -> None:
-        """Starts a stage.
+        """Start a stage.
 
         Args:
-            stage: In words, such as ``Unpacking train``.
-            total: Units to do.
-            unit: In the plural; ``bytes`` are shown as MB and GB.
-            done: What an earlier process did already.
+            stage: Name for people, such as ``Unpacking train``.
+            total: Number of units; None if unknown.
+            unit: Plural noun; ``bytes`` are shown as MB and GB.
+            done: Units that an earlier process has done.
         """
         self._set(stage, total, unit, done)
         self._tell()
 
     def advance(self, amount: int = 1) -> None:
-        """Counts units that are done."""
+        """Count units that are done."""
         self.done += amount
         self._tell()
 
     def say(self, message: str) -> None:
-        """Notes a sentence, for the log as well as for those who watch."""
+        """Write a sentence to the log and to the report."""
         self.message = message
         self._clear_line()
         sys.stderr.write(message + "\n")
@@ -113,7 +115,7 @@ class Progress:
 
     @property
     def report(self) -> Report:
-        """Where it stands now."""
+        """The current progress."""
         (first_s, first), (last_s, last) = self._points[0], self._points[-1]
         rate = (last - first) / (last_s - first_s) if last_s > first_s else 0.0
         eta_s = (self.total - self.done) / rate if self.total is not None and rate > 0 else None
@@ -141,14 +143,13 @@ class Progress:
         if error is None:
             self.state = "done"
         elif isinstance(error, KeyboardInterrupt):
-            self.state, self.message = "stopped", "Stopped; the same command goes on from here."
+            self.state, self.message = "stopped", "Stopped; the same command continues from here."
             sys.stderr.write(self.message + "\n")
         else:
-            is_known = isinstance(error, DataError | ValueError)
             self.state = "failed"
-            self.message = str(error) if is_known else f"{type(error).__name__}: {error}"
             if isinstance(error, OSError):
-                self.message = explain(error)
+                error = explain(error)
+            self.message = str(error) if isinstance(error, Problem) else f"{type(error).__name__}: {error}"
         self._write()
 
     def _set(self, stage: str, total: int | None, unit: str, done: int) -> None:
@@ -167,7 +168,7 @@ class Progress:
         if now - self._told_at >= (TERMINAL_INTERVAL_S if self.is_terminal else LOG_INTERVAL_S):
             self._told_at = now
             text = self.report.text
-            # A line that wraps could not be written over.
+            # A line that wraps could not be overwritten.
             line = text[: shutil.get_terminal_size().columns - 1]
             sys.stderr.write(f"\r\x1b[K{line}" if self.is_terminal else f"{text}\n")
             sys.stderr.flush()
@@ -180,7 +181,7 @@ class Progress:
         if self.file is None:
             return
         self._wrote_at = time.monotonic()
-        # Whoever reads sees the old report or the new one, never a half.
+        # A reader sees the old report or the new one, never a part of it.
         temporary = self.file.with_name(f".{self.file.name}.{os.getpid()}")
         text = json.dumps(asdict(self.report))
         try:
@@ -189,7 +190,8 @@ class Progress:
         except OSError:
             if not self.file.exists():
                 raise
-            # The disk is full: what it holds can still be written over, and the work is not to end for this.
+            # The disk is full: the old report can still be overwritten, and the command must not fail for
+            # this.
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             with suppress(OSError), self.file.open("r+b") as stream:
@@ -198,7 +200,7 @@ class Progress:
 
 
 def read_progress(file: Path) -> Report | None:
-    """Returns what a command has written last; None where there is nothing or something else."""
+    """Return the latest report of a command; None if the file is missing or invalid."""
     try:
         report = Report(**json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -207,14 +209,12 @@ def read_progress(file: Path) -> Report | None:
 
 
 def add_progress_argument(parser: argparse.ArgumentParser) -> None:
-    """Lets a command be watched from elsewhere; pass what is given on to `Progress`."""
-    parser.add_argument(
-        "--progress", type=Path, metavar="FILE", help="keep a small JSON file on how far it is"
-    )
+    """Add an option for the file of `Progress`."""
+    parser.add_argument("--progress", type=Path, metavar="FILE", help="write the progress to this JSON file")
 
 
 def duration(seconds: float) -> str:
-    """Writes a time in its two largest units: ``2 h 05 min``."""
+    """Return a duration in its two largest units: ``2 h 05 min``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

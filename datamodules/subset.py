@@ -1,4 +1,4 @@
-"""Fewer classes of a source: the first ten, a hundred, or those one names, with labels that start from 0."""
+"""Some of a source's classes: the first ten, for example, or those of certain names; labels start from 0."""
 
 import hashlib
 import re
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from datamodules.errors import DataError, printable
+from datamodules.problems import Argument, DataError, LitData, Training, printable, shorten
+from problems import InvalidValue
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from datamodules.images import Chooser, Images, NamedBytes, Parts, Pixels, Split, StreamedSplit
 
 Classes = int | Sequence[int | str]
+# Classes that an error names.
+MAX_NAMED = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,9 +26,9 @@ class ChosenSplit:
     """Some images of a split.
 
     Attributes:
-        split: All of them.
-        numbers: Which ones; int32.
-        labels: Of the chosen ones; int32.
+        split: The whole split.
+        numbers: Indices of the chosen images in it, int32.
+        labels: Labels of the chosen images, int32.
     """
 
     split: "Split"
@@ -36,36 +39,36 @@ class ChosenSplit:
         return len(self.numbers)
 
     def label(self, index: int) -> int:
-        """Returns the place of the image's class among the chosen ones."""
+        """Return the index of the image's class among the chosen classes."""
         return int(self.labels[index])
 
     def read(self, index: int) -> "Tensor":
-        """Returns what the split gives."""
+        """Decode one image; see `datamodules.images.Split`."""
         return self.split.read(int(self.numbers[index]))
 
     def view(self, index: int, choose: "Chooser", out: "Pixels") -> None:
-        """Writes what the split does."""
+        """Decode a view of one image; see `datamodules.images.Split`."""
         self.split.view(int(self.numbers[index]), choose, out)
 
     def encoded(self, index: int) -> "NamedBytes | None":
-        """Returns what the split gives."""
+        """Return the file of an image; see `datamodules.images.Split`."""
         return self.split.encoded(int(self.numbers[index]))
 
     def digest(self) -> str:
-        """Covers the split, and which of its images are chosen under which labels."""
+        """Return a digest of the split, the indices of the chosen images, and their labels."""
         chosen = hashlib.sha256(self.numbers.tobytes() + self.labels.tobytes()).hexdigest()
         return hashlib.sha256(f"{self.split.digest()}\n{chosen}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
 class StreamedChoice(ChosenSplit):
-    """Some images of a split that is fetched in parts."""
+    """Some images of a split that is downloaded in parts."""
 
     split: "StreamedSplit"
 
     @property
     def parts(self) -> "Parts | None":
-        """The same parts, and as many of them at a time, with fewer images each."""
+        """The same parts, with fewer images each; as many parts are shuffled at a time."""
         from datamodules.images import Parts
 
         parts = self.split.parts
@@ -75,20 +78,21 @@ class StreamedChoice(ChosenSplit):
         return Parts(self.numbers.searchsorted(parts.ends), window)
 
     def expect(self, index: int) -> None:
-        """Takes note that an image will be needed soon."""
+        """Start to download the part of an image that will be needed soon."""
         self.split.expect(int(self.numbers[index]))
 
 
 def choose_classes(images: "Images", classes: Classes | None) -> "Images":
-    """Leaves some classes of a source, in their order; what is known of its pixels stays as it was.
+    """Return some classes of a source, in the source's order, with unchanged mean and standard deviation.
 
     Args:
         images: An opened source.
-        classes: The first so many, or a list of names (wnids) and labels; all if None.
+        classes: The number of classes to take from the beginning, or a list of names (wnids) and labels; all
+            if None.
 
     Raises:
-        ValueError: There is no such class, one is named twice, or there are fewer than two.
-        DataError: A chosen class has no images to train or to validate on.
+        InvalidValue: There is no such class, one is listed twice, or there are fewer than two.
+        DataError: A chosen class has no training or no validation images.
     """
     if classes is None or classes == len(images.class_names):
         return images
@@ -102,27 +106,27 @@ def choose_classes(images: "Images", classes: Classes | None) -> "Images":
 
 
 def find_labels(class_names: Sequence[str], classes: Classes) -> list[int]:
-    """Returns the labels of some classes, sorted.
+    """Return the labels of some classes, sorted.
 
     Raises:
-        ValueError: There is no such class, one is named twice, or there are fewer than two.
+        InvalidValue: There is no such class, one is listed twice, or there are fewer than two.
     """
     if isinstance(classes, int):
         if not 2 <= classes <= len(class_names):
-            raise ValueError(f"classes is {classes}; choose from 2 to {len(class_names)} of this source.")
+            raise InvalidValue(Argument.TOO_MANY_CLASSES, value=classes, number=len(class_names))
         return list(range(classes))
     known = {name: label for label, name in enumerate(class_names)}
     labels = [_find(known, name) for name in classes]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
-        raise ValueError(f"classes names {printable(class_names[twice[0]])} twice; once is enough.")
+        raise InvalidValue(Argument.CLASS_TWICE, name=printable(class_names[twice[0]]))
     if len(labels) < 2:
-        raise ValueError(f"classes names {len(labels)} of them; a classifier needs two or more.")
+        raise InvalidValue(Argument.TOO_FEW_CLASSES, number=len(labels))
     return sorted(labels)
 
 
 def parse_classes(text: str) -> int | tuple[int | str, ...] | None:
-    """Reads what a form or a command line says: ``100``, ``n01440764, n01443537``, or nothing for all."""
+    """Parse a text from a form or an option: ``100``, ``n01440764, n01443537``, or empty for all."""
     names = [name for name in re.split(r"\s*[,\n]\s*", text.strip().strip("[]")) if name]
     if len(names) == 1 and names[0].isdecimal() and "," not in text:
         return int(names[0])
@@ -130,20 +134,19 @@ def parse_classes(text: str) -> int | tuple[int | str, ...] | None:
 
 
 def write_classes(classes: Classes | None) -> str:
-    """Writes what `parse_classes` reads."""
+    """Return the text that `parse_classes` parses."""
     if classes is None or isinstance(classes, int):
         return "" if classes is None else str(classes)
     return ",".join(map(str, classes)) + ("," if len(classes) == 1 else "")
 
 
 def _find(known: dict[str, int], name: int | str) -> int:
-    """Looks for a name first: folders may well be called by numbers."""
+    """Return the label of a class; names precede labels, since class folders may have numbers as names."""
     if str(name) in known:
         return known[str(name)]
     if isinstance(name, int) and 0 <= name < len(known):
         return name
-    some = ", ".join(map(printable, list(known)[:3]))
-    raise ValueError(f"There is no class {name!r}; this source has {len(known)}: {some} ...")
+    raise InvalidValue(Argument.NO_CLASS, name=name, some=shorten(list(known), MAX_NAMED))
 
 
 def _choose(split: "Split", chosen: Sequence[int], class_names: Sequence[str]) -> ChosenSplit:
@@ -152,8 +155,8 @@ def _choose(split: "Split", chosen: Sequence[int], class_names: Sequence[str]) -
     from datamodules.images import StreamedSplit
 
     if isinstance(split, StreamedSplit) and split.labels is None and split.parts is not None:
-        raise DataError("These images keep no list of labels; to find some classes is to fetch all.")
-    # Splits that hold a list of labels spare half a second for a million images.
+        raise DataError(LitData.NO_LIST_OF_LABELS)
+    # A list of labels saves half a second for a million images.
     known = getattr(split, "labels", None)
     one_by_one = map(split.label, range(len(split)))
     labels = np.fromiter(one_by_one, np.int32, len(split)) if known is None else np.asarray(known)
@@ -166,5 +169,5 @@ def _choose(split: "Split", chosen: Sequence[int], class_names: Sequence[str]) -
     counts = np.bincount(found.labels, minlength=len(chosen))
     if not counts.all():
         empty = printable(class_names[chosen[int(counts.argmin())]])
-        raise DataError(f"The class {empty} has no images in one of the splits; choose others.")
+        raise DataError(Training.CLASS_WITHOUT_IMAGES, name=empty)
     return found

@@ -18,7 +18,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException, SI
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from command_line import Parser, answer, underscored
-from datamodules.errors import DataError
+from datamodules.problems import DataError
 from tracking.problems import StoreUnavailable
 from tracking.store import Store
 from training.callbacks.stopping import leave_on_sigterm

@@ -60,7 +60,7 @@ def _show_ready(source: "Source") -> None:
 
 
 def _add(source: "Source", typed: str) -> None:
-    from datamodules.errors import DataError
+    from datamodules.problems import DataError
 
     try:
         # What lies elsewhere is asked for by its address; only what lies here has to be in its place.

@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard.known_folders import Folder, read_folders
 from dashboard.networks import catalogue
-from datamodules.errors import DataError, printable
+from datamodules.problems import DataError, printable
 from datamodules.sources import is_address
 from jobs.preflight.allowed_paths import check_folder
 from tracking.store import Store

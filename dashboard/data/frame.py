@@ -60,7 +60,7 @@ def choose_section() -> str:
 
 def show_section(section: str, data_set: DataSet) -> None:
     """Show a section, or one sentence why the data set cannot be opened."""
-    from datamodules.errors import DataError
+    from datamodules.problems import DataError
 
     fields = data_fields(known_sets(open_store()))
     # Before the section too: it may take seconds, and a reload meanwhile must find what was chosen.

@@ -61,7 +61,7 @@ def picture(address: str, text: str) -> str:
 
 @st.cache_data(max_entries=4096, show_spinner=False, hash_funcs={DataSet: lambda one: one.key})
 def _read(data_set: DataSet, split: str, index: int, stamp: tuple[int, ...]) -> Sample:
-    from datamodules.images import UnreadableImage
+    from datamodules.problems import UnreadableImage
 
     part = split_of(open_images(data_set), split)
     name = name_of(part, index)

@@ -48,8 +48,8 @@ def show_sight(data_set: DataSet) -> None:
     users = users_of_augmentations()
     with st.spinner("Loading the image libraries (once after a start) …"):
         import_module("datamodules.imagenet")
-    from datamodules.images import UnreadableImage
     from datamodules.pixels.augmentation import AUGMENTATIONS
+    from datamodules.problems import UnreadableImage
 
     try:
         whole, seen = _validated(data_set, data_set.stamp, split, index, size)

@@ -18,8 +18,8 @@ PUBLISHED = "torchvision"
 
 def mean_image_problem(file: str, image_size: int) -> str:
     """Describe why an image cannot be subtracted, nothing when it can or none is named."""
-    from datamodules.errors import DataError
     from datamodules.pixels.mean_image import read_mean_image
+    from datamodules.problems import DataError
 
     try:
         if file:

@@ -82,7 +82,7 @@ def launch_once(store: Store, spec: JobSpec, expected_s: Sequence[float | None] 
 @st.cache_data(ttl=30, max_entries=32, show_spinner="Listing the images …")
 def look_at_images(source: str, root: str, classes: str = "") -> Found:
     """Open a data source as the training process would and count what it holds."""
-    from datamodules.errors import DataError
+    from datamodules.problems import DataError
     from datamodules.subset import choose_classes, parse_classes
 
     try:

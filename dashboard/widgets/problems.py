@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from dashboard.widgets.formatting import plain
-from datamodules.errors import DataError
+from datamodules.problems import DataError
 from jobs.errors import LaunchError
 from tracking.problems import StoreUnavailable
 

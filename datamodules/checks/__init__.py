@@ -1,1 +1,1 @@
-"""Reading every image once, and what that tells of a data set."""
+"""Checking a data set by reading every image once."""

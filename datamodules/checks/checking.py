@@ -1,4 +1,4 @@
-"""Reads all images of a source once, in parallel, and tells what is to be known of them."""
+"""Check a source: read all images once, in parallel, and report statistics and problems."""
 
 import hashlib
 import os
@@ -16,9 +16,9 @@ from datamodules.checks.inspection import Histogram
 from datamodules.checks.readings import Readings, digest_content, read_chunks
 from datamodules.checks.reports import PERCENTILES, CheckReport, SplitSummary, report_file, write_report
 from datamodules.cores import count_cores
-from datamodules.errors import explain
 from datamodules.images import Channels, Images, Split
 from datamodules.manifest import compute_manifest, forget_digest
+from datamodules.problems import explain
 from datamodules.progress import Progress
 from datamodules.sources.folder import FolderSplit
 
@@ -29,17 +29,17 @@ MAX_WORKERS = 16
 def check(
     source: str, root: str, images: Images, progress: Progress, num_workers: int | None = None
 ) -> CheckReport:
-    """Reads everything and keeps the report; an interrupted check goes on where it was.
+    """Read all images and save the report; an interrupted check continues where it stopped.
 
-    The report depends on the images alone, not on the number of processes. Where it cannot be kept, that is
-    said, and those who have waited for it get it all the same.
+    The report depends only on the images, not on the number of processes. It is returned even if it cannot be
+    saved.
 
     Args:
         source: Key of the data source.
         root: Folder or address of the images; empty for a source that has none.
-        images: What the source has opened.
-        progress: Whom to tell.
-        num_workers: Processes that read; as many as there are processors if None.
+        images: Images of the opened source.
+        progress: Shows the progress.
+        num_workers: Number of processes that read; one per processor core if None.
     """
     began_s = time.time()
     splits: dict[str, Split] = {"train": images.train, "val": images.val}
@@ -72,7 +72,7 @@ def check(
     try:
         write_report(report)
     except OSError as error:
-        progress.say(f"The report cannot be kept: {explain(error)}")
+        progress.say(f"The report cannot be saved: {explain(error)}")
         return report
     for file in kept.values():
         if file:
@@ -81,14 +81,14 @@ def check(
 
 
 def read(split: Split, kept: Path | None, name: str, progress: Progress, num_workers: int) -> Readings:
-    """Reads a split, or what of it an interrupted check has not read.
+    """Read a split, except for images that an interrupted check has read.
 
     Args:
         split: The images.
-        kept: Where to keep what is known on the way; None to keep nothing.
-        name: Of the split.
-        progress: Whom to tell.
-        num_workers: Processes that read.
+        kept: File for intermediate results; none if None.
+        name: Name of the split.
+        progress: Shows the progress.
+        num_workers: Number of processes that read.
     """
     readings = Readings(len(split))
     if kept:
@@ -113,20 +113,20 @@ def read(split: Split, kept: Path | None, name: str, progress: Progress, num_wor
 
 
 def measure_colour(histogram: Histogram) -> tuple[Channels, Channels]:
-    """Returns mean and standard deviation of each channel over all pixels, exactly; white is 1."""
+    """Return the exact mean and standard deviation of each channel over all pixels, where white is 1."""
     means, deviations = [], []
     for counts in histogram.tolist():
         count = sum(counts) or 1
         first = sum(value * times for value, times in enumerate(counts))
         second = sum(value * value * times for value, times in enumerate(counts))
         means.append(first / count / 255)
-        # Whole numbers until here, of any size: nothing is rounded away between two large terms.
+        # Python's integers have any size, so that no digits are lost in the difference of two large numbers.
         deviations.append(((count * second - first * first) / count**2) ** 0.5 / 255)
     return (means[0], means[1], means[2]), (deviations[0], deviations[1], deviations[2])
 
 
 def summarise(split: Split, readings: Readings, num_classes: int) -> SplitSummary:
-    """Returns the numbers of a split."""
+    """Return the statistics of a split."""
     rows = readings.rows[readings.is_readable()]
 
     def count(field: str) -> dict[str, int]:
@@ -154,7 +154,7 @@ def summarise(split: Split, readings: Readings, num_classes: int) -> SplitSummar
 
 
 def count_processors() -> int:
-    """Returns how many processes can read at once without getting into each other's way."""
+    """Return how many processes can read at a time without slowing each other down."""
     return min(count_cores(), MAX_WORKERS)
 
 
@@ -167,7 +167,7 @@ def _kept_file(source: str, root: str, name: str, split: Split) -> Path | None:
 
 
 def _is_current(split: Split, rows: NDArray[Any]) -> bool:
-    """Tells whether files that were read look as they did then."""
+    """Return whether the files that were read have the same sizes and modification times as then."""
     assert isinstance(split, FolderSplit)
     folder = os.fsencode(split.folder) + b"/"
     times = rows[["size", "changed_ns"]].tolist()

@@ -1,4 +1,4 @@
-"""What the readings of all images add up to: what is odd, what is there twice, what nobody reads."""
+"""Findings from the readings of all images: unusual images, duplicates, and files that are ignored."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,17 +11,17 @@ from datamodules.checks.kinds import KINDS, Kind
 from datamodules.checks.labelling import find_mislabelled, name_image
 from datamodules.checks.readings import Readings
 from datamodules.checks.reports import MAX_NAMED, Finding
-from datamodules.errors import printable
 from datamodules.images import Split
 from datamodules.index import list_names
+from datamodules.problems import printable
 from datamodules.sources.folder import FolderSplit
 
-# Of equal pictures, those that a finding names.
+# Equal pictures that a finding names.
 MAX_EQUAL = 4
 SEVERITIES = ("error", "warning", "note")
 
 DUPLICATES: dict[str, Kind] = {
-    "leak": Kind("error", "Pictures of val that are in train as well: the validation error is too good."),
+    "leak": Kind("error", "Pictures of val that are also in train: the validation error is too low."),
     "contradiction": Kind(
         "error", "Equal pictures of one split in different classes: at least one of the labels is wrong."
     ),
@@ -32,7 +32,7 @@ AllReadings = Mapping[str, Readings]
 
 
 def find_all(splits: Splits, readings: AllReadings, class_names: Sequence[str]) -> tuple[Finding, ...]:
-    """Returns everything that a user may want to know, the gravest first."""
+    """Return all findings, the most severe first."""
     found = [
         *find_mislabelled(splits, class_names),
         *find_duplicates(splits, readings),
@@ -43,14 +43,14 @@ def find_all(splits: Splits, readings: AllReadings, class_names: Sequence[str]) 
 
 
 def list_labels(split: Split) -> NDArray[np.int32]:
-    """Returns the labels of all images of a split."""
+    """Return the labels of all images of a split."""
     if isinstance(split, FolderSplit):
         return split.index.labels
     return np.fromiter(map(split.label, range(len(split))), np.int32, len(split))
 
 
 def find_odd(splits: Splits, readings: AllReadings) -> Iterator[Finding]:
-    """Finds what is odd about single images."""
+    """Find single images that are unreadable or unusual."""
     for kind, (severity, text) in KINDS.items():
         numbers = [(split, int(number)) for split in splits for number in readings[split].having(kind)]
         if numbers:
@@ -64,9 +64,9 @@ def find_odd(splits: Splits, readings: AllReadings) -> Iterator[Finding]:
 
 
 def find_duplicates(splits: Splits, readings: AllReadings) -> Iterator[Finding]:
-    """Finds equal files, and pictures that are equal though their files are not.
+    """Find equal files, and different files with equal pixels.
 
-    Copies that were resized, cropped, mirrored or compressed anew are different pictures here.
+    Copies that were resized, cropped, mirrored or compressed again count as different pictures.
     """
     num_train = len(splits["train"])
     is_val = np.arange(num_train + len(splits["val"])) >= num_train
@@ -91,8 +91,8 @@ def find_duplicates(splits: Splits, readings: AllReadings) -> Iterator[Finding]:
         for part in contradictory:
             yield "contradiction", part
 
-    def telling(group: list[int]) -> list[int]:
-        """Of many equal ones, those that differ most: of each split, of each class."""
+    def choose(group: list[int]) -> list[int]:
+        """Choose some of many equal pictures, from all splits and classes if possible."""
         of_split = {bool(is_val[place]): place for place in reversed(group)}
         of_class = {int(labels[place]): place for place in reversed(group)}
         chosen = dict.fromkeys([*of_split.values(), *reversed(of_class.values()), *group])
@@ -106,7 +106,7 @@ def find_duplicates(splits: Splits, readings: AllReadings) -> Iterator[Finding]:
         found = [group for group_kind, group in classified if group_kind == kind]
         if found:
             names = tuple(
-                " = ".join(map(name, telling(group))) + ("" if is_exact(group) else " (equal pixels)")
+                " = ".join(map(name, choose(group))) + ("" if is_exact(group) else " (equal pixels)")
                 for group in found[:MAX_NAMED]
             )
             count = sum(int(is_val[group].sum()) if kind == "leak" else len(group) - 1 for group in found)
@@ -114,7 +114,7 @@ def find_duplicates(splits: Splits, readings: AllReadings) -> Iterator[Finding]:
 
 
 def _group(keys: NDArray[np.void]) -> list[list[int]]:
-    """Returns the places of keys that occur more than once; of keys that are known."""
+    """Return groups of the indices of equal keys; unknown keys, which are zero, are left out."""
     first = np.ascontiguousarray(keys).view(np.uint64).reshape(len(keys), -1)[:, 0]
     _, inverse, counts = np.unique(first, return_inverse=True, return_counts=True)
     groups: dict[bytes, list[int]] = {}
@@ -126,12 +126,12 @@ def _group(keys: NDArray[np.void]) -> list[list[int]]:
 
 
 def find_ignored(splits: Splits, class_names: Sequence[str]) -> Iterator[Finding]:
-    """Finds what lies in the folders and is not trained on: folders, pipes, links to nowhere."""
+    """Find entries of the folders that are not used: folders, pipes, broken links, hidden files."""
     odd: list[str] = []
     hidden: list[str] = []
     for images in splits.values():
         if not isinstance(images, FolderSplit) or images.index.file(0).count(os.sep) != 1:
-            continue  # its images are not right below the folders of their classes
+            continue  # the images are not directly in the class folders
         for place, is_class in (
             (images.folder, False),
             *((images.folder / name, True) for name in class_names),
@@ -143,10 +143,10 @@ def find_ignored(splits: Splits, class_names: Sequence[str]) -> Iterator[Finding
             ]
             hidden += [printable(start / name.name) for name in _list_hidden(place)]
     if odd:
-        text = "Folders, pipes, broken links or stray files in the place of images; nobody reads them."
+        text = "Folders, pipes, broken links or misplaced files in place of images; they are not used."
         yield Finding("ignored", "warning", text, len(odd), tuple(odd[:MAX_NAMED]))
     if hidden:
-        text = "Hidden files, whose names begin with a dot; nobody reads them."
+        text = "Hidden files, whose names start with a dot; they are not used."
         yield Finding("hidden", "note", text, len(hidden), tuple(hidden[:MAX_NAMED]))
 
 

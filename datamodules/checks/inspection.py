@@ -1,7 +1,7 @@
-"""What one image file is, found out by reading it once, whatever it turns out to be.
+"""Inspecting a single image file by reading it once, whatever it contains.
 
-Nothing that lies in a folder may stop a check or take more memory than a large photograph: pipes are not
-waited for, files and pictures of absurd size are left alone, and a picture that takes minutes is given up.
+No file may stop a check or use more memory than a large photograph: pipes are not read, huge files and
+pictures are skipped, and decoding is limited to a minute.
 """
 
 import hashlib
@@ -10,21 +10,23 @@ import os
 import signal
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from datamodules.pixels.decoding import FORMATS, MAX_BYTES, STRIP_PIXELS, UNREADABLE, reason, strips
-from datamodules.pixels.large import LARGE_PIXELS, TooLarge, admitted
+from datamodules.pixels.decoding import FORMATS, MAX_BYTES, STRIP_PIXELS, UNREADABLE, find_defect, strips
+from datamodules.pixels.large import LARGE_PIXELS, admitted
+from datamodules.problems import Defect, describe
+from problems import Code
 
-# Up to here a file is read into memory, so that it is read once.
+# Smaller files are kept in memory, so that they are read only once.
 IN_MEMORY_BYTES = 2**26
-# A progressive JPEG has ten or so; each costs a pass over the whole picture.
+# A progressive JPEG has about ten; each of them is a pass over the whole picture.
 MAX_SCANS = 500
 MAX_SECONDS = 60.0
 LAYOUT = 16
@@ -38,19 +40,19 @@ SUFFIXES = {
 
 
 class Facts(NamedTuple):
-    """What is known of an image once it was read.
+    """The result of reading an image.
 
     Attributes:
-        size: Of the file in bytes.
-        changed_ns: When the file was last changed.
-        digest: SHA-256 of the file, or of the pixels of an image that is none; empty if it was not read.
-        fingerprint: Equal for equal pixels; empty if it cannot be decoded.
-        width: In pixels; 0 if unknown.
-        height: The same.
-        format: By content, such as ``JPEG``.
-        mode: Pillow's word for its kind of pixel, such as ``RGB``.
-        kinds: Of what is odd about it, keys of `datamodules.checks.kinds.KINDS`.
-        error: Why it cannot be read, in a few words; empty if it can.
+        size: Size of the file in bytes.
+        changed_ns: Modification time of the file.
+        digest: SHA-256 of the file, or of the pixels of an image without a file; empty if it was not read.
+        fingerprint: Equal for equal pixels; empty if the image cannot be decoded.
+        width: Width in pixels; 0 if unknown.
+        height: Height in pixels; 0 if unknown.
+        format: Format by content, such as ``JPEG``.
+        mode: Pillow's pixel mode, such as ``RGB``.
+        kinds: Keys of `datamodules.checks.kinds.KINDS` that apply.
+        error: Why the image cannot be read, as a short phrase; empty if it can.
     """
 
     size: int
@@ -66,45 +68,52 @@ class Facts(NamedTuple):
 
 
 NOTHING = Facts(0, 0, b"", b"", 0, 0, "", "", (), "")
+# Key of `datamodules.checks.kinds.KINDS` for images that cannot be decoded.
+_KINDS: dict[Code, str] = {
+    Defect.TOO_MANY_PIXELS: "bomb",
+    Defect.NOT_AN_IMAGE: "no-image",
+    Defect.TOO_SLOW: "slow",
+    Defect.NO_MEMORY: "memory",
+}
 Histogram = NDArray[np.int64]
 
 
 def inspect_file(path: str) -> tuple[Facts, Histogram | None]:
-    """Reads a file and decodes it.
+    """Read and decode a file.
 
     Args:
-        path: Of a file that may be anything.
+        path: Path of the file.
 
     Returns:
-        What it is, and how often each value of red, green and blue occurs (3 x 256); None if it cannot be
-        decoded.
+        The facts, and the counts of each value of red, green and blue (3 x 256); None in place of the counts
+        if the file cannot be decoded.
     """
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
-        return _unreadable(NOTHING, "unreadable", reason(error)), None
+        return _unreadable(NOTHING, "unreadable", *find_defect(error)), None
     status = os.fstat(handle)
     facts = NOTHING._replace(size=status.st_size, changed_ns=status.st_mtime_ns)
     if not stat.S_ISREG(status.st_mode):
         os.close(handle)
-        return _unreadable(facts, "no-file", "no regular file"), None
+        return _unreadable(facts, "no-file", Defect.NOT_A_FILE), None
     with os.fdopen(handle, "rb") as stream:
         if not status.st_size:
-            return _unreadable(facts, "empty", "0 bytes"), None
+            return _unreadable(facts, "empty", Defect.EMPTY), None
         if status.st_size > MAX_BYTES:
-            return _unreadable(facts, "large-file", f"{status.st_size:,} bytes"), None
+            return _unreadable(facts, "large-file", Defect.TOO_MANY_BYTES, {"limit": MAX_BYTES}), None
         try:
             content, digest = _read(stream, status.st_size)
         except OSError as error:
-            return _unreadable(facts, "unreadable", reason(error)), None
+            return _unreadable(facts, "unreadable", *find_defect(error)), None
         facts = facts._replace(digest=digest)
         if isinstance(content, io.BytesIO) and content.getvalue().count(b"\xff\xda") > MAX_SCANS:
-            return _unreadable(facts, "slow", "too many passes over the picture"), None
+            return _unreadable(facts, "slow", Defect.TOO_MANY_SCANS, {"limit": MAX_SCANS}), None
         return _decode(content, facts, os.path.splitext(path)[1].lower())  # noqa: PTH122 - not a path
 
 
 def inspect_pixels(pixels: NDArray[np.uint8]) -> tuple[Facts, Histogram]:
-    """Looks at an image that is no file, height x width x 3."""
+    """Inspect an image without a file, height x width x 3."""
     image = Image.fromarray(pixels)
     fingerprint, histogram = look_at(image)
     digest = hashlib.sha256(repr(pixels.shape).encode())
@@ -122,10 +131,10 @@ def inspect_pixels(pixels: NDArray[np.uint8]) -> tuple[Facts, Histogram]:
 
 
 def look_at(image: Image.Image) -> tuple[bytes, Histogram]:
-    """Returns what is equal for equal pixels, and how often each value of each channel occurs.
+    """Return a fingerprint, which is equal for equal pixels, and the counts of each value of each channel.
 
-    The former takes in the size, the latter, and a picture of at least 16 x 16: all but impossible to be
-    the same for two photographs, and far cheaper than every pixel.
+    The fingerprint covers the size, the counts, and a version of the picture of at least 16 x 16 pixels: it
+    is very unlikely to be equal for two photographs, and much faster than a digest of all pixels.
     """
     width, height = image.size
     print_ = hashlib.sha256(f"{width} x {height}".encode())
@@ -160,7 +169,8 @@ def _decode(content: IO[bytes], facts: Facts, suffix: str) -> tuple[Facts, Histo
                     odd += ["corrupt"] * is_corrupt
                     fingerprint, histogram = look_at(decoded)
     except UNREADABLE as error:
-        return _unreadable(facts, _kind_of(error), reason(error)), None
+        code, values = find_defect(error)
+        return _unreadable(facts, _KINDS.get(code) or _kind_of_text(error), code, values), None
     if _is_flat(histogram):
         odd.append("flat")
     return facts._replace(fingerprint=fingerprint, kinds=tuple(odd)), histogram
@@ -190,7 +200,7 @@ def _list_oddities(image: Image.Image, kind: str, suffix: str) -> Iterator[str]:
 
 
 def _decode_strictly(image: Image.Image, content: IO[bytes]) -> tuple[Image.Image, bool]:
-    """Returns a decoded picture, and whether Pillow has shown damaged data as if nothing were wrong."""
+    """Return a decoded picture, and whether it is damaged although Pillow decodes it without an error."""
     is_corrupt = False
     if (
         image.format in ("JPEG", "MPO")
@@ -200,7 +210,7 @@ def _decode_strictly(image: Image.Image, content: IO[bytes]) -> tuple[Image.Imag
     ):
         try:
             return Image.fromarray(simplejpeg.decode_jpeg(content.getbuffer())), False
-        except ValueError as error:
+        except ValueError as error:  # simplejpeg offers nothing but libjpeg's text
             is_corrupt = "corrupt" in str(error).lower()
     image.load()
     return image, is_corrupt
@@ -210,32 +220,25 @@ def _is_flat(histogram: Histogram) -> bool:
     return bool((histogram.max(axis=1) == histogram.sum(axis=1)).all())
 
 
-def _kind_of(error: BaseException) -> str:
-    if isinstance(error, Image.DecompressionBombError | TooLarge):
-        return "bomb"
-    if isinstance(error, UnidentifiedImageError):
-        return "no-image"
-    if isinstance(error, TimeoutError):
-        return "slow"
-    if isinstance(error, MemoryError):
-        return "memory"
+def _kind_of_text(error: BaseException) -> str:
+    # Pillow raises the same OSError for truncated and for damaged files; only the text differs.
     return "truncated" if "truncated" in str(error).lower() else "damaged"
 
 
-def _unreadable(facts: Facts, kind: str, why: str) -> Facts:
-    return facts._replace(kinds=(kind,), error=why[:200])
+def _unreadable(facts: Facts, kind: str, code: Code, values: Mapping[str, Any] | None = None) -> Facts:
+    return facts._replace(kinds=(kind,), error=describe(code, **values or {})[:200])
 
 
 @contextmanager
 def _limited(seconds: float) -> Iterator[None]:
-    """Raises TimeoutError after so many seconds, where the system and the thread allow it."""
+    """Raise TimeoutError after a number of seconds, if the system and the thread support it."""
 
     def give_up(signum: int, frame: object) -> None:
-        raise TimeoutError(f"not decoded after {seconds:g} s")
+        raise TimeoutError
 
     try:
         before = signal.signal(signal.SIGALRM, give_up)
-    except (ValueError, AttributeError):  # not in the main thread, or on a system without
+    except (ValueError, AttributeError):  # not in the main thread, or not supported by the system
         yield
         return
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -1,4 +1,4 @@
-"""What is known of every image of a split, in arrays, while and after all of them are read in parallel."""
+"""Reading all images of a split in parallel, and the results in arrays."""
 
 import hashlib
 import json
@@ -18,12 +18,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from datamodules.checks.inspection import MAX_SECONDS, NOTHING, Facts, Histogram, inspect_file, inspect_pixels
 from datamodules.checks.kinds import KINDS
-from datamodules.images import Split, UnreadableImage
+from datamodules.images import Split
+from datamodules.problems import Defect, UnreadableImage, describe
 from datamodules.sources.folder import FolderSplit
 
-# Images that a process reads before it hands on what it knows.
+# Images that a process reads before it returns the results.
 CHUNK = 32
-# What a worker may take beside what it starts with; one picture at a time is anywhere near.
+# Memory that a worker may allocate; a single large picture needs almost as much.
 WORKER_BYTES = 600 * 2**20
 Chunk = tuple[list[Facts], Histogram]
 
@@ -36,15 +37,15 @@ ROW = np.dtype(
 
 
 class Readings:
-    """What is known of the images of a split, the first `done` of them.
+    """The results for the images of a split, of which the first `done` have been read.
 
     Attributes:
-        rows: A record of each image; formats, modes and kinds by number.
-        words: The formats and modes that the numbers stand for.
-        errors: Why images cannot be read, by number.
-        histogram: How often each value of each channel occurs, 3 x 256.
-        done: Images that were read.
-        earlier_s: Seconds that it took to read them.
+        rows: A record of each image; formats and modes are indices in `words`, kinds are bits.
+        words: Names of formats and modes.
+        errors: Why images cannot be read, by index of the image.
+        histogram: Counts of each value of each channel, 3 x 256.
+        done: Number of images that have been read.
+        earlier_s: Time it took to read them, in seconds.
     """
 
     def __init__(self, count: int) -> None:
@@ -56,7 +57,7 @@ class Readings:
         self.earlier_s = 0.0
 
     def add(self, chunk: Chunk) -> None:
-        """Takes in the next images."""
+        """Add the results for the next images."""
         facts, histogram = chunk
         for number, fact in enumerate(facts, self.done):
             self.rows[number] = (
@@ -71,17 +72,17 @@ class Readings:
         self.done += len(facts)
 
     def having(self, kind: str) -> NDArray[np.int64]:
-        """Returns the numbers of the images of a kind."""
+        """Return the indices of the images of a kind."""
         return np.flatnonzero(self.rows["kinds"] >> list(KINDS).index(kind) & 1)
 
     def is_readable(self) -> NDArray[np.bool_]:
-        """Returns for each image whether it can be decoded."""
+        """Return for each image whether it can be decoded."""
         readable = np.ones(len(self.rows), bool)
         readable[list(self.errors)] = False
         return readable
 
     def save(self, file: Path) -> None:
-        """Keeps what is known so far. Raises OSError."""
+        """Write the results so far. Raises OSError."""
         file.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
         try:
@@ -100,7 +101,7 @@ class Readings:
             raise
 
     def load(self, file: Path, is_current: Callable[[NDArray[Any]], bool]) -> None:
-        """Takes over what an interrupted check knew, unless the files have changed since."""
+        """Load the results of an interrupted check, unless the files have changed since."""
         try:
             with np.load(file, allow_pickle=False) as kept:
                 rows = kept["rows"]
@@ -114,7 +115,7 @@ class Readings:
                 self.rows[: len(rows)] = rows
                 self.done = len(rows)
         except (OSError, ValueError, KeyError, EOFError):
-            return  # nothing, or damaged: read anew
+            return  # missing or damaged: start from scratch
 
     def _number(self, word: str) -> int:
         if word not in self.words:
@@ -123,7 +124,7 @@ class Readings:
 
 
 class Chunks(Dataset[Chunk]):
-    """The images of a split, many at a time."""
+    """The images of a split, in chunks."""
 
     def __init__(self, split: Split, starts: Sequence[int], size: int) -> None:
         self.split, self.starts, self.size = split, starts, size
@@ -153,9 +154,9 @@ class Chunks(Dataset[Chunk]):
 
 
 def read_chunks(split: Split, start: int, num_workers: int) -> Iterator[Chunk]:
-    """Reads a split from an image on, in several processes, in order.
+    """Read a split from an image on, in order, with several processes.
 
-    An image at which a process dies, whatever the reason, is named like any other that cannot be read.
+    An image at which a process dies, for any reason, is reported like any other unreadable image.
     """
     position = start
     while position < len(split):
@@ -166,7 +167,8 @@ def read_chunks(split: Split, start: int, num_workers: int) -> Iterator[Chunk]:
         except RuntimeError as error:
             if not _is_death(error):
                 raise
-            # The next ones one by one, each in a process of its own, so that the culprit is known.
+            # Read the next images one by one, each in a separate process, to find the one that is
+            # responsible.
             for number in range(position, min(position + CHUNK, len(split))):
                 position = number + 1
                 yield _read_alone(split, number)
@@ -179,17 +181,18 @@ def _read_alone(split: Split, number: int) -> Chunk:
     except RuntimeError as error:
         if not _is_death(error):
             raise
-        fact = NOTHING._replace(kinds=("crash",), error="the process that read it died")
+        fact = NOTHING._replace(kinds=("crash",), error=describe(Defect.CRASHED))
         return [fact], np.zeros((3, 256), np.int64)
 
 
 def _is_death(error: RuntimeError) -> bool:
+    # PyTorch raises a plain RuntimeError; nothing but its text tells a dead worker from other errors.
     return "DataLoader worker" in str(error) or "DataLoader timed out" in str(error)
 
 
 def _load(split: Split, starts: Sequence[int], size: int, num_workers: int) -> Iterator[Any]:
     with warnings.catch_warnings():
-        # Of more workers than processors: a slow disk may be worth them, and the user has asked.
+        # PyTorch warns about more workers than cores, but the user asked for them, perhaps for a slow disk.
         warnings.simplefilter("ignore", UserWarning)
         loader: DataLoader[Any] = DataLoader(
             Chunks(split, starts, size),
@@ -210,7 +213,7 @@ def _as_it_is(chunk: Any) -> Any:
 def _start_worker(number: int) -> None:
     information: Any = torch.utils.data.get_worker_info()
     chunks: Chunks = information.dataset
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it will end it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process ends it
     if not isinstance(chunks.split, FolderSplit):
         return
     with suppress(ImportError, OSError, ValueError):
@@ -222,9 +225,9 @@ def _start_worker(number: int) -> None:
 
 
 def digest_content(split: Split, readings: Readings) -> str:
-    r"""Returns the SHA-256 of the lines ``name \0 label \0 SHA-256 \n`` of all images of a split.
+    r"""Return the SHA-256 of the lines ``name \0 label \0 SHA-256 \n`` of all images of a split.
 
-    What is no file has its number in the place of the name.
+    Images without files have their index in place of the name.
     """
     digest = hashlib.sha256()
     for number, content in enumerate(readings.rows["digest"]):

@@ -1,4 +1,4 @@
-"""What ``python -m datamodules check`` has found in a set of images, kept in the user's cache."""
+"""Reports of ``python -m datamodules check``, which are kept in the user's cache."""
 
 import hashlib
 import json
@@ -11,9 +11,9 @@ from datamodules.cache import cache_folder, write_file
 from datamodules.sources import is_address
 
 VERSION = 1
-# Names that a finding keeps; all are counted.
+# Names that are kept for a finding; all images are counted.
 MAX_NAMED = 100
-# Of the widths and heights of a split: smallest, ..., median, ..., largest.
+# Percentiles of the widths and heights of a split, from the smallest to the largest.
 PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
 
 Severity = Literal["error", "warning", "note"]
@@ -21,14 +21,15 @@ Severity = Literal["error", "warning", "note"]
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that a user may want to know about some files.
+    """A finding about some files.
 
     Attributes:
-        kind: A word for programs, such as ``empty``.
-        severity: ``error`` costs images or teaches wrong labels, ``warning`` may, ``note`` is only odd.
-        text: One sentence: what it is, and what it means for training.
-        count: Files it is true for.
-        names: Of the first of them, relative to the root, readable by people.
+        kind: Code for programs, such as ``empty``.
+        severity: ``error`` for lost images or wrong labels, ``warning`` if they are possible, otherwise
+            ``note``.
+        text: One sentence for people: the finding, and its effect on training.
+        count: Number of files.
+        names: Names of the first files for people, relative to the root.
     """
 
     kind: str
@@ -40,17 +41,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """The images of training or of validation.
+    """Statistics of the training or validation images.
 
     Attributes:
-        num_images: All of them.
-        num_unreadable: Of them, those that cannot be decoded.
-        size_bytes: Of all files; 0 for images that are no files.
-        per_class: Images of each class, in the order of the labels.
-        formats: Images of each format, by content, such as ``JPEG``.
-        modes: Images of each kind of pixel as Pillow calls it: ``RGB``, ``L`` (grey), ``CMYK``, ...
-        widths: In pixels, at ``PERCENTILES``; empty if no image can be read.
-        heights: The same.
+        num_images: Number of images.
+        num_unreadable: Number of images that cannot be decoded.
+        size_bytes: Total size of all files; 0 for images without files.
+        per_class: Number of images in each class, in the order of the labels.
+        formats: Number of images in each format by content, such as ``JPEG``.
+        modes: Number of images in each of Pillow's pixel modes: ``RGB``, ``L`` (greyscale), ``CMYK``, ...
+        widths: Widths in pixels at ``PERCENTILES``; empty if no image can be read.
+        heights: Heights in pixels at ``PERCENTILES``; empty if no image can be read.
     """
 
     num_images: int
@@ -65,20 +66,22 @@ class SplitSummary:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """Everything that a check has found.
+    """The result of a check.
 
     Attributes:
         source: Key of the data source.
         root: Folder that was checked; empty for a source that has none.
-        class_names: In the order of the labels.
-        manifest: Digest of names, labels and sizes; that of every run on the same images.
+        class_names: Class names in the order of the labels.
+        manifest: Digest of names, labels and sizes, as runs on the same images record it.
         content: Digest of names, labels and the bytes of every file.
-        mean: Over all pixels of all readable training images at their full size, where white is 1; per
-            channel.
-        std: Standard deviation of the same.
-        findings: The gravest first.
-        checked_at: Unix time in seconds at which it was complete.
-        duration_s: Seconds it took, all sittings together.
+        train: Statistics of the training images.
+        val: Statistics of the validation images.
+        mean: Mean of each channel over all pixels of the readable training images at full size, where white
+            is 1.
+        std: Standard deviation of each channel over the same pixels.
+        findings: All findings, the most severe first.
+        checked_at: Unix time of the end in seconds.
+        duration_s: Duration of the check in seconds, without interruptions.
     """
 
     source: str
@@ -97,16 +100,16 @@ class CheckReport:
 
     @property
     def num_images(self) -> int:
-        """Images of both splits."""
+        """Number of images in both splits."""
         return self.train.num_images + self.val.num_images
 
     def count(self, severity: Severity) -> int:
-        """Returns how many kinds of findings there are of a severity."""
+        """Return how many kinds of findings there are of a severity."""
         return sum(finding.severity == severity for finding in self.findings)
 
 
 def report_file(source: str, root: Path | str | None) -> Path | None:
-    """Returns where the report on a source at a place is kept; None for a user who has no cache.
+    """Return the file of the report on a source at a root; None for a user without a cache.
 
     Args:
         source: Key of the data source.
@@ -120,7 +123,7 @@ def report_file(source: str, root: Path | str | None) -> Path | None:
 
 
 def write_report(report: CheckReport) -> Path | None:
-    """Keeps a report in the place of an earlier one on the same images. Raises OSError."""
+    """Write a report, in place of an earlier one on the same images. Raises OSError."""
     file = report_file(report.source, report.root)
     if file:
         write_file(file, json.dumps(asdict(report)).encode())
@@ -128,20 +131,20 @@ def write_report(report: CheckReport) -> Path | None:
 
 
 def read_report(source: str, root: Path | str | None) -> CheckReport | None:
-    """Returns the latest report on a source at a place; None if it was never checked."""
+    """Return the latest report on a source at a root; None if it was never checked."""
     file = report_file(source, root)
     return _read(file) if file else None
 
 
 def list_reports() -> list[CheckReport]:
-    """Returns every report there is, the latest first."""
+    """Return all reports, the latest first."""
     cache = cache_folder()
     found = map(_read, (cache / "reports").glob("*.json")) if cache else ()
     return sorted((report for report in found if report), key=lambda report: report.checked_at, reverse=True)
 
 
 def find_report(manifest: str) -> CheckReport | None:
-    """Returns the latest report on the images that a run was trained on, by the manifest of the run."""
+    """Return the latest report on the images of a manifest, which runs record; None if there is none."""
     return next((report for report in list_reports() if report.manifest == manifest), None)
 
 
@@ -155,7 +158,7 @@ def _read(file: Path) -> CheckReport | None:
         fixed = {name: tuple(values[name]) for name in ("class_names", "mean", "std")}
         return CheckReport(**{**values, **splits, **fixed, "findings": findings})
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return None  # damaged, or of another version: as if it were not there
+        return None  # damaged, or of another version
 
 
 def _summary(values: dict[str, Any]) -> SplitSummary:

@@ -1,6 +1,6 @@
-"""What ``python -m datamodules`` can do: one file a command, found by its name.
+"""The commands of ``python -m datamodules``: one file per command, found by its name.
 
-Each file has ``HELP`` (one line), ``add_arguments(parser)`` and ``run(arguments)``. The latter raises
-DataError or ValueError for what a user can put right; the message is then all that is printed. Nothing heavy,
-such as torch, is imported before ``run``.
+Each file has ``HELP`` (one line), ``add_arguments(parser)`` and ``run(arguments)``. ``run`` raises DataError
+or InvalidValue for errors that the user can fix; only the message is printed then. No large package, such as
+torch, is imported before ``run``.
 """

@@ -1,4 +1,4 @@
-"""Reads every image of a source once and tells what is wrong, odd or good to know."""
+"""Read every image of a source once and report errors, warnings and statistics."""
 
 import argparse
 import json
@@ -6,35 +6,37 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datamodules.problems import Argument
 from datamodules.progress import Progress, add_progress_argument, duration
+from problems import InvalidValue
 
 if TYPE_CHECKING:
     from datamodules.checks.reports import CheckReport, SplitSummary
 
-HELP = "read every image once: counts, damage, duplicates, mean and deviation, labels"
-# Names that a finding shows; the report keeps more.
+HELP = "read every image once: counts, damage, duplicates, mean and standard deviation, labels"
+# Names that are printed for a finding; the report has more.
 MAX_SHOWN = 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what the command takes."""
+    """Add the command's arguments."""
     parser.add_argument("source", metavar="SOURCE", help="such as imagenet, folder or digits; see list")
-    parser.add_argument("--root", metavar="DIR", help="folder of the images, where the source needs one")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes that read; one a processor")
+    parser.add_argument("--root", metavar="DIR", help="folder of the images, if the source needs one")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="number of processes that read; one per processor core"
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text")
     add_progress_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Checks, keeps the report and prints it."""
+    """Check the images, then save and print the report."""
     from datamodules import sources
     from datamodules.checks.checking import check
 
     if arguments.workers is not None and arguments.workers < 1:
-        raise ValueError(f"--workers is {arguments.workers}; it must be 1 or more.")
+        raise InvalidValue(Argument.TOO_SMALL, name="--workers", value=arguments.workers, smallest=1)
     source = sources.get(arguments.source)
-    if arguments.root and not source.needs_root:
-        raise ValueError(f"The source {source.key} has its own images; leave --root out.")
     with Progress(arguments.progress) as progress:
         progress.begin("Listing", None, "images")
         images = source.images(arguments.root)
@@ -47,19 +49,19 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def summarise(report: "CheckReport") -> str:
-    """Says in a sentence how it went."""
+    """Summarise a report in a sentence."""
     counts = [(report.count("error"), "error"), (report.count("warning"), "warning")]
     found = ", ".join(f"{count} kind{'s' * (count != 1)} of {word}" for count, word in counts)
     return f"{report.num_images:,} images checked in {duration(report.duration_s)}: {found}."
 
 
 def write_text(report: "CheckReport") -> str:
-    """Writes a report for a terminal."""
+    """Return a report as text for a terminal."""
     lines = [summarise(report), ""]
     for name, split in (("train", report.train), ("val", report.val)):
         lines += _describe(name, split)
     channels = zip(("red", "green", "blue"), report.mean, report.std, strict=True)
-    lines.append("mean and deviation of the training pixels, where white is 1:")
+    lines.append("mean and standard deviation of the training pixels, where white is 1:")
     lines.append("  " + ", ".join(f"{name} {mean:.4f} ± {std:.4f}" for name, mean, std in channels))
     lines += [f"manifest  {report.manifest}", f"content   {report.content}"]
     for finding in report.findings:
@@ -68,7 +70,7 @@ def write_text(report: "CheckReport") -> str:
         if finding.count > len(finding.names[:MAX_SHOWN]) > 0:
             lines.append("    ...")
     if not report.findings:
-        lines += ["", "Nothing odd."]
+        lines += ["", "No errors and no warnings."]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Every source of images, and what it needs."""
+"""List every source of images, and what it needs."""
 
 import argparse
 import json
@@ -7,16 +7,16 @@ import textwrap
 
 from datamodules import sources
 
-HELP = "every source of images, and what it needs"
+HELP = "list every source of images, and what it needs"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what the command takes."""
+    """Add the command's arguments."""
     parser.add_argument("--format", choices=("text", "json"), default="text")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Prints the sources from small to large."""
+    """Print the sources from small to large."""
     found = sources.available().values()
     if arguments.format == "json":
         rows = [

@@ -1,6 +1,6 @@
-"""Computes the mean image of a training set, which the papers of AlexNet and ResNet subtract.
+"""Compute the mean image of a training set, which the papers on AlexNet and ResNet subtract.
 
-A training takes it with ``--mean_image FILE``; without, the mean colour is subtracted.
+Train with ``--mean_image FILE`` to subtract it instead of the mean colour.
 """
 
 import argparse
@@ -23,32 +23,34 @@ BATCH_SIZE = 64
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what the command takes."""
+    """Add the command's arguments."""
     keys = list(sources.available())
     parser.add_argument("source", choices=keys, help="one of: %(choices)s", metavar="SOURCE")
     parser.add_argument("--root", metavar="DIR", help="folder or address of the images")
-    parser.add_argument("--image_size", type=int, default=224, help="pixels (%(default)s)")
+    parser.add_argument("--image_size", type=int, default=224, help="in pixels (default: %(default)s)")
     parser.add_argument(
-        "--augmentation", default="alexnet", help="of the training: cifar sees whole images (%(default)s)"
+        "--augmentation",
+        default="alexnet",
+        help="that of the run; images are not cropped with cifar (default: %(default)s)",
     )
-    parser.add_argument("--num_workers", type=int, help="processes that read images")
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="where to write, FILE.npy")
+    parser.add_argument("--num_workers", type=int, help="number of processes that read images")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="file to write, FILE.npy")
     add_progress_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Reads every training image once.
+    """Read every training image once and write their mean.
 
     Raises:
-        ValueError: The source or the augmentation is unknown, or a number out of its range.
-        DataError: The images are not there, or too many of them unreadable.
-        OSError: Nothing can be written to the file's folder.
+        InvalidValue: The source or the augmentation is unknown, or a number is out of its range.
+        DataError: The images are missing, or too many of them are unreadable.
+        OSError: The file cannot be written.
     """
     from datamodules.imagenet import ImageNetDataModule
     from datamodules.pixels.mean_image import compute_mean_image, write_mean_image
 
     with Progress(arguments.progress) as progress:
-        # What cannot be written is said before all images are read.
+        # Fail before all images are read if the file cannot be written.
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=arguments.output.parent).close()
         data = ImageNetDataModule(
@@ -64,18 +66,20 @@ def run(arguments: argparse.Namespace) -> None:
         write_mean_image(arguments.output, image)
         means = ", ".join(f"{mean:.1f}" for mean in image.mean((1, 2)).tolist())
         spread = (image - image.mean((1, 2), keepdim=True)).abs().max()
-        progress.say(f"Mean colour {means} of 255; a pixel's mean differs from it by up to {spread:.1f}.")
+        progress.say(
+            f"The mean colour is {means} of 255; those of single pixels differ from it by up to {spread:.1f}."
+        )
 
 
 def training_images(data: "ImageNetDataModule", progress: Progress) -> "Iterator[Tensor]":
-    """Yields batches of the training images, seen as in validation.
+    """Yield batches of the training images, cropped as in validation.
 
     Args:
-        data: Has them; not for training afterwards.
-        progress: Is told how far it is.
+        data: Datamodule with the images; it cannot be used for training afterwards.
+        progress: Counts the images.
 
     Raises:
-        DataError: Too many are unreadable.
+        DataError: Too many images are unreadable.
     """
     data.images = replace(data.images, val=data.images.train)
     progress.begin("Adding up", data.val_images, "images")

@@ -1,4 +1,4 @@
-"""Makes the folder that a source needs from its archives; run it again to go on after an interruption."""
+"""Make the folder that a source needs from its archives; run it again to continue after an interruption."""
 
 import argparse
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 from datamodules import sources
 from datamodules.progress import Progress, add_progress_argument
 
-HELP = "make the folder of a source from its archives"
+HELP = "make the folder that a source needs from its archives"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what the command takes."""
+    """Add the command's arguments."""
     keys = [key for key, source in sources.available().items() if source.prepare]
     parser.add_argument("source", choices=keys, help="one of: %(choices)s", metavar="SOURCE")
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder for the images")
@@ -18,16 +18,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--archives",
         type=Path,
         metavar="DIR",
-        help="folder that holds the archives as downloaded; what anybody may download is fetched without it",
+        help="folder that holds the archives as downloaded; without it, public archives are downloaded",
     )
     add_progress_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Prepares a source.
+    """Prepare a source.
 
     Raises:
-        DataError: An archive is missing or damaged, cannot be fetched, or the disk is too small.
+        DataError: An archive is missing, damaged or cannot be downloaded, or the disk is too small.
     """
     source = sources.get(arguments.source)
     assert source.prepare is not None

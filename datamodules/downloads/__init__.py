@@ -1,1 +1,1 @@
-"""Archives from elsewhere: fetched, checked, and unpacked nowhere but where they belong."""
+"""Published archives: downloading, checking and unpacking them safely."""

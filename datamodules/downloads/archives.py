@@ -1,4 +1,4 @@
-"""Archives as downloaded: whether they are whole, and how their files get onto the disk, and nowhere else."""
+"""Checking archives, and unpacking their files only inside the intended folder."""
 
 import hashlib
 import os
@@ -12,12 +12,12 @@ from pathlib import Path, PurePosixPath
 
 from filelock import FileLock, Timeout
 
-from datamodules.errors import DataError
+from datamodules.problems import Archives, DataError, Place
 from datamodules.progress import Progress
 
 CHUNK_BYTES = 2**22
 LOCK = ".prepare.lock"
-# What the blocks of many small files take on the disk beyond their bytes.
+# Many small files need more space on the disk than their bytes.
 DISK_SHARE = 1.03
 TAR_BLOCK = 512
 
@@ -27,10 +27,10 @@ class Archive:
     """A published file.
 
     Attributes:
-        name: Of the file.
-        md5: As published.
-        size_bytes: The same.
-        url: Where anybody can fetch it; None for ImageNet's, which ask for an account.
+        name: Name of the file.
+        md5: MD5 as published.
+        size_bytes: Size as published.
+        url: Where it can be downloaded; None for ImageNet's archives, which require an account.
     """
 
     name: str
@@ -40,10 +40,10 @@ class Archive:
 
 
 def check_archive(archive: Archive, folder: Path, progress: Progress) -> Path:
-    """Makes sure that a file is the published archive, to the last bit.
+    """Check that a file is exactly the published archive.
 
     Raises:
-        DataError: It is missing, not whole or another one.
+        DataError: It is missing, incomplete or another file.
     """
     file = folder / archive.name
     check_size(archive, folder)
@@ -54,87 +54,77 @@ def check_archive(archive: Archive, folder: Path, progress: Progress) -> Path:
             digest.update(chunk)
             progress.advance(len(chunk))
     if digest.hexdigest() != archive.md5:
-        raise DataError(
-            f"{file} is damaged: its MD5 is {digest.hexdigest()} and not {archive.md5}; download it again."
-        )
+        raise DataError(Archives.WRONG_MD5, file=file, found=digest.hexdigest(), expected=archive.md5)
     return file
 
 
 def check_size(archive: Archive, folder: Path) -> None:
-    """Makes sure, in no time, that a file is there and as long as the published archive.
+    """Check that a file exists and has the size of the published archive; fast.
 
     Raises:
-        DataError: It is not.
+        DataError: It is missing or has another size.
     """
     file = folder / archive.name
     try:
         size_bytes = file.stat().st_size
     except OSError as error:
-        raise DataError(f"There is no {archive.name} in {folder}; put it there as downloaded.") from error
+        raise DataError(Archives.MISSING, name=archive.name, folder=folder) from error
     if archive.size_bytes not in (None, size_bytes):
-        raise DataError(
-            f"{file} has {size_bytes:,} bytes and not {archive.size_bytes:,}; download it anew or to its end."
-        )
+        raise DataError(Archives.WRONG_SIZE, file=file, found=size_bytes, expected=archive.size_bytes)
 
 
 def check_space(folder: Path, size_bytes: int) -> None:
-    """Makes sure that files of this size in total fit into a folder.
+    """Check that a folder has space for files of this total size.
 
     Raises:
-        DataError: They do not.
+        DataError: It has not.
     """
     needed, free = size_bytes * DISK_SHARE, shutil.disk_usage(folder).free
     if needed > free:
-        raise DataError(
-            f"Unpacking takes {needed / 1e9:,.1f} GB more in {folder}, but {free / 1e9:,.1f} GB are free; "
-            f"make room or choose another root."
-        )
+        raise DataError(Place.NO_SPACE, place=folder, needed_gb=needed / 1e9, free_gb=free / 1e9)
 
 
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """Makes a folder and keeps a second process from preparing it at the same time.
+    """Create a folder and prevent other processes from preparing it at the same time.
 
     Raises:
-        DataError: Another one is at it, or there can be no such folder.
+        DataError: Another process is preparing it, or the folder cannot be created.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / LOCK, blocking=False):
             yield
     except Timeout as error:
-        raise DataError(f"Another process is preparing {root} right now; wait for it to end.") from error
+        raise DataError(Place.IN_USE, place=root) from error
     except (FileExistsError, NotADirectoryError) as error:
-        raise DataError(f"{root} is no folder; name one that can hold the images.") from error
+        raise DataError(Place.NOT_A_FOLDER, place=root) from error
 
 
 def list_files(tar: tarfile.TarFile, wanted: re.Pattern[str]) -> Iterator[tarfile.TarInfo]:
-    """Gives the files of a tar whose whole name matches, one after the other.
+    """Yield the files of a tar whose whole name matches.
 
     Raises:
-        DataError: There is a link, a device or a name that leads out of the folder, wanted or not; or the tar
-            is damaged.
+        DataError: Any member is a link, a device, or has a name that leads out of the folder; or the tar is
+            damaged.
     """
     try:
         for member in tar:
             parts = PurePosixPath(member.name).parts
             is_inside = parts and parts[0] != "/" and ".." not in parts and "\0" not in member.name
             if not is_inside or member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE):
-                raise DataError(
-                    f"The archive {tar.name!s} holds {member.name!r}, which is no plain file inside of it; "
-                    f"it is not the published one."
-                )
+                raise DataError(Archives.FOREIGN_MEMBER, file=str(tar.name), name=member.name)
             if not member.isdir() and wanted.fullmatch(member.name):
                 yield member
     except tarfile.TarError as error:
-        raise DataError(f"The archive {tar.name!s} is damaged: {error}.") from error
+        raise DataError(Archives.DAMAGED, file=str(tar.name), said=str(error)) from error
 
 
 def unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, file: Path) -> None:
-    """Writes one file, unless it is there in full; killed at any moment, it leaves the whole file or none.
+    """Write one file atomically, unless it already exists with the right size.
 
     Raises:
-        DataError: The tar ends too early.
+        DataError: The tar is truncated.
     """
     if file.is_file() and file.stat().st_size == member.size:
         return
@@ -145,17 +135,17 @@ def unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, file: Path) -> None:
         with part.open("wb") as target:
             shutil.copyfileobj(stream, target, CHUNK_BYTES)
     except tarfile.TarError as error:
-        raise DataError(f"The archive {tar.name!s} is damaged: {error}.") from error
+        raise DataError(Archives.DAMAGED, file=str(tar.name), said=str(error)) from error
     part.replace(file)
 
 
 def room(member: tarfile.TarInfo) -> int:
-    """Returns the bytes that a file takes in its tar."""
+    """Return the number of bytes of a file in its tar, including header and padding."""
     return TAR_BLOCK + -(-member.size // TAR_BLOCK) * TAR_BLOCK
 
 
 def measure(folder: Path) -> tuple[int, int]:
-    """Returns number and bytes of the files of a folder, hidden ones apart; zeros where there is none."""
+    """Return number and total bytes of the files in a folder except hidden ones; zeros if it is missing."""
     try:
         with os.scandir(folder) as entries:
             sizes = [entry.stat().st_size for entry in entries if not entry.name.startswith(".")]

@@ -1,11 +1,11 @@
-"""Fetches archives that everybody may have; what an earlier attempt got is kept and continued."""
+"""Downloading public archives; interrupted downloads are resumed."""
 
 import http.client
 import urllib.request
 from pathlib import Path
 
 from datamodules.downloads.archives import Archive, check_archive
-from datamodules.errors import DataError
+from datamodules.problems import Archives, DataError
 from datamodules.progress import Progress
 
 CHUNK_BYTES = 2**16
@@ -14,10 +14,10 @@ PARTIAL = 206
 
 
 def download(archive: Archive, folder: Path, progress: Progress) -> Path:
-    """Fetches an archive that is not in the folder yet, and checks it either way.
+    """Download an archive unless it is in the folder already, and check it.
 
     Raises:
-        DataError: It cannot be fetched, or is not the published one.
+        DataError: It cannot be downloaded, or is not the published one.
     """
     file = folder / archive.name
     if file.exists():
@@ -27,11 +27,8 @@ def download(archive: Archive, folder: Path, progress: Progress) -> Path:
     try:
         _fetch(str(archive.url), part, progress)
     except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        raise DataError(
-            f"{archive.url} cannot be fetched ({reason}); try again online, or name a folder that holds "
-            f"{archive.name} with --archives."
-        ) from error
+        said = getattr(error, "reason", None) or error
+        raise DataError(Archives.NOT_FETCHED, url=archive.url, said=str(said), name=archive.name) from error
     part.replace(file)
     try:
         return check_archive(archive, folder, progress)
@@ -42,7 +39,7 @@ def download(archive: Archive, folder: Path, progress: Progress) -> Path:
 
 def _fetch(url: str, part: Path, progress: Progress) -> None:
     part.touch()
-    # The last byte once more: a server that has nothing left to give answers with an error.
+    # Request the last byte again: if nothing is left, the server would answer with an error.
     start = max(0, part.stat().st_size - 1)
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response, part.open("r+b") as stream:
@@ -55,4 +52,4 @@ def _fetch(url: str, part: Path, progress: Progress) -> None:
             stream.write(chunk)
             progress.advance(len(chunk))
     if total is not None and progress.done < total:
-        raise ConnectionError(f"the connection broke after {progress.done:,} of {total:,} bytes")
+        raise DataError(Archives.BROKEN_OFF, url=url, done=progress.done, total=total)

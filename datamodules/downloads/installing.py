@@ -1,4 +1,4 @@
-"""Small data sets that everybody may download: fetched, checked and unpacked in one go."""
+"""Installing small public data sets: download, check and unpack."""
 
 import re
 import tarfile
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from datamodules.downloads.archives import Archive, check_space, list_files, locked, unpack
 from datamodules.downloads.downloading import download
-from datamodules.errors import DataError
+from datamodules.problems import Archives, DataError
 from datamodules.progress import Progress
 
 
@@ -18,18 +18,18 @@ def install(
     archives: Path | None,
     progress: Progress,
 ) -> None:
-    """Unpacks an archive whose files all lie in one folder, which appears when it is whole.
+    """Unpack an archive with a single folder, which gets its name when it is complete.
 
     Args:
-        archive: As published.
-        name: Of the folder within the archive.
-        wanted: What of it to unpack.
-        root: Where the folder goes.
-        archives: Where the archive lies or is to be kept; it is removed after unpacking if None.
-        progress: Is told what happens.
+        archive: The published archive.
+        name: Folder in the archive.
+        wanted: Pattern of the files to unpack.
+        root: Where to create the folder.
+        archives: Folder for the archive; if None, it is downloaded into the root and removed after unpacking.
+        progress: Shows the progress.
 
     Raises:
-        DataError: The archive cannot be fetched, or is damaged, or the disk too small.
+        DataError: The archive cannot be downloaded or is damaged, or the disk is too small.
     """
     with locked(root):
         target = root / name
@@ -42,7 +42,7 @@ def install(
 
 
 def inner(root: Path, name: str) -> Path:
-    """Returns the folder that an archive unpacks to, whether one names it or the one it lies in."""
+    """Return the folder of an unpacked archive, if the root is that folder or its parent."""
     return root / name if (root / name).is_dir() else root
 
 
@@ -51,7 +51,7 @@ def _unpack_all(file: Path, name: str, wanted: re.Pattern[str], root: Path, prog
     progress.begin(f"Unpacking {file.name}", file.stat().st_size, "bytes")
     part = root / f".{name}.part"
     try:
-        # The place in the compressed file says how far we are.
+        # The progress is the position in the compressed file.
         with file.open("rb") as stream, tarfile.open(file, "r:gz", fileobj=stream) as tar:
             for member in list_files(tar, wanted):
                 place = part / Path(member.name).relative_to(name)
@@ -59,7 +59,7 @@ def _unpack_all(file: Path, name: str, wanted: re.Pattern[str], root: Path, prog
                 unpack(tar, member, place)
                 progress.advance(stream.tell() - progress.done)
     except (tarfile.TarError, EOFError, ValueError) as error:
-        raise DataError(f"{file} is damaged: {error}; download it again.") from error
+        raise DataError(Archives.DAMAGED, file=file, said=str(error)) from error
     if not part.exists():
-        raise DataError(f"{file} holds no folder {name} with images; it is another archive.")
+        raise DataError(Archives.NO_IMAGES, file=file, name=name)
     part.rename(root / name)

@@ -1,7 +1,7 @@
-"""The challenge's devkit: which class a number stands for, what the words mean, what val shows.
+"""The challenge's devkit: numbers, names and meanings of the classes, and labels of the validation images.
 
-It comes as ``ILSVRC2012_devkit_t12.tar.gz``; two of its files matter here, and what they say is kept beside
-the unpacked images as one JSON file that needs no MATLAB format: ``devkit.json``.
+It is distributed as ``ILSVRC2012_devkit_t12.tar.gz``. The content of two of its files is kept beside the
+unpacked images in ``devkit.json``, so that MATLAB's format has to be read only once.
 """
 
 import io
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.errors import DataError
+from datamodules.problems import Archives, Damaged, DataError
 
 FILE = "devkit.json"
 META = "ILSVRC2012_devkit_t12/data/meta.mat"
@@ -25,15 +25,15 @@ MAX_MEMBER_BYTES = 64_000_000
 
 @dataclass(frozen=True)
 class Synset:
-    """A set of words with one meaning: a class, or what classes have in common.
+    """A set of synonyms: a class, or a concept above some classes in the hierarchy.
 
     Attributes:
-        number: The devkit's ILSVRC2012_ID: 1 to 1,000 are the classes, what lies above them comes after.
-        wnid: WordNet's number.
+        number: The devkit's ILSVRC2012_ID; the classes have 1 to 1,000, the concepts above them more.
+        wnid: WordNet ID.
         words: Synonyms, the most common first.
         gloss: Their meaning in a sentence.
-        children: Numbers of the synsets right below; a class has none.
-        num_train_images: Of a class.
+        children: Numbers of the synsets directly below; none for a class.
+        num_train_images: Number of training images of a class.
     """
 
     number: int
@@ -46,11 +46,11 @@ class Synset:
 
 @dataclass(frozen=True)
 class Devkit:
-    """What the devkit says.
+    """The content of the devkit.
 
     Attributes:
-        synsets: By number.
-        val_numbers: Number of the class of each validation image, in the order of the file names.
+        synsets: All synsets by number.
+        val_numbers: Class number of each validation image, in the order of the file names.
     """
 
     synsets: Mapping[int, Synset]
@@ -58,7 +58,7 @@ class Devkit:
 
     @cached_property
     def classes(self) -> dict[str, Synset]:
-        """The synsets one can classify by, by wnid, in the order of the labels."""
+        """The classes by wnid, in the order of the labels."""
         leaves = (synset for synset in self.synsets.values() if not synset.children)
         return {synset.wnid: synset for synset in sorted(leaves, key=lambda synset: synset.wnid)}
 
@@ -69,25 +69,24 @@ class Devkit:
 
 
 def read_archive(file: Path) -> Devkit:
-    """Reads the devkit as downloaded, without unpacking it.
+    """Read the devkit's archive without unpacking it.
 
     Raises:
-        DataError: It is not the devkit, or damaged.
+        DataError: It is not the devkit, or it is damaged.
     """
     try:
         with tarfile.open(file, "r:gz") as archive:
             meta, ground_truth = (_read_member(archive, name) for name in (META, GROUND_TRUTH))
         devkit = Devkit(_read_meta(meta), tuple(map(int, ground_truth.split())))
-        unknown = set(devkit.val_numbers) - {synset.number for synset in devkit.classes.values()}
+        if not devkit.val_numbers or not set(devkit.val_wnids) <= devkit.classes.keys():
+            raise ValueError(devkit.val_numbers)
     except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, tarfile.TarError) as error:
-        raise DataError(f"{file} is not ImageNet's devkit: {_sentence(error)}.") from error
-    if unknown or not devkit.val_numbers:
-        raise DataError(f"{file} is damaged: its validation images belong to unknown classes.")
+        raise DataError(Archives.NOT_DEVKIT, file=file) from error
     return devkit
 
 
 def write_devkit(devkit: Devkit, root: Path) -> None:
-    """Keeps the devkit beside the images."""
+    """Write the devkit beside the images."""
     temporary = root / f".{FILE}"
     text = {
         "synsets": [asdict(synset) for synset in devkit.synsets.values()],
@@ -98,10 +97,10 @@ def write_devkit(devkit: Devkit, root: Path) -> None:
 
 
 def read_devkit(root: Path) -> Devkit | None:
-    """Returns what is kept beside the images; None where there is nothing.
+    """Return the devkit that was written beside the images; None if there is none.
 
     Raises:
-        DataError: What is there cannot be read.
+        DataError: It cannot be read.
     """
     file = root / FILE
     try:
@@ -111,7 +110,7 @@ def read_devkit(root: Path) -> Devkit | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{file} cannot be read; remove it and prepare ImageNet again.") from error
+        raise DataError(Damaged.DEVKIT, file=file) from error
 
 
 def _synset(row: Mapping[str, Any]) -> Synset:
@@ -121,20 +120,20 @@ def _synset(row: Mapping[str, Any]) -> Synset:
 def _read_member(archive: tarfile.TarFile, name: str) -> bytes:
     member = archive.getmember(name)
     if not member.isreg() or member.size > MAX_MEMBER_BYTES:
-        raise ValueError(f"{name} is no file of a usual size")
+        raise ValueError(member)
     stream = archive.extractfile(member)
     assert stream is not None
     return stream.read()
 
 
 def _read_meta(data: bytes) -> dict[int, Synset]:
-    """Reads MATLAB's format 5, in which SciPy finds arrays and text but nothing that runs."""
+    """Read a file in MATLAB's format 5, from which SciPy loads arrays and text but never code."""
     from scipy.io import loadmat
 
     try:
         table: Any = loadmat(io.BytesIO(data), squeeze_me=True, variable_names=["synsets"])["synsets"]
-    except Exception as error:  # of many kinds, for bytes that make no sense
-        raise ValueError(f"{META} cannot be read") from error
+    except Exception as error:  # SciPy raises many kinds for invalid bytes
+        raise ValueError(META) from error
     synsets: dict[int, Synset] = {}
     for number, wnid, words, gloss, num_children, children, _, num_train_images in table.tolist():
         synsets[int(number)] = Synset(
@@ -146,7 +145,3 @@ def _read_meta(data: bytes) -> dict[int, Synset]:
             num_train_images=int(num_train_images),
         )
     return synsets
-
-
-def _sentence(error: Exception) -> str:
-    return str(error).rstrip(".") or type(error).__name__

@@ -1,8 +1,8 @@
-"""The order of ImageNet's labels, and the labels of its validation images, as two text files beside this one.
+"""The order of ImageNet's labels, and the labels of its validation images, from two files in this folder.
 
-A label is the place of its wnid (WordNet's number of a word) among the sorted ones, as everywhere but in the
-challenge's own files, whose ILSVRC2012_ID numbers the classes otherwise: mixing up the two gives a network
-that guesses. ``sha256sum`` of the two files gives the constants below.
+A label is the index of its wnid (a WordNet ID) among the sorted wnids, as usual. Only the challenge's own
+files number the classes differently, by ILSVRC2012_ID: a network trained with a mixture of the two would
+learn nothing. The constants below are the ``sha256sum`` of the two files.
 """
 
 import hashlib
@@ -19,21 +19,21 @@ WNID = re.compile(r"n\d{8}", re.ASCII)
 
 @cache
 def wnids() -> tuple[str, ...]:
-    """Returns the wnids of the 1,000 classes in the order of the labels."""
+    """Return the wnids of the 1,000 classes in the order of the labels."""
     return tuple((FOLDER / "wnids.txt").read_text(encoding="ascii").split())
 
 
 @cache
 def val_labels() -> tuple[int, ...]:
-    """Returns the labels of ILSVRC2012_val_00000001.JPEG to ..._00050000.JPEG."""
+    """Return the labels of ILSVRC2012_val_00000001.JPEG to ..._00050000.JPEG."""
     return tuple(map(int, (FOLDER / "val_labels.txt").read_text(encoding="ascii").split()))
 
 
 def hash_wnids(names: Sequence[str]) -> str:
-    """Returns the SHA-256 of wnids, one a line without a line end after the last."""
+    """Return the SHA-256 of wnids, one per line, without a newline at the end."""
     return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
 def hash_labels(labels: Sequence[int]) -> str:
-    """Returns the SHA-256 of labels, one a line."""
+    """Return the SHA-256 of labels, one per line."""
     return hashlib.sha256("".join(f"{label}\n" for label in labels).encode()).hexdigest()

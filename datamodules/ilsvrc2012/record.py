@@ -1,4 +1,4 @@
-"""What has been unpacked in a folder, kept in the folder itself."""
+"""A record of what has been unpacked into a folder, stored in the folder itself."""
 
 import json
 from dataclasses import dataclass, field
@@ -12,13 +12,13 @@ FILE = ".prepared.json"
 
 @dataclass
 class Record:
-    """What has been done in a folder.
+    """What has been unpacked into a folder.
 
     Attributes:
-        file: Where it is kept.
-        is_complete: Whether nothing is left to do.
-        checked: Archives whose MD5 was right: size and time of change by path.
-        folders: Number and bytes of the files by folder, such as ``train/n01440764``.
+        file: File of the record.
+        is_complete: Whether everything has been unpacked.
+        checked: Size and modification time of archives with the right MD5, by path.
+        folders: Number and total bytes of the files in each folder, such as ``train/n01440764``.
     """
 
     file: Path
@@ -27,19 +27,19 @@ class Record:
     folders: dict[str, list[int]] = field(default_factory=dict)
 
     def write(self) -> None:
-        """Keeps it."""
+        """Write the record to its file."""
         temporary = self.file.with_name(f"{self.file.name}.part")
         kept: dict[str, Any] = {"is_complete": self.is_complete, "checked": self.checked}
         temporary.write_text(json.dumps(kept | {"folders": self.folders}), encoding="utf-8")
         temporary.replace(self.file)
 
     def holds(self, folder: str) -> bool:
-        """Whether a folder was unpacked and is still as it was."""
+        """Return whether a folder was unpacked and is unchanged."""
         return self.folders.get(folder) == list(measure(self.file.parent / folder))
 
 
 def read_record(root: Path) -> Record | None:
-    """Returns what was done in a folder; None where nothing was, or nobody knows."""
+    """Return the record of a folder; None if there is none, or it is damaged."""
     try:
         record = Record(root / FILE, **json.loads((root / FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

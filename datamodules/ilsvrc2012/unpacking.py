@@ -1,9 +1,9 @@
-"""From ImageNet's archives to ``train/<wnid>/*.JPEG`` and ``val/<wnid>/*.JPEG``, resumed where it stopped.
+"""Unpack ImageNet's archives into ``train/<wnid>/*.JPEG`` and ``val/<wnid>/*.JPEG``; resumable.
 
-The training archive holds a tar for each class. Those are read where they lie, so that the images take the
-disk once. A class appears under its name when all its images are there; what has been unpacked is recorded
-with number and bytes of its files, and a later run compares the record with the disk: after a crash of the
-machine, files that came to the disk in part are written again.
+The training archive contains a tar for each class. These are read inside of the archive, so that the images
+need disk space only once. A class folder gets its name when all its images have been written. The number and
+total bytes of its files are recorded, and a later run compares the record with the disk: after a crash of the
+machine, incomplete files are written again.
 """
 
 import os
@@ -24,10 +24,10 @@ from datamodules.downloads.archives import (
     room,
     unpack,
 )
-from datamodules.errors import DataError
 from datamodules.ilsvrc2012.devkit import Devkit, read_archive, read_devkit, write_devkit
 from datamodules.ilsvrc2012.labels import VAL_LABELS_SHA256, WNIDS_SHA256, hash_labels, hash_wnids
 from datamodules.ilsvrc2012.record import FILE, Record, read_record
+from datamodules.problems import Archives, DataError
 from datamodules.progress import Progress
 
 CLASS_TAR = re.compile(r"(?:\./)?(n\d{8})\.tar", re.ASCII)
@@ -37,7 +37,7 @@ VAL_IMAGE = re.compile(r"(?:\./)?(ILSVRC2012_val_(\d{8})\.JPEG)", re.ASCII)
 
 @dataclass(frozen=True)
 class Edition:
-    """The archives that belong together, and what the labels of their devkit hash to."""
+    """Archives that belong together, and the hashes of their devkit's labels."""
 
     train: Archive
     val: Archive
@@ -47,7 +47,7 @@ class Edition:
 
     @property
     def archives(self) -> tuple[Archive, Archive, Archive]:
-        """All of them, the quickly checked first."""
+        """All archives, from small to large."""
         return self.devkit, self.val, self.train
 
 
@@ -61,13 +61,13 @@ OFFICIAL = Edition(
 
 
 def prepare(root: Path, archives: Path | None, progress: Progress, edition: Edition = OFFICIAL) -> None:
-    """Checks and unpacks what is not unpacked yet.
+    """Check the archives and unpack what is not unpacked yet.
 
     Args:
-        root: Folder for the images; made if need be.
+        root: Folder for the images; created if necessary.
         archives: Folder of the archives as downloaded.
-        progress: Is told what happens.
-        edition: Of the archives.
+        progress: Shows the progress.
+        edition: The archives.
 
     Raises:
         DataError: An archive is missing or damaged, or the disk too small.
@@ -77,7 +77,7 @@ def prepare(root: Path, archives: Path | None, progress: Progress, edition: Edit
         if not record.is_complete or not _is_intact(record, progress):
             if archives is None:
                 names = ", ".join(archive.name for archive in edition.archives)
-                raise DataError(f"Name the folder that holds {names} with --archives.")
+                raise DataError(Archives.NOT_NAMED, names=names)
             record.is_complete = False
             check_archives(edition, archives, record, progress)
             devkit = read_archive(archives / edition.devkit.name)
@@ -86,7 +86,7 @@ def prepare(root: Path, archives: Path | None, progress: Progress, edition: Edit
             check_space(root, _num_bytes_left(edition, archives, root, devkit))
             unpack_train(archives / edition.train.name, root, devkit, record, progress)
             unpack_val(archives / edition.val.name, root, devkit, record, progress)
-            # What is said to be complete should be so after a power failure as well.
+            # The images must be on the disk before the record is, in case the power fails.
             os.sync()
             record.is_complete = True
             record.write()
@@ -95,15 +95,15 @@ def prepare(root: Path, archives: Path | None, progress: Progress, edition: Edit
             for split in ("train", "val")
         }
         progress.say(
-            f"{root} is ready: {images['train']:,} images to train on, {images['val']:,} to validate."
+            f"{root} is ready: {images['train']:,} training images, {images['val']:,} validation images."
         )
 
 
 def check_archives(edition: Edition, folder: Path, record: Record, progress: Progress) -> None:
-    """Checks each archive once: one that did not change since is not read again.
+    """Check the archives, except those that have not changed since an earlier check.
 
     Raises:
-        DataError: One is missing or damaged.
+        DataError: An archive is missing or damaged.
     """
     for archive in edition.archives:
         check_size(archive, folder)
@@ -117,7 +117,7 @@ def check_archives(edition: Edition, folder: Path, record: Record, progress: Pro
 
 
 def check_labels(devkit: Devkit, edition: Edition) -> None:
-    """Makes sure that the devkit gives the labels that everybody uses.
+    """Check that the devkit has the usual labels.
 
     Raises:
         DataError: It does not.
@@ -125,13 +125,11 @@ def check_labels(devkit: Devkit, edition: Edition) -> None:
     labels = {wnid: label for label, wnid in enumerate(devkit.classes)}
     found = hash_wnids(list(labels)), hash_labels([labels[wnid] for wnid in devkit.val_wnids])
     if found != (edition.wnids_sha256, edition.val_labels_sha256):
-        raise DataError(
-            f"{edition.devkit.name} has other classes or labels than ImageNet's; download it again."
-        )
+        raise DataError(Archives.OTHER_LABELS, file=edition.devkit.name)
 
 
 def unpack_train(file: Path, root: Path, devkit: Devkit, record: Record, progress: Progress) -> None:
-    """Unpacks the classes that are not there yet.
+    """Unpack the classes that are not unpacked yet.
 
     Raises:
         DataError: The archive is damaged or lacks a class.
@@ -139,9 +137,7 @@ def unpack_train(file: Path, root: Path, devkit: Devkit, record: Record, progres
     with _open(file) as outer:
         tars = {Path(member.name).stem: member for member in list_files(outer, CLASS_TAR)}
         if sorted(tars) != list(devkit.classes):
-            raise DataError(
-                f"{file} has {len(tars)} classes and not the {len(devkit.classes)} of the devkit."
-            )
+            raise DataError(Archives.WRONG_CLASSES, file=file, found=len(tars), expected=len(devkit.classes))
         left = {wnid: member for wnid, member in tars.items() if not record.holds(f"train/{wnid}")}
         num_bytes = sum(member.size for member in left.values())
         total = sum(member.size for member in tars.values())
@@ -149,16 +145,16 @@ def unpack_train(file: Path, root: Path, devkit: Devkit, record: Record, progres
         for wnid, member in left.items():
             amount = _unpack_class(outer, member, _place(root / "train" / wnid), progress)
             record.folders[f"train/{wnid}"] = amount
-            # Recorded before it appears: the record alone is believed by nobody.
+            # Recorded before the folder gets its name; without the folder, the record has no effect.
             record.write()
             _reveal(root / "train" / wnid)
 
 
 def unpack_val(file: Path, root: Path, devkit: Devkit, record: Record, progress: Progress) -> None:
-    """Unpacks the validation images into the folders of their classes, unless they are there.
+    """Unpack the validation images into the folders of their classes, unless this has been done.
 
     Raises:
-        DataError: The archive is damaged or does not fit the devkit.
+        DataError: The archive is damaged or does not match the devkit.
     """
     names = [f"val/{wnid}" for wnid in devkit.classes]
     if all(record.holds(name) for name in names):
@@ -177,7 +173,7 @@ def unpack_val(file: Path, root: Path, devkit: Devkit, record: Record, progress:
             progress.advance(room(member))
     found = sum(amount[0] for amount in amounts.values())
     if found != len(devkit.val_numbers):
-        raise DataError(f"{file} has {found:,} images and not the {len(devkit.val_numbers):,} of the devkit.")
+        raise DataError(Archives.WRONG_IMAGES, file=file, found=found, expected=len(devkit.val_numbers))
     record.folders |= {f"val/{wnid}": amount for wnid, amount in amounts.items()}
     record.write()
     _reveal(root / "val")
@@ -186,7 +182,7 @@ def unpack_val(file: Path, root: Path, devkit: Devkit, record: Record, progress:
 def _unpack_class(
     outer: tarfile.TarFile, member: tarfile.TarInfo, place: Path, progress: Progress
 ) -> list[int]:
-    """Unpacks the tar of a class from within the outer one; returns number and bytes of its images."""
+    """Unpack the tar of a class inside of the outer one; return number and total bytes of its images."""
     place.mkdir(parents=True, exist_ok=True)
     num_files = num_bytes = counted = 0
     with _open(outer, member) as inner:
@@ -200,7 +196,7 @@ def _unpack_class(
 
 
 def _open(file: Path | tarfile.TarFile, member: tarfile.TarInfo | None = None) -> tarfile.TarFile:
-    """Opens a tar, or one within another."""
+    """Open a tar, or one inside of another."""
     try:
         if isinstance(file, Path):
             return tarfile.open(file, "r:")
@@ -208,11 +204,11 @@ def _open(file: Path | tarfile.TarFile, member: tarfile.TarInfo | None = None) -
         return tarfile.open(member.name, "r:", fileobj=file.extractfile(member))
     except tarfile.TarError as error:
         name = file if member is None else member.name
-        raise DataError(f"The archive {name!s} is damaged: {error}.") from error
+        raise DataError(Archives.DAMAGED, file=name, said=str(error)) from error
 
 
 def _place(folder: Path) -> Path:
-    """Where to unpack what belongs into a folder: beside it, unless it is there and only to be mended."""
+    """Return where to unpack a folder's files: beside the folder, or into it if it exists already."""
     return folder if folder.exists() else folder.with_name(f".{folder.name}.part")
 
 
@@ -224,7 +220,7 @@ def _reveal(folder: Path) -> None:
 
 def _wnid_of(number: int, val_wnids: Sequence[str], file: Path) -> str:
     if not 1 <= number <= len(val_wnids):
-        raise DataError(f"{file} has an image {number:,}, but the devkit knows {len(val_wnids):,}.")
+        raise DataError(Archives.UNKNOWN_IMAGE, file=file, number=number, known=len(val_wnids))
     return val_wnids[number - 1]
 
 
@@ -236,8 +232,8 @@ def _num_bytes_left(edition: Edition, archives: Path, root: Path, devkit: Devkit
 
 
 def _is_intact(record: Record, progress: Progress) -> bool:
-    """Whether everything is still as it was unpacked."""
-    progress.begin("Looking through the images", len(record.folders), "folders")
+    """Return whether everything that was unpacked is unchanged."""
+    progress.begin("Comparing with the record", len(record.folders), "folders")
     for folder in record.folders:
         if not record.holds(folder):
             return False

@@ -1,9 +1,9 @@
-"""Packs: all images of a source in a few files that NumPy opens by itself, mapped into memory.
+"""Packs: all images of a source in a few plain NumPy files, which are memory-mapped.
 
-A folder with ``manifest.json`` (form, side, class names, what was left out) and, for ``train`` and ``val``,
-``images.npy`` and ``records.npy``. In the form ``raw`` the first is uint8, N x side x side x 3; in the form
-``jpeg`` it is one file after the other, and ``records["end"]`` says where each one ends. See
-`datamodules.packs.writer` for how they are made.
+A pack is a folder with ``manifest.json`` (form, side, class names, names of unreadable images) and, for
+``train`` and ``val``, ``images.npy`` and ``records.npy``. In the form ``raw``, ``images.npy`` is uint8, N x
+side x side x 3; in the form ``jpeg`` it is the concatenation of all files, and ``records["end"]`` has the end
+of each. See `datamodules.packs.writer` for how packs are made.
 """
 
 import hashlib
@@ -20,35 +20,36 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.errors import DataError, printable
-from datamodules.images import Channels, Chooser, Images, NamedBytes, Pixels, UnreadableImage
+from datamodules.images import Channels, Chooser, Images, NamedBytes, Pixels
 from datamodules.pixels.decoding import read_image, read_view
 from datamodules.pixels.resampling import cut
+from datamodules.problems import DataError, Defect, Pack, UnreadableImage, printable
 
 Form = Literal["jpeg", "raw"]
 VERSION = 1
 SPLITS = ("train", "val")
 MANIFEST, IMAGES, RECORDS = "manifest.json", "images.npy", "records.npy"
-# Of each image: where its bytes end, its class, its number in the source, and a checksum of its bytes.
+# For each image: the end of its bytes, its class, its index in the source, and a checksum of its bytes.
 RECORD = np.dtype([("end", "<i8"), ("label", "<i4"), ("number", "<i4"), ("crc", "<u4")])
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a pack says of itself.
+    """The description of a pack.
 
     Attributes:
         form: ``jpeg`` or ``raw``.
-        side: Of the squares in the form ``raw``, of the short sides otherwise (smaller ones are kept).
-        quality: Of the JPEGs, 1 to 100.
-        source: Key of the source it was made from.
-        source_digest: Of that source's images; see `datamodules.manifest`.
-        class_names: In the order of the labels.
-        mean: Of each channel of the training images, where white is 1.
-        std: Standard deviation of the same.
-        can_mirror: Whether a mirrored image still shows the same thing.
-        images: Of each split.
-        left_out: Names of images that could not be read, of each split.
+        side: Side of the squares in the form ``raw``, or the largest short side in the form ``jpeg``, in
+            pixels.
+        quality: Quality of the JPEGs, 1 to 100.
+        source: Key of the source.
+        source_digest: Digest of the source's images; see `datamodules.manifest`.
+        class_names: Class names in the order of the labels.
+        mean: Mean of each channel of the training images, where white is 1.
+        std: Standard deviation of each channel of the training images.
+        can_mirror: Whether a mirrored image still shows the same class.
+        images: Number of images in each split.
+        left_out: Names of the unreadable images in each split.
     """
 
     form: Form
@@ -65,19 +66,19 @@ class Manifest:
     version: int = VERSION
 
     def write(self) -> bytes:
-        """Returns JSON."""
+        """Return the manifest as JSON."""
         return (json.dumps(asdict(self), indent=1) + "\n").encode()
 
 
 @dataclass(frozen=True, eq=False)
 class PackedSplit:
-    """Images of a pack; safe to read from several threads.
+    """Images of a pack; thread-safe.
 
     Attributes:
-        folder: Of the split.
-        form: Of the pack.
+        folder: Folder of the split.
+        form: Form of the pack.
         images: uint8, N x side x side x 3, or the bytes of all JPEGs.
-        records: What is known of each image.
+        records: `RECORD` of each image.
     """
 
     folder: Path
@@ -89,23 +90,23 @@ class PackedSplit:
         return len(self.records)
 
     def label(self, index: int) -> int:
-        """Returns the class of an image."""
+        """Return the class of an image."""
         return int(self._labels[index])
 
     def read(self, index: int) -> Tensor:
-        """Returns a whole image.
+        """Return a whole image.
 
         Raises:
             UnreadableImage: Its bytes have changed since it was packed.
         """
         if zlib.crc32(self._stored(index).data) != self.records[index]["crc"]:
-            raise UnreadableImage(f"{self._name(index)} (its bytes have changed since it was packed)")
+            raise UnreadableImage(Defect.CHANGED, name=self._name(index))
         if self.form == "raw":
             return torch.from_numpy(self.images[index]).permute(2, 0, 1)
         return read_image(self._file(index))
 
     def view(self, index: int, choose: Chooser, out: Pixels) -> None:
-        """Writes a part of an image, without a look at its checksum."""
+        """Write a view of an image, without checking its checksum."""
         if self.form == "raw":
             image = self.images[index]
             cut(image, choose(*image.shape[:2]), out)
@@ -113,11 +114,11 @@ class PackedSplit:
             read_view(self._file(index), choose, out)
 
     def encoded(self, index: int) -> NamedBytes | None:
-        """Returns a JPEG as it was packed; None in the form ``raw``."""
+        """Return a JPEG unchanged; None in the form ``raw``."""
         return None if self.form == "raw" else self._file(index)
 
     def digest(self) -> str:
-        """Covers every image by its checksum, and the labels."""
+        """Return a digest of the labels and the checksums of all images."""
         return hashlib.sha256(np.ascontiguousarray(self.records).data).hexdigest()
 
     def _stored(self, index: int) -> Pixels:
@@ -141,22 +142,20 @@ class PackedSplit:
 
     @cached_property
     def where(self) -> str:
-        """Where the images are, for messages."""
+        """File of the images, for messages."""
         return printable(self.folder / IMAGES)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A process that is not forked maps the files as well, instead of getting a copy of them.
+        # A process that is not forked also maps the files, instead of getting a copy of the arrays.
         return open_split, (self.folder, self.form, len(self))
 
 
-def open_pack(root: Path | None) -> Images:
-    """Maps a pack; reads no image.
+def open_pack(root: Path) -> Images:
+    """Map the files of a pack without reading any image.
 
     Raises:
-        DataError: It is not there, not finished, cut off or damaged.
+        DataError: It is missing, incomplete or damaged.
     """
-    if root is None:
-        raise DataError("Name the folder of a pack as the root; `python -m datamodules pack` makes one.")
     manifest = read_manifest(root)
     return Images(
         class_names=manifest.class_names,
@@ -169,37 +168,35 @@ def open_pack(root: Path | None) -> Images:
 
 
 def read_manifest(root: Path) -> Manifest:
-    """Reads what a pack says of itself.
+    """Read the description of a pack.
 
     Raises:
-        DataError: It is not there, not finished, or not in this format.
+        DataError: The pack is missing, incomplete, or not in this format.
     """
     file = root / MANIFEST
     if (root / "packing.json").exists() and not file.exists():
-        raise DataError(f"{printable(root)} is not fully packed yet; run the same command again to go on.")
+        raise DataError(Pack.UNFINISHED, root=root)
     try:
         found: dict[str, Any] = json.loads(file.read_bytes())
         manifest = Manifest(**found | {name: tuple(found[name]) for name in ("class_names", "mean", "std")})
         if manifest.version != VERSION or manifest.form not in get_args(Form):
-            raise DataError(f"{printable(file)} is of another version; pack the images again.")
+            raise DataError(Pack.OTHER_VERSION, file=file)
         if sorted(manifest.images) != sorted(SPLITS):
             raise ValueError(manifest.images)
     except FileNotFoundError as error:
-        raise DataError(
-            f"{printable(root)} is no pack: it has no {MANIFEST}; `python -m datamodules pack` makes one."
-        ) from error
+        raise DataError(Pack.NOT_A_PACK, root=root, name=MANIFEST) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{printable(file)} cannot be read; pack the images again.") from error
+        raise DataError(Pack.DAMAGED, file=file) from error
     return manifest
 
 
 def open_split(folder: Path, form: Form, num_images: int) -> PackedSplit:
-    """Maps the files of a split.
+    """Map the files of a split.
 
     Raises:
-        DataError: They are missing, cut off or damaged.
+        DataError: They are missing, truncated or damaged.
     """
-    # Copied on write, which never happens: torch wants to be allowed.
+    # Mapped as copy-on-write, since torch warns about read-only arrays; nothing is ever written.
     images, records = (_map(folder / name) for name in (IMAGES, RECORDS))
     ends = records["end"] if records.dtype == RECORD else None
     if (
@@ -210,15 +207,14 @@ def open_split(folder: Path, form: Form, num_images: int) -> PackedSplit:
         or images.size != (ends[-1] if num_images else 0)
         or (np.diff(ends) < 0).any()
     ):
-        raise DataError(f"{printable(folder)} does not hold what its pack says; pack the images again.")
+        raise DataError(Pack.DAMAGED, file=folder)
     return PackedSplit(folder, form, images, records)
 
 
 def _map(file: Path) -> NDArray[Any]:
     try:
-        # As a plain array: slices of NumPy's own class for maps take ten times as long.
+        # A plain array: slices of np.memmap take ten times as long.
         mapped = np.load(file, mmap_mode="c", allow_pickle=False)
         return mapped.view(np.ndarray)  # type: ignore[no-any-return]
     except (OSError, ValueError, EOFError) as error:
-        what = f"{printable(file)} is missing, cut off or damaged"
-        raise DataError(f"{what}; pack the images again.") from error
+        raise DataError(Pack.DAMAGED, file=file) from error

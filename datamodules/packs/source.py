@@ -1,4 +1,4 @@
-"""A pack: images decoded and resized once, which are read many times faster than the originals."""
+"""Packs: images that were decoded and resized once, and are read many times faster than the originals."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from datamodules.images import Images
 
 
-def open_packed(root: Path | None) -> "Images":
-    """Maps a pack; see `datamodules.packs.format.open_pack`."""
+def open_packed(root: Path) -> "Images":
+    """Map the files of a pack; see `datamodules.packs.format.open_pack`."""
     from datamodules.packs.format import open_pack
 
     return open_pack(root)
@@ -19,10 +19,10 @@ def open_packed(root: Path | None) -> "Images":
 SOURCE = Source(
     key="packed",
     title="Pack",
-    description="Any source after python -m datamodules pack, which shrinks all images once: as JPEGs "
-    "(ImageNet: 36 GB) or as plain pixels (252 GB), read about 2.7 and 7 times as fast.",
+    description="Any source after python -m datamodules pack, which resizes all images once: to JPEGs "
+    "(ImageNet: 36 GB) or raw pixels (252 GB), which are read about 2.7 and 7 times as fast.",
     open=open_packed,
-    needs_root=True,
+    root="the folder that `python -m datamodules pack --to DIR` makes",
     order=7,
     threads=True,
 )

@@ -1,11 +1,12 @@
-"""Makes a pack of any source: each image decoded and resized once, and never again.
+"""Writing a pack of any source: each image is decoded and resized only once.
 
-``raw`` keeps what AlexNet was trained on: short side 256 and the center square of it. No decoder, the same
-size for all, and validation sees the very pixels it would from the originals; what lies outside of the center
-is lost. ``jpeg`` keeps the whole picture at a short side of 256, encoded again.
+``raw`` keeps what AlexNet was trained on: the center square of pictures with a short side of 256 pixels. All
+images have the same size, nothing has to be decoded, and validation sees exactly the pixels of the originals;
+what is outside of the center square is lost. ``jpeg`` keeps the whole picture with a short side of 256
+pixels, encoded again.
 
-An interrupted pack goes on where it was: records are written after the images they belong to, and what lies
-beyond the last record is written anew.
+An interrupted pack can be continued: records are written after their images, and anything after the last
+record is written again.
 """
 
 import shutil
@@ -25,17 +26,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from datamodules.cache import sync, write_file
-from datamodules.errors import DataError, printable
-from datamodules.images import Images, Split, UnreadableImage
+from datamodules.images import Images, Split
 from datamodules.manifest import compute_manifest
 from datamodules.packs.format import IMAGES, MANIFEST, RECORD, RECORDS, SPLITS, Form, Manifest, read_manifest
 from datamodules.pixels.views import center, resized
+from datamodules.problems import Argument, DataError, Pack, Place, UnreadableImage
 from datamodules.progress import Progress
 from datamodules.streams.targets import FolderTarget
+from problems import InvalidValue
 
 STATE = "packing.json"
-SUBSAMPLING = "420"  # as nearly all JPEGs of ImageNet
-# So many images may have to be packed again after an interruption.
+SUBSAMPLING = "420"  # as in nearly all JPEGs of ImageNet
+# Up to this many images have to be packed again after an interruption.
 CHECKPOINT = 512
 SAMPLED = 24
 SPARE_BYTES = 100_000_000
@@ -43,16 +45,16 @@ SPARE_BYTES = 100_000_000
 
 @dataclass(frozen=True)
 class Plan:
-    """What to pack.
+    """How to pack.
 
     Attributes:
         form: ``jpeg`` or ``raw``.
         side: Short side in pixels.
-        quality: Of JPEGs, 1 to 100.
-        threads: How many images to work on at once.
+        quality: Quality of JPEGs, 1 to 100.
+        threads: Number of images to process at a time.
 
     Raises:
-        ValueError: A number is out of its range.
+        InvalidValue: A number is out of its range.
     """
 
     form: Form
@@ -63,20 +65,20 @@ class Plan:
     def __post_init__(self) -> None:
         for name, value, largest in (("side", self.side, 4096), ("quality", self.quality, 100)):
             if not 1 <= value <= largest:
-                raise ValueError(f"{name} is {value}; it must be from 1 to {largest:,}.")
+                raise InvalidValue(Argument.OUT_OF_RANGE, name=name, value=value, smallest=1, largest=largest)
         if self.threads < 1:
-            raise ValueError(f"threads is {self.threads}; it must be 1 or more.")
+            raise InvalidValue(Argument.TOO_SMALL, name="threads", value=self.threads, smallest=1)
 
 
 def write_pack(images: Images, source: str, target: Path, plan: Plan, progress: Progress) -> Manifest:
-    """Packs both splits.
+    """Pack both splits.
 
     Args:
-        images: Of the opened source.
-        source: Its key.
-        target: Folder of the pack, empty or with what an interrupted call has left there.
-        plan: In which form.
-        progress: Whom to tell.
+        images: Images of the opened source.
+        source: Key of the source.
+        target: Folder of the pack: new, empty, or with the files of an interrupted call.
+        plan: How to pack.
+        progress: Shows the progress.
 
     Raises:
         DataError: The folder holds something else or is in use, the disk is too small, or no image can be
@@ -115,7 +117,7 @@ def _is_complete(target: Path, manifest: Manifest) -> bool:
         return False
     found = read_manifest(target)
     if _identity(found) != _identity(manifest):
-        raise DataError(f"{printable(target)} holds another pack; choose another folder or remove it.")
+        raise DataError(Place.OTHER_CONTENT, place=target)
     return True
 
 
@@ -124,28 +126,23 @@ def _identity(manifest: Manifest) -> dict[str, object]:
 
 
 def _begin(target: Path, manifest: Manifest, splits: dict[str, Split], plan: Plan) -> None:
-    """Claims the folder and looks whether all will fit into it."""
+    """Claim the folder, and check that it has enough space."""
     state = target / STATE
     if state.exists():
         if state.read_bytes() != manifest.write():
-            raise DataError(
-                f"{printable(target)} holds a part of another pack; choose another folder or remove it."
-            )
+            raise DataError(Place.OTHER_CONTENT, place=target)
     elif any(target.iterdir()):
-        raise DataError(f"{printable(target)} is not empty; choose a new folder for the pack.")
+        raise DataError(Place.NOT_EMPTY, place=target)
     there = sum(file.stat().st_size for file in target.rglob("*.npy"))
     needed = sum(_estimate(split, plan) for split in splits.values()) - there + SPARE_BYTES
     free = shutil.disk_usage(target).free
     if needed > free:
-        raise DataError(
-            f"The pack needs about {needed / 1e9:.1f} GB in {printable(target)}, "
-            f"but there are {free / 1e9:.1f} GB free; make room or choose another disk."
-        )
+        raise DataError(Place.NO_SPACE, place=target, needed_gb=needed / 1e9, free_gb=free / 1e9)
     write_file(state, manifest.write())
 
 
 def _estimate(split: Split, plan: Plan) -> int:
-    """Returns the bytes of a split, for JPEGs from some of its images."""
+    """Return the size of a packed split in bytes; for JPEGs an estimate from some of its images."""
     record = RECORD.itemsize
     if plan.form == "raw":
         return len(split) * (plan.side**2 * 3 + record)
@@ -158,7 +155,7 @@ def _estimate(split: Split, plan: Plan) -> int:
 
 
 def _write_split(split: Split, folder: Path, plan: Plan, progress: Progress, name: str) -> list[str]:
-    """Packs a split from where it was; returns the names of images that cannot be read."""
+    """Pack the rest of a split; return the names of images that cannot be read."""
     folder.mkdir(exist_ok=True)
     shape = (plan.side, plan.side, 3) if plan.form == "raw" else ()
     with (
@@ -183,17 +180,17 @@ def _write_split(split: Split, folder: Path, plan: Plan, progress: Progress, nam
 
 
 def _name_left_out(split: Split, plan: Plan, numbers: NDArray[np.int32]) -> list[str]:
-    """Asks once more for those images that have no record, to hear why."""
+    """Return the names of the images that have no record, with the reasons."""
     missing = np.setdiff1d(np.arange(len(split)), numbers).tolist()
     why = [_encode(split, plan, index) for index in missing]
     names = [str(error) for error in why if isinstance(error, UnreadableImage)]
     if names and len(names) == len(split):
-        raise DataError(f"None of the {len(split):,} images can be read; the first is {names[0]}.")
+        raise DataError(Pack.NOTHING_READABLE, number=len(split), first=names[0])
     return names
 
 
 def _resume(images: "_Growing", records: "_Growing") -> tuple[int, int]:
-    """Cuts off what was not finished; returns the next image's number and where its bytes begin."""
+    """Remove incomplete images; return the index of the next image and the offset of its bytes."""
     known = records.read()
     known = known[: int(np.searchsorted(known["end"], images.size_bytes, side="right"))]
     records.truncate(len(known) * RECORD.itemsize)
@@ -210,7 +207,7 @@ def _commit(images: "_Growing", records: "_Growing", waiting: list[bytes]) -> No
 
 
 def _encode_all(split: Split, plan: Plan, start: int) -> Iterator[bytes | UnreadableImage]:
-    """Yields the images from ``start`` on in their order, a few of them worked on at once."""
+    """Yield the encoded images from ``start`` on, in order; several are encoded at a time."""
     with ThreadPoolExecutor(plan.threads) as pool:
         indices = iter(range(start, len(split)))
         encode = partial(_encode, split, plan)
@@ -224,7 +221,7 @@ def _encode_all(split: Split, plan: Plan, start: int) -> Iterator[bytes | Unread
 
 
 def _encode(split: Split, plan: Plan, index: int) -> bytes | UnreadableImage:
-    """Returns what a pack holds of an image, or why it cannot."""
+    """Return the bytes of an image in a pack, or the error if it cannot be read."""
     try:
         if plan.form == "raw":
             square = np.empty((plan.side, plan.side, 3), np.uint8)
@@ -243,12 +240,12 @@ def _encode(split: Split, plan: Plan, index: int) -> bytes | UnreadableImage:
 
 
 class _Growing:
-    """An array in NumPy's own format that grows at its end.
+    """An array in a .npy file to which rows are appended.
 
     Args:
-        file: Where it is kept; what is there already stays.
-        dtype: Of its elements.
-        shape: Of a row.
+        file: File of the array; existing rows are kept.
+        dtype: Type of the elements.
+        shape: Shape of a row.
     """
 
     def __init__(self, file: Path, dtype: np.dtype[np.generic], shape: tuple[int, ...] = ()) -> None:
@@ -266,18 +263,18 @@ class _Growing:
         self.size_bytes += len(content)
 
     def truncate(self, size_bytes: int) -> None:
-        """Cuts off what lies beyond, and goes on there."""
+        """Remove everything after a number of bytes, and continue there."""
         self._stream.truncate(self._start + size_bytes)
         self._stream.seek(self._start + size_bytes)
         self.size_bytes = size_bytes
 
     def flush(self) -> None:
-        """Waits until all is on the disk."""
+        """Wait until everything is on the disk."""
         self._stream.flush()
         sync(self._stream.fileno())
 
     def read(self) -> NDArray[np.void]:
-        """Returns all there is."""
+        """Return all rows."""
         self._stream.seek(self._start)
         content = self._stream.read(self.size_bytes)
         return np.frombuffer(content, self.dtype)
@@ -289,7 +286,7 @@ class _Growing:
             "fortran_order": False,
             "shape": (length, *self.shape),
         }
-        # NumPy leaves room for the first number to grow, so that the header keeps its length.
+        # NumPy reserves space for a larger first dimension, so that the header keeps its length.
         np.lib.format.write_array_header_1_0(self._stream, header)
 
     def __enter__(self) -> "_Growing":

@@ -1,8 +1,8 @@
-"""What happens to training images, in the manner of each paper and of today.
+"""Augmentations of the papers and of current recipes.
 
-A picture's view is chosen first (`datamodules.pixels.views`), so that only what is seen gets decoded and
-resized; the processes that read images do that, and some random operations. The rest happens to the whole
-batch on its device. Every draw depends on the seed of an image alone.
+The view of a picture is chosen first (`datamodules.pixels.views`), so that only this part is decoded and
+resized. The workers do this, and some random operations. The other operations are applied to the whole batch
+on its device. Every draw depends only on the seed of an image.
 """
 
 from collections.abc import Callable
@@ -26,21 +26,23 @@ from datamodules.pixels.views import (
     scale_jitter,
     square_crop,
 )
+from datamodules.problems import Argument
+from problems import InvalidValue
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What a training image goes through, in this order.
+    """An augmentation of training images: the operations in their order.
 
     Attributes:
-        name: In recipes and configurations.
+        name: Name in recipes and configurations.
         description: One sentence for people.
         view: Chooses the part of the picture that is seen.
         policy: Random operations on the view.
         colour: Changes the colours of a batch.
-        erases: Whether some images lose a rectangle.
+        erases: Whether a rectangle is erased in some images.
         mixes: Whether images are mixed with each other, and their labels with them.
-        whole: Whether validation sees pictures whole; most cut a margin off.
+        whole: Whether validation uses whole pictures; others crop a margin.
     """
 
     name: str
@@ -60,17 +62,18 @@ class Augmentation:
         normalise: Callable[[Tensor], Tensor],
         num_classes: int,
     ) -> tuple[Tensor, Tensor]:
-        """Does on its device what is left to do to a batch of training images.
+        """Apply the remaining operations to a batch of training images on its device.
 
         Args:
-            images: uint8, or float32 which may be written over; N x 3 x S x S, from 0 to 255.
-            labels: N.
-            seeds: N, of the images.
-            normalise: Maps pixels to what the network takes, where 0 is the mean colour.
-            num_classes: Width of the labels of mixed images.
+            images: uint8, or float32 which may be overwritten; N x 3 x S x S, from 0 to 255.
+            labels: Classes of the images, N.
+            seeds: Seeds of the images, N.
+            normalise: Normalises pixels, so that 0 is the mean colour.
+            num_classes: Number of classes.
 
         Returns:
-            The images; N labels or, of mixed images, the share of every class, N x num_classes.
+            The images, and their labels: N classes, or the shares of all classes in mixed images, N x
+            num_classes.
         """
         if self.colour:
             images = self.colour(images.to(torch.float32, memory_format=torch.channels_last), seeds)
@@ -107,8 +110,8 @@ AUGMENTATIONS: dict[str, Augmentation] = {
             partial(scale_jitter, largest=480),
             colour=shift_colour,
         ),
-        # Szegedy 2014, section 6, names Howard's photometric distortions without amounts; 40 % is ours. It
-        # draws how to interpolate, too; we always do so bilinearly.
+        # Szegedy 2014, section 6, mentions Howard's photometric distortions without magnitudes; 40 % is our
+        # choice. The paper also draws the interpolation; here it is always bilinear.
         Augmentation(
             "googlenet",
             "Crops of 8 to 100 % of the area, sides 3:4 to 4:3; brightness, contrast and saturation by 40 %.",
@@ -116,7 +119,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
             colour=jitter_colour,
         ),
         Augmentation("modern", "Crops of 8 to 100 % of the area, sides 3:4 to 4:3.", random_resized_crop),
-        # He 2015, section 4.2. Small images fill the view already; they are tested whole.
+        # He 2015, section 4.2. Small images fill the view; validation uses them whole.
         Augmentation(
             "cifar",
             "Whole images moved by up to 4 pixels of 32; validation sees them whole.",
@@ -138,10 +141,10 @@ AUGMENTATIONS: dict[str, Augmentation] = {
             mixes=True,
         ),
         # Vryniotis 2021, "How to train state-of-the-art models using TorchVision's latest primitives"; label
-        # smoothing, 600 epochs and averaged weights are that recipe's, too, but no augmentation.
+        # smoothing, 600 epochs and averaged weights are also part of that recipe, but not augmentations.
         Augmentation(
             "heavy",
-            "For long trainings, as torchvision since 2021: TrivialAugment, random erasing, mixup, CutMix.",
+            "For long trainings, like torchvision since 2021: TrivialAugment, random erasing, mixup, CutMix.",
             random_resized_crop,
             policy=TRIVIALAUGMENT,
             erases=True,
@@ -152,21 +155,21 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 
 
 def get(name: str) -> Augmentation:
-    """Returns the augmentation of a name.
+    """Return the augmentation of a name.
 
     Raises:
-        ValueError: There is none; the message lists those there are.
+        InvalidValue: There is none.
     """
     if name not in AUGMENTATIONS:
-        raise ValueError(f"There is no augmentation {name!r}; choose one of: {', '.join(AUGMENTATIONS)}.")
+        raise InvalidValue(Argument.NO_AUGMENTATION, name=name, known=", ".join(AUGMENTATIONS))
     return AUGMENTATIONS[name]
 
 
 def training_views(augmentation: Augmentation, image_size: int, can_mirror: bool) -> TrainingViews:
-    """Returns what chooses the views of training images; see `TrainingViews`."""
+    """Return the views of training images; see `TrainingViews`."""
     return TrainingViews(augmentation.view, image_size, can_mirror)
 
 
 def validation_view(augmentation: Augmentation, image_size: int, resize: int = 256) -> Chooser:
-    """Returns what chooses the view of a validation image: short side ``resize``, center 224 x 224."""
+    """Return a function that chooses the view of a validation image: short side ``resize``, center 224."""
     return partial(center, image_size if augmentation.whole else margin(image_size, resize), image_size)

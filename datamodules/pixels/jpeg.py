@@ -1,8 +1,8 @@
-"""JPEG data to pixels, no further down than needed.
+"""Decoding JPEG data, down to the last row that is needed.
 
-libjpeg-turbo (simplejpeg) with its accurate transform and smooth colour, bit for bit what Pillow gives. What
-follows the last row that is needed is left out by telling the decoder that the picture ends there: its height
-is two bytes of the header. A picture is decoded from its beginning, so nothing is to be gained above.
+libjpeg-turbo (simplejpeg) with the accurate transform and smooth upsampling gives exactly the same pixels as
+Pillow. Rows below the last one that is needed are skipped by reducing the height in the header, which has two
+bytes. Rows above cannot be skipped, since a picture is decoded from its start.
 """
 
 import re
@@ -13,18 +13,18 @@ import simplejpeg
 
 from datamodules.images import Pixels
 
-# What the decoder says, and raises, where data go on after the rows it was told to read: all is well.
+# The decoder's error if data follow the last row, which is expected; libjpeg offers only this text.
 _LEFT_OVER = re.compile(r"Corrupt JPEG data: \d+ extraneous bytes before marker 0xd[0-79]")
-# Fewer rows than these are not worth a copy of the data.
+# Skipping fewer rows is not worth a copy of the data.
 WORTHWHILE_ROWS = 16
-# Smooth colours look at the next row of a picture with half as many rows of colour.
+# Smooth upsampling uses the next row of colours, of which there may be half as many as rows.
 CONTEXT_ROWS = 2
 _START_OF_FRAME, _END_OF_HEADER = range(0xC0, 0xD0), 0xDA
-_NO_FRAMES = (0xC4, 0xC8, 0xCC)  # markers of that range which mean something else
+_NO_FRAMES = (0xC4, 0xC8, 0xCC)  # markers in that range with another meaning
 
 
 def read_size(data: bytes) -> tuple[int, int] | None:
-    """Returns height and width of a JPEG in grey or RGB; None for any other data, which Pillow may know."""
+    """Return height and width of a greyscale or RGB JPEG; None for other data, which Pillow may support."""
     if data[:2] != b"\xff\xd8":
         return None
     try:
@@ -35,12 +35,12 @@ def read_size(data: bytes) -> tuple[int, int] | None:
 
 
 def decode(data: bytes, size: tuple[int, int], last_row: float) -> Pixels | None:
-    """Decodes a JPEG's upper part.
+    """Decode the upper part of a JPEG.
 
     Args:
         data: The JPEG.
-        size: Its height and width; see `read_size`.
-        last_row: Where the part ends that is needed.
+        size: Height and width of the picture; see `read_size`.
+        last_row: The last row that is needed.
 
     Returns:
         uint8, rows x width x 3, with at least the rows that are needed; None if anything is wrong.
@@ -68,12 +68,12 @@ def _fill(pixels: Pixels, data: bytes | bytearray, is_harmless: Callable[[str], 
 
 
 def _find_height(data: bytes) -> int | None:
-    """Returns where the height is written; None in files that are decoded in several passes."""
+    """Return the offset of the height; None for files that are decoded in several passes."""
     position = 2
     while position + 9 < len(data) and data[position] == 0xFF:
         marker = data[position + 1]
         if marker in _START_OF_FRAME and marker not in _NO_FRAMES:
-            return position + 5 if marker <= 0xC1 else None  # 0xC2 and above are progressive or rarer still
+            return position + 5 if marker <= 0xC1 else None  # 0xC2 and above are progressive or rare
         if marker == _END_OF_HEADER:
             return None
         position += 2 + int.from_bytes(data[position + 2 : position + 4])

@@ -1,4 +1,4 @@
-"""Large pictures: up to a limit, and one at a time on a machine, so that memory stays below 1 GB."""
+"""Decoding large pictures: up to a limit, and only one at a time, so that memory stays below 1 GB."""
 
 import ctypes
 import os
@@ -7,26 +7,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Larger than what cameras of ImageNet's time made; more is a mistake or an attack on the memory. At 7 bytes a
-# pixel it leaves room for the rest of a process below 1 GB.
+from datamodules.problems import Defect
+from problems import InvalidValue
+
+# More than the cameras of ImageNet's time produced; larger ones are a mistake or an attack on the memory.
+# With 7 bytes per pixel, it leaves enough for the rest of a process below 1 GB.
 MAX_PIXELS = 50_000_000
-# Of what is smaller, each process may have one.
+# Smaller pictures can be decoded by all processes at a time.
 LARGE_PIXELS = 2**24
-
-
-class TooLarge(ValueError):
-    """A picture of more than `MAX_PIXELS`."""
 
 
 @contextmanager
 def admitted(height: int, width: int) -> Iterator[None]:
-    """Lets a picture be decoded in here; a large one waits for those of other processes.
+    """Allow a picture to be decoded in this context; a large one waits for those of other processes.
 
     Raises:
-        TooLarge: It has too many pixels.
+        InvalidValue: It has too many pixels.
     """
     if height * width > MAX_PIXELS:
-        raise TooLarge(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
+        raise InvalidValue(Defect.TOO_MANY_PIXELS, limit=MAX_PIXELS)
     if height * width <= LARGE_PIXELS:
         yield
         return
@@ -40,7 +39,7 @@ def admitted(height: int, width: int) -> Iterator[None]:
 
 
 def _lock() -> int | None:
-    """Opens a file of this user's and waits for its lock, which goes with the opened file."""
+    """Wait for a lock on a file of this user; it is released when the file is closed."""
     try:
         import fcntl
 
@@ -53,7 +52,7 @@ def _lock() -> int | None:
 
 
 def _give_back() -> None:
-    """Has the allocator, which training tells to keep what is freed, return it to the system."""
+    """Return freed memory to the system, since training configures the allocator to keep it."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -1,8 +1,8 @@
-"""The mean image of a training set: what AlexNet and ResNet subtract, where most subtract a mean colour.
+"""The mean image of a training set, which AlexNet and ResNet subtract; other networks subtract a mean colour.
 
-It takes a pass over all training images, so it is computed once, by ``python -m datamodules mean``, and kept
-as a file that NumPy opens: float32, 3 x S x S, from 0 to 255. The same image is subtracted from every view,
-wherever in the picture it was cut, as in Krizhevsky's code of 2012 (``data_mean_crop`` of convdata.py).
+It takes a pass over all training images. Therefore it is computed once, by ``python -m datamodules mean``,
+and saved as a NumPy file: float32, 3 x S x S, from 0 to 255. The same image is subtracted from every view, no
+matter where it was cropped, as in Krizhevsky's code of 2012 (``data_mean_crop`` of convdata.py).
 """
 
 import io
@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from datamodules.cache import write_file
-from datamodules.errors import DataError
+from datamodules.problems import DataError, Reading, explain
 
 
 def compute_mean_image(batches: Iterable[Tensor]) -> Tensor:
-    """Returns the mean of all images of some batches, uint8, N x 3 x S x S: float32, 3 x S x S."""
+    """Return the mean of all images in batches of uint8, N x 3 x S x S, as float32, 3 x S x S."""
     total, count = torch.zeros((), dtype=torch.int64), 0
     for images in batches:
         total = total + images.sum(0)
@@ -27,28 +27,25 @@ def compute_mean_image(batches: Iterable[Tensor]) -> Tensor:
 
 
 def write_mean_image(file: Path, image: Tensor) -> None:
-    """Writes a file that `read_mean_image` and NumPy read. Raises OSError."""
+    """Write a mean image as a NumPy file. Raises OSError."""
     stream = io.BytesIO()
     np.save(stream, image.numpy())
     write_file(file, stream.getvalue())
 
 
 def read_mean_image(file: Path, image_size: int) -> Tensor:
-    """Returns float32, 3 x image_size x image_size, from 0 to 255.
+    """Read a mean image: float32, 3 x image_size x image_size, from 0 to 255.
 
     Raises:
-        DataError: There is no such file, or it holds something else.
+        DataError: The file is missing, or not a mean image of this size.
     """
     try:
         image = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or "it is no .npy file"
-        raise DataError(f"The mean image {file} cannot be read: {reason}.") from error
+    except OSError as error:
+        raise explain(error) from error
+    except (ValueError, EOFError):
+        image = None
     wanted = (3, image_size, image_size)
     if not isinstance(image, np.ndarray) or image.shape != wanted or image.dtype.kind != "f":
-        found = " x ".join(map(str, getattr(image, "shape", ()))) or "something else"
-        raise DataError(
-            f"{file} holds {found}; a mean image of floats, 3 x {image_size} x {image_size}, is needed: "
-            f"`python -m datamodules mean` writes one with --image_size {image_size}."
-        )
+        raise DataError(Reading.BAD_MEAN_IMAGE, file=file, size=image_size)
     return torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))

@@ -1,7 +1,7 @@
-"""Batches whose images hide a part of themselves or share it with a neighbour, on their device.
+"""Random erasing, mixup and CutMix of a whole batch on its device.
 
-Draws depend on the seed of each image alone; whom it is mixed with is the image before it in the batch,
-which chance has put there. Images are N x 3 x S x S and normalised, so that 0 is the mean colour.
+Draws depend only on the seed of each image. An image is mixed with the one before it in the batch, which is
+random since batches are shuffled. Images are N x 3 x S x S and normalised, so that 0 is the mean colour.
 """
 
 from math import log
@@ -16,12 +16,13 @@ ERASE, CHOOSE, MIXUP, CUTMIX = 11, 12, 13, 14  # purposes of draws
 MAX_TRIES = 10
 
 # torchvision's recipe of 2021 (Vryniotis, "How to train state-of-the-art models using TorchVision's latest
-# primitives"): a tenth of the images is erased; mixup and cutmix take turns, with these exponents.
+# primitives"): a tenth of the images is erased; mixup and CutMix are used equally often, with these
+# exponents.
 ERASED_SHARE, MIXUP_ALPHA = 0.1, 0.2
 
 
 def erase(images: Tensor, seeds: Tensor, share: float = ERASED_SHARE) -> Tensor:
-    """Paints the mean colour over a rectangle of some images; in place.
+    """Paint the mean colour over a rectangle of some images; in place.
 
     Zhong 2017, "Random erasing data augmentation": 2 to 33 % of the area, sides from 3:10 to 33:10, anywhere
     inside of the image; drawn like torchvision's RandomErasing.
@@ -29,7 +30,7 @@ def erase(images: Tensor, seeds: Tensor, share: float = ERASED_SHARE) -> Tensor:
     Args:
         images: N x 3 x S x S.
         seeds: N.
-        share: Of the images that lose a rectangle.
+        share: Share of the images in which a rectangle is erased.
     """
     size = images.shape[-1]
     draws = draw_uniform(seeds, 3 + 2 * MAX_TRIES, ERASE)
@@ -47,11 +48,11 @@ def erase(images: Tensor, seeds: Tensor, share: float = ERASED_SHARE) -> Tensor:
 
 
 def mix(images: Tensor, labels: Tensor, seeds: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
-    """Mixes each image with the one before it: half of them by mixup, the others by cutmix.
+    """Mix each image with the one before it: half of them by mixup, the others by CutMix.
 
     Zhang 2017, "mixup: beyond empirical risk minimization", with Beta(0.2, 0.2); Yun 2019, "CutMix", with
-    Beta(1, 1). torchvision's recipe draws once for a batch, as the authors' code did; the papers' formulas
-    hold for each pair, and so do the draws here.
+    Beta(1, 1). torchvision's recipe draws once for a batch, like the authors' code; here, a number is drawn
+    for each pair, as in the formulas of the papers.
 
     Returns:
         The images, and the share of every class in each, N x num_classes in float32.
@@ -72,12 +73,12 @@ def mix(images: Tensor, labels: Tensor, seeds: Tensor, num_classes: int) -> tupl
 
 
 def _before(batch: Tensor) -> Tensor:
-    """Returns what comes before each in a batch, laid out as it is; CUDA's `roll` puts channels first."""
+    """Return the predecessors in a batch with the same memory format; CUDA's `roll` puts channels first."""
     return torch.cat([batch[-1:], batch[:-1]])
 
 
 def _cutmix_box(seeds: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Returns top, bottom, left and right, N x 1 each, of a box around a random pixel, cut at the edges."""
+    """Return top, bottom, left and right, N x 1 each, of a box around a random pixel, cut at the edges."""
     share, down, across = draw_uniform(seeds, 3, CUTMIX).chunk(3, dim=1)  # Beta(1, 1) is uniform
     half = (0.5 * size * (1 - share).sqrt()).floor()
     row, column = (down * size).floor(), (across * size).floor()
@@ -85,7 +86,7 @@ def _cutmix_box(seeds: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor, Tenso
 
 
 def _boxes(top: Tensor, bottom: Tensor, left: Tensor, right: Tensor, size: int) -> Tensor:
-    """Returns for N x 1 edges which pixels are inside, N x 1 x size x size."""
+    """Return which pixels are inside of N x 1 edges, N x 1 x size x size."""
     place = torch.arange(size, device=top.device)
     rows = (place >= top) & (place < bottom)
     columns = (place >= left) & (place < right)

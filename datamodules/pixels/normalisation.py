@@ -1,4 +1,4 @@
-"""Pixels to what networks are trained on: mean 0 and standard deviation 1 over the training images."""
+"""Normalisation of pixels: mean 0 and standard deviation 1 over the training images."""
 
 from typing import NamedTuple
 
@@ -7,11 +7,11 @@ from torch import Tensor
 
 
 class Normalisation(NamedTuple):
-    """What normalises pixels, on the device where they are.
+    """Constants of the normalisation, on the device of the pixels.
 
     Attributes:
-        shift: Of each channel, 1 x 3 x 1 x 1, or of each pixel, 1 x 3 x H x W; channels last.
-        scale: Of each channel, 3 x 1 x 1.
+        shift: Shift of each channel, 1 x 3 x 1 x 1, or of each pixel, 1 x 3 x H x W; channels last.
+        scale: Scale of each channel, 3 x 1 x 1.
     """
 
     shift: Tensor
@@ -19,24 +19,24 @@ class Normalisation(NamedTuple):
 
 
 def normalisation(mean: Tensor, std: Tensor, device: torch.device) -> Normalisation:
-    """Returns what normalises on a device; to be kept, since copying it there waits for the device.
+    """Return the constants for a device; reuse them, since copying them waits for the device.
 
     Args:
-        mean: Of each channel, 3 x 1 x 1, or of each pixel, 3 x H x W; white is 255.
+        mean: Mean of each channel, 3 x 1 x 1, or of each pixel, 3 x H x W; white is 255.
         std: Standard deviation of each channel, 3 x 1 x 1.
-        device: Where the pixels will be.
+        device: Device of the pixels.
     """
-    # The shift of each pixel is laid out as they are, or they would come out like it.
+    # The result has the memory format of the shift.
     shift = (-mean / std)[None].to(device, memory_format=torch.channels_last)
     return Normalisation(shift, (1 / std).to(device))
 
 
 def normalise(images: Tensor, by: Normalisation) -> Tensor:
-    """Normalises a batch on its device.
+    """Normalise a batch on its device.
 
     Args:
         images: uint8 or float32, N x 3 x H x W, white is 255.
-        by: What `normalisation` gives for that device.
+        by: Result of `normalisation` for that device.
 
     Returns:
         float32, N x 3 x H x W, channels last.
@@ -44,8 +44,8 @@ def normalise(images: Tensor, by: Normalisation) -> Tensor:
     if images.device.type != "cpu":
         pixels = images.to(torch.float32, memory_format=torch.channels_last)
         return torch.addcmul(by.shift, pixels, by.scale)
-    # A row of pixels is a row of numbers, so that vector units are full; one image at a time stays in the
-    # processor's cache. Both together take a third of the time of the lines above.
+    # Long rows of numbers use vector instructions well, and single images fit into the CPU's cache: this
+    # takes a third of the time of the lines above.
     count, _, height, width = images.shape
     shift, scale = (one.permute(1, 2, 0).expand(-1, width, 3).flatten(1) for one in (by.shift[0], by.scale))
     rows = images.permute(0, 2, 3, 1).reshape(count, height, width * 3)

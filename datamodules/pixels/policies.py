@@ -1,8 +1,8 @@
 """Random operations on a view, in the processes that read images: RandAugment and TrivialAugment.
 
-The operations are torchvision's, and so are their amounts; which of them an image gets is drawn here, from
-its seed alone, since torchvision draws from the one generator that all threads of a process share. Geometry
-takes the nearest pixel and lets black in, as torchvision does unless told otherwise.
+The operations and their magnitudes are torchvision's. They are drawn here from the seed of an image, since
+torchvision draws from a generator that all threads of a process share. Geometric operations use the nearest
+pixel and fill with black, the defaults of torchvision.
 """
 
 from collections.abc import Callable
@@ -19,20 +19,20 @@ from PIL import Image
 from datamodules.images import Pixels
 
 NUM_LEVELS = 31
-# Image seeds are smaller: these are the seeds of nobody's view.
+# Larger than all seeds of images, so that the draws are independent of those of views.
 OTHER_SEEDS = 2**62
 
 
 @dataclass(frozen=True)
 class Reach:
-    """How far each kind of operation goes at the highest level.
+    """The magnitude of each kind of operation at the highest level.
 
     Attributes:
-        shear: Pixels sideways for each pixel down, or the other way round.
+        shear: Horizontal pixels for each vertical pixel, or vice versa.
         translate: Share of the side.
-        rotate: Degrees.
-        enhance: Change of brightness, saturation, contrast and sharpness; 1 is no or double.
-        posterize: Bits of 8 that are left out.
+        rotate: Angle in degrees.
+        enhance: Change of brightness, saturation, contrast and sharpness; with 1, they are 0 or doubled.
+        posterize: Number of bits of 8 that are removed.
     """
 
     shear: float
@@ -44,11 +44,11 @@ class Reach:
 
 @cache
 def _torchvision() -> Any:
-    """Returns torchvision's operations; loading them takes a second, and most trainings have none."""
+    """Return torchvision's operations; importing them takes a second, and most trainings do not use them."""
     return import_module("torchvision.transforms.v2").functional
 
 
-# What an operation makes of an image at a level from -1 to 1.
+# Maps an image and a level from -1 to 1 to an image.
 Operation = Callable[[Image.Image, float, Reach], Image.Image]
 
 
@@ -89,12 +89,12 @@ OPERATIONS = SIGNED + UNSIGNED
 
 @dataclass(frozen=True)
 class Policy:
-    """So many of the operations, one after the other.
+    """A number of random operations in succession.
 
     Attributes:
-        num_operations: An image gets.
-        level: Of `NUM_LEVELS`, from 0; drawn for each operation if None.
-        reach: Of the highest level.
+        num_operations: Number of operations on each image.
+        level: Level from 0 to `NUM_LEVELS` - 1; drawn for each operation if None.
+        reach: Magnitudes of the highest level.
     """
 
     num_operations: int
@@ -102,7 +102,7 @@ class Policy:
     reach: Reach
 
     def apply(self, pixels: Pixels, seed: int) -> Pixels:
-        """Maps the view of an image, uint8, S x S x 3, to the same; draws depend on its seed alone."""
+        """Apply the policy to a view, uint8, S x S x 3; draws depend only on the seed."""
         random = Random(OTHER_SEEDS + seed)
         image = Image.fromarray(pixels)
         for _ in range(self.num_operations):
@@ -113,7 +113,7 @@ class Policy:
         return np.asarray(image)
 
 
-# Cubuk 2020, with the two operations and the level of 9 that torchvision has found good for ImageNet.
+# Cubuk 2020, with two operations at level 9, the defaults of torchvision for ImageNet.
 RANDAUGMENT = Policy(2, 9, Reach(shear=0.3, translate=150 / 331, rotate=30, enhance=0.9, posterize=4))
 # Müller and Hutter 2021, "Wide": one operation of any level, 32 pixels of 224 at most.
 TRIVIALAUGMENT = Policy(1, None, Reach(shear=0.99, translate=32 / 224, rotate=135, enhance=0.99, posterize=6))

@@ -1,9 +1,9 @@
-"""Pixels of a picture to the pixels of a view: bilinear, antialiased where it shrinks.
+"""Resampling a view of a picture: bilinear, with antialiasing if it is reduced.
 
-Boxes of whole pixels go through torch's resampling of bytes, others through Pillow's, which takes boxes with
-fractions and gives what torchvision's transforms for published weights give. The two differ by 1 in 255 at
-most, but for the outermost pixels: Pillow looks beyond a box's edges, torch does not. In validation Pillow
-resizes whole pictures, as those transforms do.
+Boxes of whole pixels are resampled by torch. Others are resampled by Pillow, which supports fractional boxes
+and gives the same pixels as torchvision's transforms for published weights. The two differ by at most 1 of
+255, except for the outermost pixels: Pillow uses pixels beyond the edges of a box, torch does not. In
+validation, Pillow resizes whole pictures, as those transforms do.
 """
 
 from collections.abc import Sequence
@@ -17,22 +17,23 @@ from torch import Tensor
 
 from datamodules.images import Chooser, Pixels, View
 
-# Unlike torch.nn.functional.interpolate, these write where they are told to: no memory is taken and cleared.
+# Unlike torch.nn.functional.interpolate, these write to existing memory.
 _resample = torch.ops.aten._upsample_bilinear2d_aa.out
 _flip = torch.ops.aten.flip.out
 
 
 class Placement(NamedTuple):
-    """Where views lie in pictures of one size, as `cut` and the libraries that it asks see it.
+    """The positions of views in pictures of one size, consistent with `cut`.
 
-    Along an axis, the middle of a view's pixel i is at ``start + (i - first + 0.5) * step`` pixels of the
-    picture; a view shows it from pixel ``first``, which may be negative, to the one before ``last``, and is
-    black beside; and resampling looks at the picture from pixel ``low`` to the one before ``high``.
+    Along an axis, the centre of a view's pixel i is at ``start + (i - first + 0.5) * step`` pixels of the
+    picture. The view shows the picture from pixel ``first``, which may be negative, up to ``last``
+    (exclusive), and is black elsewhere. Resampling uses pixels of the picture from ``low`` up to ``high``
+    (exclusive).
 
     Attributes:
         rows: first, last, start, step, low and high of each view, N x 6 in float64.
         columns: Likewise.
-        mirrored: N.
+        mirrored: Whether each view is mirrored, N.
     """
 
     rows: NDArray[np.float64]
@@ -47,7 +48,7 @@ class Placement(NamedTuple):
 
 
 def place(views: Sequence[View], height: int, width: int) -> Placement:
-    """Returns where views lie in pictures of a size; all are cut after resizing (``whole``), or none."""
+    """Return the positions of views in pictures of a size; either all views have ``whole``, or none."""
     mirrored = np.array([view.mirrored for view in views])
     box = np.array([view[:4] for view in views], np.float64)
     size = views[0].size
@@ -78,36 +79,36 @@ def _place_along(
     step = (end - begin) / size
     first = np.rint((-begin).clip(min=0) / step)
     last = size - np.rint((end - length).clip(min=0) / step)
-    # Pillow keeps a box in float32, and looks at what is around it; torch sees what was cut out alone.
+    # Pillow stores a box in float32, and uses pixels around it; torch only gets the pixels of the box.
     start, stop = shown.astype(np.float32).T
     low, high = np.where(is_whole, shown.T, [[0], [length]])
     return np.stack([first, last, start, (stop - start) / np.maximum(1, last - first), low, high], axis=1)
 
 
 def _corner(view: View, height: int, width: int, whole: tuple[int, int]) -> tuple[int, int]:
-    """Returns where a view begins in the picture that was resized to so many rows and columns."""
+    """Return the corner of a view in the picture resized to ``whole``."""
     rows, columns = whole
     return round(view.top * rows / height), round(view.left * columns / width)
 
 
 def cut(pixels: Pixels, view: View, out: Pixels) -> None:
-    """Writes a view of a picture.
+    """Write a view of a picture.
 
-    Parts are taken in NumPy: every operation of torch's, if only a view, lets other threads have Python's
-    lock and waits to get it back.
+    Slices are taken with NumPy, since every operation of torch releases Python's global lock and has to wait
+    for it again.
 
     Args:
         pixels: The picture, uint8, height x width x 3; rows and columns that the view does not need may be
             missing at its end.
-        view: Which part, and how large.
-        out: uint8, size x size x 3.
+        view: The view.
+        out: Receives the view, uint8, size x size x 3.
     """
     if view.whole is not None:
         _cut_after(pixels, view, view.whole, out)
         return
     height, width = pixels.shape[:2]
     down, across = (view.bottom - view.top) / view.size, (view.right - view.left) / view.size
-    # Of the view, the rows and columns that show the picture; around them it is black.
+    # The rows and columns of the view that show the picture; the others are black.
     top, bottom = round(max(0, -view.top) / down), view.size - round(max(0, view.bottom - height) / down)
     left, right = round(max(0, -view.left) / across), view.size - round(max(0, view.right - width) / across)
     box = (max(0, view.left), max(0, view.top), min(width, view.right), min(height, view.bottom))
@@ -123,12 +124,12 @@ def cut(pixels: Pixels, view: View, out: Pixels) -> None:
 
 
 def cut_whole(pixels: Tensor, choose: Chooser, out: Pixels) -> None:
-    """The same for a whole picture in memory, uint8, 3 x height x width."""
+    """Write a view of a whole picture in memory, uint8, 3 x height x width."""
     cut(pixels.permute(1, 2, 0).numpy(), choose(*pixels.shape[1:]), out)
 
 
 def _cut_after(pixels: Pixels, view: View, whole: tuple[int, int], out: Pixels) -> None:
-    """Resizes the whole picture to so many rows and columns, and cuts the view out of that."""
+    """Resize the whole picture, and crop the view from the result."""
     rows, columns = whole
     image = Image.fromarray(np.ascontiguousarray(pixels)).resize((columns, rows), Image.Resampling.BILINEAR)
     top, left = _corner(view, pixels.shape[0], pixels.shape[1], whole)
@@ -147,8 +148,8 @@ def _resize(pixels: Pixels, box: tuple[float, float, float, float], out: Pixels,
     if part.shape == out.shape:
         _copy(part, out, mirrored)
         return
-    # The operator copies what is not in one piece in any case, and takes no other order than `out` has; that
-    # copy is where mirroring costs least.
+    # The operator would copy a slice anyway, and requires the memory format of `out`; mirroring is cheapest
+    # during that copy.
     whole = np.empty(part.shape, np.uint8)
     _copy(part, whole, mirrored)
     _resample(_planes(whole), (rows, columns), False, out=_planes(out))
@@ -162,5 +163,5 @@ def _copy(part: Pixels, out: Pixels, mirrored: bool) -> None:
 
 
 def _planes(pixels: Pixels) -> Tensor:
-    """Returns the same memory as a batch of one image, 1 x 3 x height x width."""
+    """Return the same memory as a batch of one image, 1 x 3 x height x width."""
     return torch.from_numpy(pixels.transpose(2, 0, 1)[None])

@@ -1,7 +1,7 @@
-"""Which part of a picture is seen: boxes in source pixels, drawn from its size and a seed alone.
+"""Views: boxes in pixels of the picture, which depend only on the picture's size and a seed.
 
-A view is chosen before a pixel is decoded, so that decoders can leave out what it does not need. Sizes
-follow the papers in proportion: where they cut 224 pixels out of 256, 64 are cut out of 73.
+A view is chosen before the picture is decoded, so that decoders can skip what is not needed. Sizes are in
+proportion to those in the papers: a crop of 224 from 256 pixels corresponds to a crop of 64 from 73.
 """
 
 from collections.abc import Callable
@@ -12,21 +12,21 @@ from random import Random
 
 from datamodules.images import Chooser, View
 
-# Pixels of a picture that is resized as a whole. Only strips a hundred times as long as wide have more.
+# Largest picture that is resized as a whole. Only strips a hundred times as long as wide have more pixels.
 MAX_RESIZED = 8_000_000
 
 
-# A view from a seeded source of randomness, height and width of a picture, and the size of the view.
+# Draws a view, given a seeded generator, height and width of a picture, and the size of the view.
 Draughtsman = Callable[[Random, int, int, int], View]
 
 
 def margin(size: int, paper_size: int) -> int:
-    """Returns the pixels that correspond to ``paper_size`` where the view has ``size`` and not 224."""
+    """Return the pixels that correspond to ``paper_size`` if the view has ``size`` instead of 224."""
     return round(size * paper_size / 224)
 
 
 def center(side: int, size: int, height: int, width: int) -> View:
-    """Short side resized to ``side``, the center of ``size``: exactly torchvision's Resize and CenterCrop."""
+    """Resize the short side to ``side`` and crop the center, equal to torchvision's Resize and CenterCrop."""
     rows, columns = resized(height, width, side)
     view = _cut(height, width, side, round((rows - size) / 2), round((columns - size) / 2), size)
     is_resized = (rows, columns) != (height, width) and rows * columns <= MAX_RESIZED
@@ -34,7 +34,7 @@ def center(side: int, size: int, height: int, width: int) -> View:
 
 
 def square_crop(random: Random, height: int, width: int, size: int) -> View:
-    """Krizhevsky 2012: short side 256, its center 256 x 256, a random 224 x 224 of it."""
+    """Draw from Krizhevsky 2012: short side 256, center 256 x 256, a random crop of 224 x 224."""
     side = margin(size, 256)
     rows, columns = resized(height, width, side)
     top = round((rows - side) / 2) + random.randint(0, side - size)
@@ -43,7 +43,7 @@ def square_crop(random: Random, height: int, width: int, size: int) -> View:
 
 
 def scale_jitter(random: Random, height: int, width: int, size: int, largest: int) -> View:
-    """Simonyan and Zisserman 2014: short side from 256 to ``largest``, a random 224 x 224."""
+    """Draw from Simonyan and Zisserman 2014: short side 256 to ``largest``, a random crop of 224 x 224."""
     side = random.randint(margin(size, 256), margin(size, largest))
     rows, columns = resized(height, width, side)
     top, left = random.randint(0, rows - size), random.randint(0, columns - size)
@@ -51,7 +51,7 @@ def scale_jitter(random: Random, height: int, width: int, size: int, largest: in
 
 
 def random_resized_crop(random: Random, height: int, width: int, size: int) -> View:
-    """Szegedy 2014: 8 to 100 % of the area, sides 3:4 to 4:3; drawn like torchvision's RandomResizedCrop."""
+    """Draw from Szegedy 2014: 8 to 100% of the area, sides 3:4 to 4:3, like RandomResizedCrop."""
     for _ in range(10):
         area = height * width * random.uniform(0.08, 1.0)
         ratio = exp(random.uniform(log(3 / 4), log(4 / 3)))
@@ -59,14 +59,14 @@ def random_resized_crop(random: Random, height: int, width: int, size: int) -> V
         if 0 < columns <= width and 0 < rows <= height:
             top, left = random.randint(0, height - rows), random.randint(0, width - columns)
             return View(left, top, left + columns, top + rows, size)
-    # A picture so long that nothing fits: its center, as close to these sides as it can be.
+    # Nothing fits in a long picture: the center, with the ratio as close to the limits as possible.
     columns, rows = min(width, max(1, round(height * 4 / 3))), min(height, max(1, round(width * 4 / 3)))
     top, left = (height - rows) // 2, (width - columns) // 2
     return View(left, top, left + columns, top + rows, size)
 
 
 def padded_crop(random: Random, height: int, width: int, size: int) -> View:
-    """He 2015, section 4.2: the picture moved by up to 4 pixels of 32 each way, black where it ends."""
+    """Draw from He 2015, section 4.2: the picture moved by up to 4 of 32 pixels, black outside of it."""
     reach = round(size / 8)
     rows, columns = resized(height, width, size)
     top = round((rows - size) / 2) + random.randint(-reach, reach)
@@ -81,7 +81,7 @@ class TrainingViews:
     Args:
         draw: Chooses a box.
         size: Side of the views in pixels.
-        can_mirror: Whether to mirror every other image.
+        can_mirror: Whether to mirror images at random.
     """
 
     draw: Draughtsman
@@ -89,7 +89,7 @@ class TrainingViews:
     can_mirror: bool
 
     def seeded(self, seed: int) -> Chooser:
-        """Returns what chooses the view of one image."""
+        """Return a function that chooses the view of one image."""
         return partial(self._choose, seed)
 
     def _choose(self, seed: int, height: int, width: int) -> View:
@@ -99,23 +99,23 @@ class TrainingViews:
 
 
 def resized(height: int, width: int, side: int) -> tuple[int, int]:
-    """Returns height and width once the short side is ``side``; the long one is cut to whole pixels."""
+    """Return height and width with the short side ``side``; the long side is rounded down."""
     if height <= width:
         return side, max(side, int(side * width / height))
     return max(side, int(side * height / width)), side
 
 
 def _cut(height: int, width: int, side: int, top: int, left: int, size: int) -> View:
-    """Returns the view of ``size`` at a place of the picture that was resized to a short side of ``side``."""
+    """Return the view of ``size`` at a position in the picture resized to a short side of ``side``."""
     rows, columns = resized(height, width, side)
     down, across = height / rows, width / columns
     return View(left * across, top * down, (left + size) * across, (top + size) * down, size)
 
 
 def _snap(view: View, height: int, width: int) -> View:
-    """Moves a box's edges to whole pixels where there are more of them than in the view: fast, and no loss.
+    """Round the edges of a box to whole pixels if the view is smaller than the box, which is faster.
 
-    That moves and stretches what is seen by less than one of its own pixels, by chance in each image.
+    This moves and stretches the view by less than one of its pixels, at random in each image.
     """
     if view.right - view.left < view.size or view.bottom - view.top < view.size:
         return view

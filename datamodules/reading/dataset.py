@@ -1,4 +1,4 @@
-"""From a split and views to batches; unreadable images are left out and named."""
+"""Batches of views of a split's images; unreadable images are left out and named."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,20 +9,21 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.damage import Unreadable
-from datamodules.images import Chooser, Pixels, Split, UnreadableImage, as_streamed
+from datamodules.images import Chooser, Pixels, Split, as_streamed
 from datamodules.pixels.augmentation import Augmentation, training_views
+from datamodules.problems import UnreadableImage
 from datamodules.reading.sampling import Draw
 
 MAX_UNREADABLE_RUN = 64
 
 
 class Batch(NamedTuple):
-    """Images, and what is known of each.
+    """Images with labels and seeds.
 
     Attributes:
         images: uint8, N x 3 x S x S, channels last.
-        labels: N classes.
-        seeds: N seeds that say by what chance an image is augmented; 0 where there is none.
+        labels: Classes, N.
+        seeds: Seeds of the augmentation, N; 0 in validation.
         unreadable: Images that could not be read.
     """
 
@@ -33,18 +34,18 @@ class Batch(NamedTuple):
 
 
 class TrainingImages(Dataset[Batch]):
-    """Augmented images; the next readable one takes the place of one that is not, so that batches stay full.
+    """Augmented images; an unreadable image is replaced by the next readable one, so that batches stay full.
 
-    Where none of the `MAX_UNREADABLE_RUN` from there on can be read, the batch has one less.
+    If none of `MAX_UNREADABLE_RUN` successive images can be read, the batch has one image less.
 
-    An augmentation is drawn from the seed in its `Draw`: what an image looks like depends neither on the
-    process that reads it nor on the images before it.
+    The augmentation of an image depends only on the seed in its `Draw`, neither on the process that reads it
+    nor on the images before it.
 
     Args:
-        split: Where the images are.
-        chosen: What is done to them.
-        image_size: Side of what comes out.
-        can_mirror: Whether to mirror every other image.
+        split: The images.
+        chosen: Augmentation of the images.
+        image_size: Side of the views in pixels.
+        can_mirror: Whether to mirror images at random.
     """
 
     def __init__(self, split: Split, chosen: Augmentation, image_size: int, can_mirror: bool) -> None:
@@ -54,11 +55,11 @@ class TrainingImages(Dataset[Batch]):
         self.policy = chosen.policy
 
     def __getitem__(self, draws: Sequence[Draw]) -> Batch:
-        """Reads a batch into memory of its own."""
+        """Read a batch into new memory."""
         return self.read(draws, empty_images(len(draws), self.image_size))
 
     def read(self, draws: Sequence[Draw], out: Pixels) -> Batch:
-        """Reads a batch into uint8, N x S x S x 3."""
+        """Read a batch into uint8, N x S x S x 3."""
         if self.streamed:
             for draw in draws:
                 if draw.ahead >= 0:
@@ -74,13 +75,13 @@ class TrainingImages(Dataset[Batch]):
         return make_batch(out, labels, seeds, unreadable)
 
     def draw(self, draw: Draw, out: Pixels) -> None:
-        """Writes the image of a draw, but for what is done on the device; raises UnreadableImage."""
+        """Write the view of a draw, without the operations on the device. Raises UnreadableImage."""
         self.split.view(draw.image, self.views.seeded(draw.seed), out)
         if self.policy is not None:
             out[:] = self.policy.apply(out, draw.seed)
 
     def _fill(self, draw: Draw, out: Pixels, unreadable: list[Unreadable]) -> int | None:
-        """Writes the image of a draw or what takes its place; returns the label, None if all fail."""
+        """Write the view of a draw or of its replacement; return the label, or None if all fail."""
         for index in range(draw.image, draw.image + MAX_UNREADABLE_RUN):
             index %= len(self.split)
             try:
@@ -93,12 +94,12 @@ class TrainingImages(Dataset[Batch]):
 
 
 class ValidationImages(Dataset[Batch]):
-    """Images without any chance; one that cannot be read is left out, so that it counts for no class.
+    """Images without augmentation; unreadable ones are left out and count for no class.
 
     Args:
-        split: Where the images are.
-        choose: Which part of them is seen.
-        image_size: Side of that part.
+        split: The images.
+        choose: Chooses the view.
+        image_size: Side of the views in pixels.
     """
 
     def __init__(self, split: Split, choose: Chooser, image_size: int) -> None:
@@ -109,11 +110,11 @@ class ValidationImages(Dataset[Batch]):
         return len(self.split)
 
     def __getitem__(self, indices: Sequence[int]) -> Batch:
-        """Reads a batch into memory of its own."""
+        """Read a batch into new memory."""
         return self.read(indices, empty_images(len(indices), self.image_size))
 
     def read(self, indices: Sequence[int], out: Pixels) -> Batch:
-        """Reads a batch into uint8, N x S x S x 3; one without any readable image has length 0."""
+        """Read a batch into uint8, N x S x S x 3; one without any readable image has length 0."""
         if self.streamed and self.streamed.parts and self.streamed.parts.lookahead:
             self.streamed.expect(min(indices[-1] + self.streamed.parts.lookahead, len(self) - 1))
         labels: list[int] = []
@@ -131,7 +132,7 @@ class ValidationImages(Dataset[Batch]):
 def make_batch(
     images: Pixels, labels: Sequence[int], seeds: Sequence[int], unreadable: Sequence[Unreadable]
 ) -> Batch:
-    """Returns the images that have labels, the first ones; perhaps none."""
+    """Return a batch of the first images, as many as there are labels."""
     return Batch(
         torch.from_numpy(images[: len(labels)]).permute(0, 3, 1, 2),
         torch.tensor(labels, dtype=torch.int64),
@@ -141,5 +142,5 @@ def make_batch(
 
 
 def empty_images(count: int, size: int) -> Pixels:
-    """Returns uint8, N x S x S x 3, as decoders lay images out and convolutions like them best."""
+    """Return memory for uint8, N x S x S x 3: the layout of decoders, and the fastest for convolutions."""
     return np.empty((count, size, size, 3), np.uint8)

@@ -1,8 +1,9 @@
-"""Image sets that are small enough to live on the GPU that trains on them: a batch is cut out of them there.
+"""Data sets that fit into the memory of the GPU: batches are cut out of the images on the device.
 
-What travels is where each view lies in its image, 13 numbers, drawn from the same seeds as everywhere else;
-processes draw them ahead. The pixels are those that `datamodules.pixels.resampling` gives: the same to the
-last bit where it only moves an image or asks Pillow, one level of 255 apart at most where it asks torch.
+Only the position of each view in its image is transferred, 13 numbers, drawn from the same seeds as for other
+data sets by processes in advance. The pixels are the same as those of `datamodules.pixels.resampling`: equal
+to the last bit where it only moves an image or uses Pillow, different by at most 1 of 255 where it uses
+torch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,28 +24,28 @@ from datamodules.reading.process_loader import load_in_processes
 from datamodules.reading.sampling import Draw, IndexBatches
 from datamodules.subset import ChosenSplit
 
-# MPS has no float64, in which sums of products of whole numbers are exact.
+# MPS does not support float64, in which sums of products of integers are exact.
 DEVICES = frozenset({"cuda"})
-# Pillow's weights have so many binary digits.
+# Pillow's weights are multiples of its reciprocal.
 WEIGHT_ONE = 1 << 22
-# One draws some 60,000 views a second.
+# One process draws about 60,000 views per second.
 MAX_PROCESSES = 2
 # Bytes of float64 that are resized at a time.
 CHUNK_BYTES = 2**26
 
 
 class DrawnBatch(NamedTuple):
-    """A batch of views that are still to be cut.
+    """A batch of views that have not been cut out yet.
 
     Attributes:
-        images: N numbers of images among the pixels.
-        labels: N classes.
-        seeds: N, for what chance does to the pixels; 0 where there is none.
-        rows: Where each view lies, N x 6 in float64; see `datamodules.pixels.resampling.Placement`.
+        images: Indices of the images among the pixels, N.
+        labels: Classes, N.
+        seeds: Seeds of the augmentation, N; 0 in validation.
+        rows: Position of each view, N x 6 in float64; see `datamodules.pixels.resampling.Placement`.
         columns: Likewise.
-        mirrored: N.
+        mirrored: Whether each view is mirrored, N.
         moves_only: Whether no view changes the size of its image.
-        unreadable: None; a file's pixels were read when the set was opened.
+        unreadable: Empty, since all pixels were read when the data set was opened.
     """
 
     images: Tensor
@@ -59,7 +60,7 @@ class DrawnBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a process sends of a batch: arrays, which travel in one piece."""
+    """The message of a process about a batch: arrays, which are sent in one piece."""
 
     images: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -67,26 +68,26 @@ class Drawn:
     placed: Placement
 
     def batch(self) -> DrawnBatch:
-        """Returns it as tensors."""
+        """Return the batch as tensors."""
         images, labels, seeds, rows, columns, mirrored = map(
             torch.from_numpy, (self.images, self.labels, self.seeds, *self.placed)
         )
         return DrawnBatch(images, labels, seeds, rows, columns, mirrored, self.placed.moves_only)
 
     def pin_memory(self) -> DrawnBatch:
-        """Returns it where a GPU can fetch it by itself; PyTorch's thread that pins memory calls this."""
+        """Return the batch in pinned memory; called by PyTorch's thread that pins memory."""
         batch = self.batch()
         return batch._replace(**{name: getattr(batch, name).pin_memory() for name in batch._fields[:6]})
 
 
 @dataclass(frozen=True)
 class Resident:
-    """The images of a split that lie in memory all together.
+    """The images of a split that are all in memory.
 
     Attributes:
-        pixels: uint8, M x channels x height x width; one channel is grey.
-        places: Of the N images of the split among them.
-        labels: Of the N images.
+        pixels: uint8, M x channels x height x width; a single channel is greyscale.
+        places: Indices of the split's images among the pixels, N.
+        labels: Classes of the split's images, N.
     """
 
     pixels: Tensor
@@ -95,16 +96,16 @@ class Resident:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width."""
+        """Height and width of the images."""
         return self.pixels.shape[2], self.pixels.shape[3]
 
     def draw(self, numbers: NDArray[np.int64], seeds: NDArray[np.int64], placed: Placement) -> Drawn:
-        """Returns a batch of images by their numbers in the split."""
+        """Return a batch of images, given their indices in the split."""
         return Drawn(self.places[numbers], self.labels[numbers], seeds, placed)
 
 
 def find_resident(split: Split) -> Resident | None:
-    """Returns the pixels of a split; None where they are read one by one."""
+    """Return the images of a split that are in memory; None if they are read one by one."""
     if isinstance(split, ChosenSplit):
         of_all = find_resident(split.split)
         if of_all is None:
@@ -124,15 +125,15 @@ class TrainingDraws(Dataset[Drawn]):
     """Draws the views of training images.
 
     Args:
-        images: Of the split.
-        views: Choose them.
+        images: Images of the split.
+        views: Choose the views.
     """
 
     def __init__(self, images: Resident, views: TrainingViews) -> None:
         self.images, self.views = images, views
 
     def __getitem__(self, draws: Sequence[Draw]) -> Drawn:
-        """Draws a batch."""
+        """Draw a batch."""
         height, width = self.images.size
         views = [self.views.seeded(draw.seed)(height, width) for draw in draws]
         numbers, seeds, _ = np.array(draws, np.int64).T
@@ -140,11 +141,11 @@ class TrainingDraws(Dataset[Drawn]):
 
 
 class ValidationDraws(Dataset[Drawn]):
-    """Gives the one view that all validation images are seen through.
+    """Draws the view of validation images, which is the same for all.
 
     Args:
-        images: Of the split.
-        choose: Chooses it.
+        images: Images of the split.
+        choose: Chooses the view.
     """
 
     def __init__(self, images: Resident, choose: Chooser) -> None:
@@ -154,19 +155,20 @@ class ValidationDraws(Dataset[Drawn]):
         return len(self.images.labels)
 
     def __getitem__(self, numbers: Sequence[int]) -> Drawn:
-        """Gives a batch."""
+        """Return a batch."""
         chosen = np.array(numbers, np.int64)
         views = [self.view] * len(chosen)
         return self.images.draw(chosen, np.zeros_like(chosen), place(views, *self.images.size))
 
 
 class DrawingLoader:
-    """Batches of views in the order of their indices, drawn ahead by other processes.
+    """Batches of views in the order of their indices, drawn in advance by other processes.
 
     Args:
         dataset: Draws batches.
-        indices: What is in each.
-        num_processes: That draw; 0 draws in this one, when a batch is asked for.
+        indices: The indices of each batch.
+        num_processes: Number of processes that draw; with 0, this process draws a batch when it is requested.
+        pin_memory: Whether to copy batches to pinned memory, in a thread.
     """
 
     def __init__(
@@ -190,18 +192,18 @@ class Cutter:
     """Cuts views out of images on their device.
 
     Args:
-        images: Of a split.
-        image_size: Side of the views.
-        device: Gets a copy of the pixels.
+        images: Images of a split.
+        image_size: Side of the views in pixels.
+        device: Device that gets a copy of the pixels.
     """
 
     def __init__(self, images: Resident, image_size: int, device: torch.device) -> None:
-        # As networks like images best: colours of a pixel beside each other.
+        # Channels last, the fastest layout for networks.
         self.pixels = images.pixels.to(device).permute(0, 2, 3, 1).contiguous()
         self.image_size = image_size
 
     def cut(self, batch: DrawnBatch) -> Tensor:
-        """Returns uint8, N x 3 x S x S, channels last; nothing waits for the device."""
+        """Return uint8, N x 3 x S x S, channels last, without waiting for the device."""
         views = self._move(batch) if batch.moves_only else self._resize(batch)
         return views.expand(-1, -1, -1, 3).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
@@ -213,7 +215,7 @@ class Cutter:
         return views * (shows_row[:, :, None] & shows_column[:, None, :])[..., None]
 
     def _sources(self, axes: Tensor, length: int, mirrored: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Returns for each pixel of a view along an axis, N x S, which one it shows, and if it shows any."""
+        """Return the pixel that each pixel of a view shows along an axis, N x S, and whether it shows any."""
         here = self._here(mirrored, axes)
         first, last, start = (axes[:, number, None] for number in range(3))
         source = (start + here - first).long().clamp(0, length - 1)
@@ -233,23 +235,24 @@ class Cutter:
         return torch.cat(parts)
 
     def _here(self, mirrored: Tensor | None, axes: Tensor) -> Tensor:
-        """Returns the numbers of a view's pixels, backwards where it is mirrored; N x S or 1 x S."""
+        """Return the indices of a view's pixels, reversed if it is mirrored; N x S or 1 x S."""
         here = torch.arange(self.image_size, device=axes.device)[None]
         return here if mirrored is None else torch.where(mirrored[:, None], self.image_size - 1 - here, here)
 
 
 def weigh(axes: Tensor, here: Tensor, length: int) -> Tensor:
-    """Returns how much of each pixel of an image is in each pixel of its view, as Pillow's resize has it.
+    """Return the weight of each pixel of an image in each pixel of its view, equal to Pillow's resize.
 
-    A triangle about the pixel's middle, as wide as two pixels of the view or of the image, whichever is more.
+    The weights are a triangle around the centre of the view's pixel, as wide as two pixels of the view or of
+    the image, whichever is larger.
 
     Args:
         axes: N x 6 in float64; see `datamodules.pixels.resampling.Placement`.
-        here: Numbers of the view's pixels, N x S or 1 x S.
-        length: Of the image along the axis.
+        here: Indices of the view's pixels, N x S or 1 x S.
+        length: Length of the image along the axis.
 
     Returns:
-        Whole numbers, `WEIGHT_ONE` in all or 0 where the view shows nothing; N x S x length in float64.
+        Integers with the sum `WEIGHT_ONE`, or 0 where the view shows nothing; N x S x length in float64.
     """
     first, last, start, step, low, high = (axes[:, number, None, None] for number in range(6))
     place, source = here[:, :, None], torch.arange(length, device=axes.device)
@@ -263,5 +266,5 @@ def weigh(axes: Tensor, here: Tensor, length: int) -> Tensor:
 
 
 def _add_up(sums: Tensor) -> Tensor:
-    """Rounds sums of pixels times weights to levels from 0 to 255."""
+    """Round sums of pixels times weights to levels from 0 to 255."""
     return ((sums + WEIGHT_ONE // 2) / WEIGHT_ONE).floor().clamp(max=255)

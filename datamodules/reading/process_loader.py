@@ -1,8 +1,8 @@
-"""Batches read by processes straight into memory that all of them share, taken once and used again.
+"""Batches read by processes directly into shared memory, which is allocated once and reused.
 
-It pays where several read at once: threads would wait for each other to get Python's lock. What a process
-sends is where in that memory the images are, and a few numbers of each; as tensors of their own, the images
-of every batch would take new memory, which the system has to clear first.
+This is efficient with several readers: threads would wait for each other because of Python's global lock. A
+process sends the position of the images in that memory, and a few numbers for each of them. Sent as tensors,
+the images of every batch would need new memory, which the system has to clear first.
 """
 
 import atexit
@@ -31,27 +31,27 @@ from datamodules.reading.dataset import Batch
 from datamodules.reading.sampling import IndexBatches
 from datamodules.reading.thread_loader import Batched
 
-# Others would have to be told the whole list of images, and get no memory to share from us.
+# Processes that are not forked would need a copy of the list of images, and would not share this memory.
 CAN_FORK = sys.platform == "linux"
-# Batches in work or done, for each process.
+# Batches in advance, for each process.
 PREFETCH = 2
-# Batches that whoever trains may hold at a time: the one that it is given, and the one before.
+# Batches that the training may hold at a time: the current one and the one before.
 HELD = 2
 
 
 class Readable(Batched, Protocol):
-    """What can also read a batch into memory that is there already."""
+    """A data set that can also read a batch into existing memory."""
 
     image_size: int
 
     def read(self, indices: Any, out: Pixels) -> Batch:
-        """Reads a batch into uint8, N x S x S x 3."""
+        """Read a batch into uint8, N x S x S x 3."""
 
 
 def memory_bytes(batch_size: int, image_size: int, num_processes: int, pin_memory: bool) -> int:
-    """Returns the main memory that one loader's batches take; training has one loader, and validation.
+    """Return the main memory for the batches of one loader; training and validation have one each.
 
-    PyTorch keeps pinned memory in sizes that are powers of two.
+    PyTorch rounds pinned memory up to powers of two.
     """
     batch_bytes = batch_size * image_size * image_size * 3
     pinned_bytes = 1 << (batch_bytes - 1).bit_length() if pin_memory else 0
@@ -61,24 +61,24 @@ def memory_bytes(batch_size: int, image_size: int, num_processes: int, pin_memor
 def load_in_processes(
     dataset: Any, drawn: IndexBatches, num_processes: int, pin_memory: bool
 ) -> DataLoader[Any]:
-    """Returns PyTorch's loader as training uses it.
+    """Return a DataLoader with the settings for training.
 
     Args:
         dataset: Reads whole batches.
-        drawn: What is in each.
-        num_processes: That read; 0 reads in this one, when a batch is asked for.
-        pin_memory: Whether to put batches where a GPU can fetch them by itself; a thread does it.
+        drawn: The indices of each batch.
+        num_processes: Number of processes that read; with 0, this process reads a batch when it is requested.
+        pin_memory: Whether to copy batches to pinned memory, in a thread.
     """
     settings: dict[str, Any] = {
         "sampler": drawn,
         "batch_size": None,
         "pin_memory": pin_memory,
-        # Of its own, so that loading uses up none of the randomness that dropout draws from.
+        # A separate generator, so that loading does not change the random numbers of dropout.
         "generator": torch.Generator(),
     }
     if not num_processes:
         return DataLoader(dataset, **settings)
-    # A cluster signals all processes of a job, and without its readers the training could not save.
+    # A cluster signals all processes of a job, but without its workers the training could not save.
     must_stay = "SLURM_JOB_ID" in os.environ
     if must_stay:
         atexit.register(_end_processes)
@@ -94,17 +94,17 @@ def load_in_processes(
 
 
 class ProcessLoader:
-    """Batches in the order of their indices, each read by one of some processes.
+    """Batches in the order of their indices, each read by one of several processes.
 
-    Those start with the first batch and stay until the loader is gone. Someone who holds more batches than is
-    usual gets the rest in memory of their own.
+    The processes start with the first batch and exist as long as the loader. If more batches are held than
+    expected, further ones are allocated in new memory.
 
     Args:
         dataset: Reads batches.
-        indices: Draws what is in each batch.
-        batch_size: The most images of a batch.
-        num_processes: How many batches are read at once.
-        pin_memory: Whether to put batches where a GPU can fetch them by itself; a thread does it.
+        indices: The indices of each batch.
+        batch_size: Largest number of images in a batch.
+        num_processes: Number of batches that are read at a time.
+        pin_memory: Whether to copy batches to pinned memory, in a thread.
     """
 
     def __init__(
@@ -126,19 +126,19 @@ class ProcessLoader:
 
 
 class Slots:
-    """Places for batches in memory that this process shares with those that it forks from now on.
+    """Slots for batches in memory that this process shares with those that it forks later.
 
     Args:
-        number: Of places.
-        shape: Of each, uint8.
+        number: Number of slots.
+        shape: Shape of each slot, uint8.
     """
 
-    # PyTorch's thread that pins memory has nothing but what a process has sent.
+    # PyTorch's thread that pins memory has only the object that a process has sent.
     _known: "weakref.WeakValueDictionary[int, Slots]" = weakref.WeakValueDictionary()
     _numbers = count()
 
     def __init__(self, number: int, shape: tuple[int, ...]) -> None:
-        # Anonymous memory: what a container allows in /dev/shm, often 64 MB, is no limit to it.
+        # Anonymous memory is not limited by the size of /dev/shm, which is often 64 MB in containers.
         size_bytes = number * prod(shape)
         memory = mmap.mmap(-1, max(1, size_bytes))
         self.pixels: Pixels = np.frombuffer(memory, np.uint8, size_bytes).reshape(number, *shape)
@@ -149,19 +149,19 @@ class Slots:
 
     @classmethod
     def find(cls, key: int) -> "Slots":
-        """Returns those of a key, which is the same in all processes."""
+        """Return the slots of a key, which is the same in all processes."""
         return cls._known[key]
 
     def reset(self) -> None:
-        """Frees all places but those whose batches somebody has."""
+        """Free all slots except those whose batches are still in use."""
         self._free = deque(slot for slot in range(len(self.pixels)) if slot not in self._lent)
 
     def take(self) -> int | None:
-        """Returns a free place; None if there is none."""
+        """Return a free slot; None if there is none."""
         return self._free.popleft() if self._free else None
 
     def lend(self, slot: int, number: int) -> Tensor:
-        """Returns the first images of a place, which is free once nothing refers to them any more."""
+        """Return the first images of a slot, which becomes free when nothing refers to them any more."""
         images = self.pixels[slot, :number]
         self._lent.add(slot)
         weakref.finalize(images, self._give_back, slot).atexit = False
@@ -174,7 +174,7 @@ class Slots:
 
 @dataclass
 class _Read:
-    """What a process tells of a batch that it has read."""
+    """The message of a process about a batch that it has read."""
 
     slots: int
     slot: int
@@ -188,13 +188,13 @@ class _Read:
         return Batch(images.permute(0, 3, 1, 2), labels, seeds, self.unreadable)
 
     def pin_memory(self) -> Batch:
-        """Returns a copy; the thread of PyTorch's that pins memory calls this."""
+        """Return a copy in pinned memory; called by PyTorch's thread that pins memory."""
         images, labels, seeds, unreadable = self.batch()
         return Batch(images.pin_memory(), labels.pin_memory(), seeds.pin_memory(), unreadable)
 
 
 class _Reader(Dataset[Any]):
-    """Reads a batch into its place, in another process."""
+    """Reads a batch into its slot, in another process."""
 
     def __init__(self, dataset: Readable, slots: Slots) -> None:
         self.dataset, self.slots = dataset, slots
@@ -208,7 +208,7 @@ class _Reader(Dataset[Any]):
 
 
 class _Draws:
-    """Gives each batch its place."""
+    """Assigns a slot to each batch."""
 
     def __init__(self, indices: IndexBatches, slots: Slots) -> None:
         self.indices, self.slots = indices, slots
@@ -217,18 +217,18 @@ class _Draws:
         return len(self.indices)
 
     def __iter__(self) -> Iterator[tuple[int | None, Any]]:
-        self.slots.reset()  # PyTorch waits until its processes have ended what was drawn before
+        self.slots.reset()  # PyTorch waits until its processes have finished the earlier batches
         for indices in self.indices:
             yield self.slots.take(), indices
 
 
 def _stay(worker: int) -> None:
-    """Leaves the answer to SIGTERM to the process that trains, which ends its workers."""
+    """Ignore SIGTERM: the process that trains handles it, and ends its workers."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _end_processes() -> None:
-    """Ends processes that ignore the SIGTERM by which Python ends them when it leaves, and waits for ever."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch would call it an accident
+    """Kill the workers, which ignore the SIGTERM that Python sends at exit before it waits for them."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch would report the death of a worker
     for worker in multiprocessing.active_children():
         worker.kill()

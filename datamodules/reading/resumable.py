@@ -1,41 +1,40 @@
-"""Training batches that go on in the middle of an epoch, with the very next image."""
+"""Training batches that can resume in the middle of an epoch, with the very next image."""
 
 from collections.abc import Iterator
 from time import monotonic
 from typing import Any, Protocol
 
-from datamodules.errors import DataError
+from datamodules.problems import DataError, Training
 from datamodules.reading.sampling import EpochSampler
 
 
 class Batches(Protocol):
-    """The batches of what a sampler draws, such as a `DataLoader` gives them."""
+    """Batches that follow a sampler, such as those of a `DataLoader`."""
 
     def __len__(self) -> int:
-        """Batches of a whole epoch."""
+        """Return the number of batches in a whole epoch."""
 
     def __iter__(self) -> Iterator[Any]:
-        """Draws anew."""
+        """Start an epoch."""
 
 
 class ResumableLoader:
     """An epoch's batches, from the first or from where an interrupted run stopped.
 
-    Order and augmentation depend on seed and epoch alone, so that a place in them is two numbers: the epoch
-    and the batches of it that were delivered. Going on needs no replay, and neither the number of workers
-    nor, as long as all processes together take as many images at once, that of the processes has to be the
-    same as before.
+    Order and augmentation depend only on seed and epoch, so that the state consists of two numbers: the epoch
+    and the number of batches that were delivered. Resuming needs no replay. The number of workers may differ
+    from before, and also the number of processes, as long as all of them together have the same batch size.
 
-    Nothing is read before the first batch is asked for: Lightning makes an iterator before it says which
-    epoch it is.
+    Nothing is read before the first batch is requested, since Lightning creates an iterator before it sets
+    the epoch.
 
     Args:
-        batches: What reads the sampler's draws.
-        sampler: Decides on the order; Lightning tells it the epoch.
-        batch_size: Images of one of these batches.
+        batches: Reads what the sampler draws.
+        sampler: Determines the order; Lightning sets its epoch.
+        batch_size: Number of images in a batch.
 
     Attributes:
-        waited_s: Seconds for which whoever asked for a batch had to wait for it, in all.
+        waited_s: Total time in seconds that was spent waiting for batches.
     """
 
     def __init__(self, batches: Batches, sampler: EpochSampler, batch_size: int) -> None:
@@ -45,7 +44,7 @@ class ResumableLoader:
         self._epoch = self._delivered = self._start = 0
 
     def __len__(self) -> int:
-        """Batches of a whole epoch."""
+        """Return the number of batches in a whole epoch."""
         return len(self._batches)
 
     def __iter__(self) -> Iterator[Any]:
@@ -65,21 +64,19 @@ class ResumableLoader:
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the place, and what it has no meaning without; the same for every process."""
+        """Return the position, and the settings on which the order depends; equal in all processes."""
         return {"epoch": self._epoch, "batches": self._delivered, **self._order()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on after the batches that were delivered when the state was taken.
+        """Resume after the batches that had been delivered when the state was taken.
 
         Raises:
-            DataError: The images, the seed or the images a step are not those of the state.
+            DataError: The number of images, the seed or the total batch size differs from the state.
         """
         for name, now in self._order().items():
             if state[name] != now:
-                was = f"its {name.replace('_', ' ')} was {state[name]}, now it is {now}"
                 raise DataError(
-                    f"The interrupted epoch cannot go on: {was}; "
-                    "give it what it had, or start a new run from these weights."
+                    Training.OTHER_EPOCH, name=name.replace("_", " "), before=state[name], now=now
                 )
         self.sampler.set_epoch(state["epoch"])
         self._epoch, self._delivered, self._start = state["epoch"], state["batches"], state["batches"]

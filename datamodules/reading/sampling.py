@@ -1,4 +1,4 @@
-"""Which image comes when: decided by seed and epoch alone, whatever the number of processes."""
+"""The order of the images, which depends only on seed and epoch, not on the number of processes."""
 
 from collections.abc import Iterable, Iterator, Sized
 from typing import Any, NamedTuple, Protocol
@@ -9,7 +9,7 @@ from torch.utils.data import Sampler
 
 from datamodules.images import Parts
 
-# Draws that are Python objects at a time: all of ImageNet's at once would take 100 MB.
+# Number of draws that exist as Python objects at a time: all of ImageNet's would take 100 MB.
 CHUNK = 4096
 
 
@@ -17,9 +17,9 @@ class Draw(NamedTuple):
     """One image of an epoch and the seed of its augmentation.
 
     Attributes:
-        image: Its number.
-        seed: Of its augmentation.
-        ahead: An image that will be needed soon; -1 where that is nobody's concern.
+        image: Index of the image.
+        seed: Seed of its augmentation.
+        ahead: Index of an image that will be needed soon; -1 if nothing has to be downloaded.
     """
 
     image: int
@@ -28,25 +28,25 @@ class Draw(NamedTuple):
 
 
 class IndexBatches(Sized, Iterable[Any], Protocol):
-    """What draws batches of indices, such as torch's ``BatchSampler``."""
+    """Batches of indices, such as those of torch's ``BatchSampler``."""
 
 
 class EpochSampler(Sampler[Draw]):
-    """Shuffles anew for every epoch; rank r of n takes each n-th image from the r-th on.
+    """Sampler with a new order in every epoch; rank r of n takes every n-th image, starting with the r-th.
 
-    Taken together, the n-th batches of all ranks hold what one process would have in a batch n times as
-    large. What is left over at the end is dropped, so that all ranks take the same number of steps.
+    Together, the batches of n ranks in a step hold the same images as one process with an n times larger
+    batch size. Remaining images at the end are dropped, so that all ranks take the same number of steps.
 
     Args:
-        num_images: Images of the split.
-        seed: Of the run.
-        rank: Number of this process.
+        num_images: Number of images in the split.
+        seed: Seed of the run.
+        rank: Rank of this process.
         world_size: Number of processes.
-        parts: What images are fetched in; None for images that are at hand.
+        parts: Parts in which images are downloaded; None if all images are on this machine.
 
     Attributes:
-        epoch: Chooses the order.
-        start: Images of this process to leave out at the beginning: those an interrupted run has had.
+        epoch: The epoch, which determines the order.
+        start: Number of images of this process to skip at the beginning, after an interruption.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class EpochSampler(Sampler[Draw]):
         self.epoch = self.start = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Chooses the order; Lightning calls this before every epoch."""
+        """Set the epoch; Lightning calls this before every epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        """Images of this process in a whole epoch."""
+        """Return the number of images of this process in a whole epoch."""
         return self.num_images // self.world_size
 
     def __iter__(self) -> Iterator[Draw]:
@@ -81,7 +81,7 @@ class EpochSampler(Sampler[Draw]):
             yield from map(Draw, order[chunk].tolist(), seeds[chunk].tolist(), ahead[chunk].tolist())
 
     def _look_ahead(self, order: Tensor) -> Tensor:
-        """Returns for every image one that comes later, and will have to be fetched by then; or -1."""
+        """Return for every image a later one, which should be downloaded in advance; or -1."""
         ahead = torch.full_like(order, -1)
         if self.parts is not None and self.parts.lookahead:
             ahead[: -self.parts.lookahead] = order[self.parts.lookahead :]
@@ -89,10 +89,10 @@ class EpochSampler(Sampler[Draw]):
 
 
 def shuffle(num_images: int, generator: torch.Generator, parts: Parts | None = None) -> Tensor:
-    """Returns an order of all images, int64.
+    """Return an order of all images, int64.
 
-    Where they come in parts, these are shuffled, and then every image is put off by up to a window of
-    others: at any time few parts are in use, and in time each of them once.
+    If images come in parts, the parts are shuffled, and then every image is delayed by at most a window of
+    others: only a few parts are in use at a time, and each of them is used once.
     """
     if parts is None or num_images <= parts.window:
         return torch.randperm(num_images, generator=generator)
@@ -103,5 +103,5 @@ def shuffle(num_images: int, generator: torch.Generator, parts: Parts | None = N
 
 
 def _mix(seed: int, epoch: int) -> int:
-    """Gives every pair a seed of its own: seed 0 in epoch 1 must not look like seed 1 in epoch 0."""
+    """Return a different seed for every pair: seed 0 in epoch 1 must differ from seed 1 in epoch 0."""
     return (seed * 1_000_003 + epoch) % 2**63

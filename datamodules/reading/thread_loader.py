@@ -1,6 +1,6 @@
-"""Batches read by threads of this process: nothing is copied between processes, and nothing has to start.
+"""Batches read by threads of this process: nothing is copied between processes, and no process has to start.
 
-It pays where the work is done outside of Python's interpreter, such as in decoders and resampling.
+This is efficient if the work is done outside of Python's interpreter, such as in decoders and resampling.
 """
 
 import threading
@@ -17,24 +17,24 @@ from datamodules.reading.dataset import Batch
 from datamodules.reading.sampling import IndexBatches
 
 THREADS = "images"
-# Batches in work or done, for each thread.
+# Batches in advance, for each thread.
 PREFETCH = 2
 
 
 class Batched(Protocol):
-    """What reads a batch at once."""
+    """A data set that reads whole batches."""
 
     def __getitem__(self, indices: Any) -> Batch:
-        """Reads it."""
+        """Read a batch."""
 
 
 class ThreadedLoader:
-    """Batches in the order of their indices, each read by one of some threads.
+    """Batches in the order of their indices, each read by one of several threads.
 
     Args:
-        dataset: Reads batches; safe to use from several threads.
-        indices: Draws what is in each batch.
-        num_threads: How many batches are read at once.
+        dataset: Reads batches; thread-safe.
+        indices: The indices of each batch.
+        num_threads: Number of batches that are read at a time.
     """
 
     def __init__(self, dataset: Batched, indices: IndexBatches, num_threads: int) -> None:
@@ -55,17 +55,17 @@ class ThreadedLoader:
                 ahead.extend(pool.submit(read, some) for some in islice(drawn, 1))
                 yield batch
         finally:
-            # An iterator that was left behind may be collected in one of its own threads, which cannot wait
-            # for itself.
+            # An abandoned iterator may be garbage-collected in one of its own threads, which cannot wait for
+            # itself.
             is_own = threading.current_thread().name.startswith(THREADS)
             pool.shutdown(wait=not is_own, cancel_futures=True)
 
 
 def _work_alone() -> None:
-    """Keeps torch's operations within the thread that calls this, as its loader does in its processes.
+    """Limit torch's operations to the calling thread, as DataLoader does in its workers.
 
-    Each would else gather threads of its own for every copy, to wait for each other. `set_num_threads` would
-    tell those of the training, too.
+    Otherwise each thread would start more threads for every copy. `set_num_threads` would also limit the
+    threads of the training.
     """
-    torch.get_num_threads()  # sets up what is limited next
+    torch.get_num_threads()  # initialises the library that is limited next
     threadpool_limits(1, user_api="openmp")

@@ -1,4 +1,4 @@
-"""Where images come from: one file a source, found here. Knows no torch until a source is opened."""
+"""The sources of images: one file per source, found here. Nothing imports torch until a source is opened."""
 
 import pkgutil
 from collections.abc import Callable
@@ -8,7 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datamodules.errors import DataError, explain
+from datamodules.problems import Argument, DataError, Root, explain
+from problems import InvalidValue
 
 if TYPE_CHECKING:
     from datamodules.images import Images
@@ -17,76 +18,90 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """A data source one can choose, by key.
+    """A source of images.
 
     Attributes:
-        key: Its name in configurations.
-        title: Its name for people.
-        description: One or two sentences: what it holds and what it needs.
-        open: Gives the images of a folder (of none where ``needs_root`` is False); raises DataError.
-        open_address: Gives those at an address such as ``s3://bucket/folder``; None for folders only.
-        needs_root: Whether the user has to name a folder.
+        key: Name in configurations.
+        title: Name for people.
+        description: What the source holds and needs; one or two sentences.
+        open: Returns the images of an existing folder, its argument, or takes no argument if ``root`` is
+            empty. Raises DataError and OSError.
+        root: The folder that the user has to name, as a noun phrase; empty if the source has its own images.
+        open_address: Returns the images at an address such as ``s3://bucket/folder``; None for folders only.
         order: Sources are listed from small to large.
-        in_memory: Whether reading costs so little that no extra process should do it.
-        threads: Whether threads can read it, and a single reader beside a CPU is one.
-        prepare: Makes the folder from archives: takes the folder, that of the archives if there is one, and
-            whom to tell; raises DataError. None where there is nothing to prepare.
+        in_memory: Whether images are read so fast that no additional process is needed.
+        threads: Whether threads can read the images; a thread does if a single reader is enough.
+        prepare: Makes the folder from archives, given the folder, that of the archives if there is one, and a
+            `Progress`. Raises DataError. None if there is nothing to prepare.
     """
 
     key: str
     title: str
     description: str
-    open: "Callable[[Path | None], Images]"
-    needs_root: bool = False
+    open: "Callable[..., Images]"
+    root: str = ""
     order: int = 100
     in_memory: bool = False
     threads: bool = False
     prepare: "Callable[[Path, Path | None, Progress], None] | None" = None
     open_address: "Callable[[str], Images] | None" = None
 
+    @property
+    def needs_root(self) -> bool:
+        """Whether the user has to name a folder or an address."""
+        return bool(self.root)
+
     def images(self, root: str | None) -> "Images":
-        """Opens what a user has named, a folder or an address.
+        """Open the folder or the address that a user has named.
 
         Raises:
-            DataError: The images are not there, or not as they must be.
+            InvalidValue: There is a root, but the source has its own images.
+            DataError: The images are missing or not as they should be.
         """
         try:
-            if root and is_address(root):
+            if not self.root:
+                if root:
+                    raise InvalidValue(Argument.HAS_NO_ROOT, source=self.key)
+                return self.open()
+            if not root:
+                raise DataError(Root.NOT_NAMED, wanted=self.root)
+            if is_address(root):
                 if self.open_address is None:
-                    raise DataError(
-                        f"{self.key} reads a folder, not an address such as {root}; litdata does."
-                    )
+                    raise DataError(Root.NO_ADDRESSES, source=self.key, root=root)
                 return self.open_address(root)
-            return self.open(Path(root).expanduser() if root else None)
-        except OSError as error:  # such as a folder that one may not look into
-            raise DataError(explain(error)) from error
+            folder = Path(root).expanduser()
+            if not folder.is_dir():
+                raise DataError(Root.MISSING, root=folder, wanted=self.root)
+            return self.open(folder)
+        except OSError as error:  # such as a folder without read permission
+            raise explain(error) from error
 
 
 def is_address(root: str) -> bool:
-    """Tells an address such as ``s3://bucket/folder`` from a folder."""
+    """Return whether a root is an address such as ``s3://bucket/folder``, not a folder."""
     return "://" in root
 
 
 def available() -> dict[str, Source]:
-    """Returns every source by key; each file of this package has its own in ``SOURCE``, see `_discover`."""
+    """Return every source by key."""
     return dict(_discover())
 
 
 def get(key: str) -> Source:
-    """Returns the source of a key.
+    """Return the source of a key.
 
     Raises:
-        ValueError: There is none; the message lists those there are.
+        InvalidValue: There is none.
     """
     found = _discover()
     if key not in found:
-        raise ValueError(f"There is no data source {key!r}; choose one of: {', '.join(found)}.")
+        raise InvalidValue(Argument.NO_SOURCE, key=key, known=", ".join(found))
     return found[key]
 
 
 @lru_cache
 def _discover() -> dict[str, Source]:
-    """Finds the files of this package, and the ``source.py`` of formats that have a package of their own."""
+    """Collect every ``SOURCE``: of files in this package, and of ``source.py`` in packages for formats."""
     names = [f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)]
     names += [
         f"datamodules.{file.parent.name}.source" for file in Path(__file__).parents[1].glob("*/source.py")

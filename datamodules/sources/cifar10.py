@@ -1,8 +1,8 @@
 """CIFAR-10: 60,000 images of 32 x 32 pixels, from Alex Krizhevsky's "Learning Multiple Layers" (2009).
 
-Its test images validate. Read in the "binary version": every record is a label and 3 x 32 x 32 bytes, so that
-nothing in the files can run. The version for Python, which torchvision reads, consists of pickles, and to
-load a pickle is to run what its author wrote.
+The test images are used for validation. This module reads the "binary version", in which every record is a
+label and 3 x 32 x 32 bytes, so that no code in the files can run. The version for Python, which torchvision
+reads, consists of pickles, and loading a pickle runs whatever its author wrote.
 """
 
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datamodules.downloads.archives import Archive
-from datamodules.errors import DataError
+from datamodules.problems import Damaged, DataError, Root
 from datamodules.sources import Source
 
 if TYPE_CHECKING:
@@ -31,40 +31,36 @@ WANTED = re.compile(rf"{NAME}/(data_batch_[1-5]\.bin|test_batch\.bin|batches\.me
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE = 32
 RECORD_BYTES = 1 + 3 * SIDE * SIDE
-COMMAND = "python -m datamodules prepare cifar10 --root"
 
 
-def open_cifar10(root: Path | None) -> "Images":
-    """Loads the images, 184 MB.
+def open_cifar10(root: Path) -> "Images":
+    """Load the images, 184 MB.
 
     Raises:
-        DataError: They are not there, or not whole.
+        DataError: They are missing or incomplete.
     """
     from datamodules.downloads.installing import inner
     from datamodules.images import Images
 
-    if root is None:
-        raise DataError(f"Name a folder for CIFAR-10 as the root; `{COMMAND} DIR` downloads it.")
     folder = inner(root, NAME)
     if not (folder / VAL[0]).is_file():
-        raise DataError(
-            f"{root} does not hold CIFAR-10's binary version, {NAME}/*.bin; `{COMMAND} {root}` downloads it."
-        )
+        raise DataError(Root.NOT_CIFAR10, root=root, name=NAME)
     return Images(
         class_names=CLASSES,
         train=read_batches(folder, TRAIN),
         val=read_batches(folder, VAL),
-        # Of its 50,000 training images.
+        # Of the 50,000 training images.
         mean=(0.4914, 0.4822, 0.4465),
         std=(0.2470, 0.2435, 0.2616),
     )
 
 
 def read_batches(folder: Path, names: tuple[str, ...]) -> "MemorySplit":
-    """Reads files of records.
+    """Read files of records.
 
     Raises:
-        DataError: One is missing or has something else in it.
+        DataError: A file does not hold such records.
+        OSError: A file is missing.
     """
     import numpy as np
     import torch
@@ -73,12 +69,9 @@ def read_batches(folder: Path, names: tuple[str, ...]) -> "MemorySplit":
 
     batches = []
     for name in names:
-        try:
-            data = np.fromfile(folder / name, np.uint8)
-        except OSError as error:
-            raise DataError(f"{folder / name} cannot be read: {str(error.strerror).lower()}.") from error
+        data = np.fromfile(folder / name, np.uint8)
         if not len(data) or len(data) % RECORD_BYTES or data[::RECORD_BYTES].max() >= len(CLASSES):
-            raise DataError(f"{folder / name} is damaged; remove {folder} and prepare it again.")
+            raise DataError(Damaged.CIFAR10, file=folder / name, folder=folder)
         batches.append(data.reshape(-1, RECORD_BYTES))
     records = np.concatenate(batches)
     pixels = records[:, 1:].reshape(-1, 3, SIDE, SIDE)
@@ -86,7 +79,7 @@ def read_batches(folder: Path, names: tuple[str, ...]) -> "MemorySplit":
 
 
 def prepare_cifar10(root: Path, archives: Path | None, progress: "Progress") -> None:
-    """Downloads 170 MB, unless the archive is there, and unpacks them."""
+    """Download 170 MB, unless the archive already exists, and unpack them."""
     from datamodules.downloads.installing import install
 
     install(ARCHIVE, NAME, WANTED, root, archives, progress)
@@ -98,7 +91,7 @@ SOURCE = Source(
     description="50,000 and 10,000 images of 32 px in 10 classes. Needs the folder that "
     "python -m datamodules prepare cifar10 downloads once (170 MB).",
     open=open_cifar10,
-    needs_root=True,
+    root="the folder that `python -m datamodules prepare cifar10 --root DIR` makes",
     order=2,
     in_memory=True,
     threads=True,

@@ -1,16 +1,16 @@
 """The handwritten digits of scikit-learn: real images that need no download.
 
-1,797 scans of 8 x 8 pixels with 17 grey levels, from Alpaydin and Kaynak's "Optical Recognition of
-Handwritten Digits" (UCI, 1998; its test part). Every fifth image of a class is for validation: 1,433 and
-364 images, the same split for everybody. A black frame of one pixel surrounds each digit, since the crops
-made for photographs cut an eighth off.
+1,797 scans of 8 x 8 pixels with 17 grey levels, from the test part of Alpaydin and Kaynak's "Optical
+Recognition of Handwritten Digits" (UCI, 1998). Every fifth image of a class is used for validation, which
+gives 1,433 training and 364 validation images. A black frame of one pixel surrounds each digit, since crops
+designed for photographs remove an eighth.
 """
 
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datamodules.errors import DataError
+from datamodules.problems import DataError, Root
 from datamodules.sources import Source
 
 if TYPE_CHECKING:
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 VAL_EVERY = 5
 
 
-def open_digits(root: Path | None) -> "Images":
-    """Loads the digits; there is no folder to name."""
+def open_digits() -> "Images":
+    """Load the digits."""
     import numpy as np
     import torch
 
     from datamodules.images import Images
     from datamodules.sources.in_memory import MemorySplit
 
-    # 64 pixels and the digit a line; 16 is the whitest of 17 grey levels.
+    # Each line has 64 pixels and the digit; 16 is the brightest of 17 grey levels.
     table = np.loadtxt(find_file(), delimiter=",")
     pixels = torch.from_numpy((table[:, :-1].reshape(-1, 8, 8) * 255 / 16).round().astype(np.uint8))
     pixels = torch.nn.functional.pad(pixels, (1, 1, 1, 1))[:, None]
@@ -48,24 +48,24 @@ def open_digits(root: Path | None) -> "Images":
 
 
 def find_file() -> Path:
-    """Returns scikit-learn's file; importing scikit-learn to read it takes longer than all the rest here.
+    """Return scikit-learn's file, without the slow import of scikit-learn.
 
     Raises:
-        DataError: It is not installed, or without its data.
+        DataError: scikit-learn or its data are not installed.
     """
     found = find_spec("sklearn")
     if found is not None and found.origin is not None:
         file = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
         if file.is_file():
             return file
-    raise DataError("The digits come with scikit-learn, which is not installed: pip install scikit-learn.")
+    raise DataError(Root.NO_SCIKIT_LEARN)
 
 
 SOURCE = Source(
     key="digits",
     title="Digits",
-    description="1,797 real handwritten digits, 8 x 8 pixels in a black frame of one, 10 classes; part of "
-    "the installation, nothing to download.",
+    description="1,797 real handwritten digits of 8 x 8 pixels with a black frame, 10 classes. Part of the "
+    "installation, no download needed.",
     open=open_digits,
     order=1,
     in_memory=True,

@@ -1,7 +1,7 @@
 """Imagenette: ten classes of ImageNet that are easy to tell apart, by Jeremy Howard of fast.ai.
 
-Here its second edition with a short side of 320 pixels, as torchvision names it: 9,469 images to train on and
-3,925 to validate.
+This is the second edition with a short side of 320 pixels, which torchvision also uses: 9,469 training and
+3,925 validation images.
 """
 
 import re
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datamodules.downloads.archives import Archive
-from datamodules.errors import DataError
 from datamodules.sources import Source
 from datamodules.sources.folder import open_folder
 
@@ -25,25 +24,22 @@ ARCHIVE = Archive(
     f"https://s3.amazonaws.com/fast-ai-imageclas/{NAME}.tgz",
 )
 IMAGE = re.compile(rf"{NAME}/(train|val)/n\d{{8}}/[\w.-]+\.JPEG", re.ASCII)
-COMMAND = "python -m datamodules prepare imagenette --root"
 
 
-def open_imagenette(root: Path | None) -> "Images":
-    """Lists the images.
+def open_imagenette(root: Path) -> "Images":
+    """List the images.
 
     Raises:
-        DataError: They are not there.
+        DataError: They are missing or incomplete.
+        OSError: They cannot be read.
     """
     from datamodules.downloads.installing import inner
 
-    if root is None or not inner(root, NAME).is_dir():
-        where = "Name a folder for Imagenette as the root" if root is None else f"There is no folder {root}"
-        raise DataError(f"{where}; `{COMMAND} {root or 'DIR'}` downloads it.")
     return open_folder(inner(root, NAME))
 
 
 def prepare_imagenette(root: Path, archives: Path | None, progress: "Progress") -> None:
-    """Downloads 342 MB, unless the archive is there, and unpacks them."""
+    """Download 342 MB, unless the archive already exists, and unpack them."""
     from datamodules.downloads.installing import install
 
     install(ARCHIVE, NAME, IMAGE, root, archives, progress)
@@ -55,7 +51,7 @@ SOURCE = Source(
     description="Ten easy classes of ImageNet, 13,394 photographs of 320 px. Needs the folder that "
     "python -m datamodules prepare imagenette downloads once (342 MB).",
     open=open_imagenette,
-    needs_root=True,
+    root="the folder that `python -m datamodules prepare imagenette --root DIR` makes",
     threads=True,
     order=4,
     prepare=prepare_imagenette,

@@ -1,4 +1,4 @@
-"""Images that are small enough to lie in memory all together."""
+"""Images that are small enough to keep all of them in memory."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MemorySplit:
-    """Images of one size.
+    """Images of equal size.
 
     Attributes:
-        pixels: uint8, N x channels x height x width; one channel is grey.
-        labels: N classes.
+        pixels: uint8, N x channels x height x width; a single channel is greyscale.
+        labels: Class of each image, N.
     """
 
     pixels: "Tensor"
@@ -25,28 +25,28 @@ class MemorySplit:
         return len(self.labels)
 
     def label(self, index: int) -> int:
-        """Returns the class of an image."""
+        """Return the class of an image."""
         return int(self.labels[index])
 
     def place(self, index: int) -> int:
-        """Returns where among the pixels an image is."""
+        """Return the index of an image in `pixels`."""
         return index
 
     def read(self, index: int) -> "Tensor":
-        """Returns one image, 3 x height x width."""
+        """Return one image, 3 x height x width."""
         return self.pixels[index].expand(3, -1, -1)
 
     def view(self, index: int, choose: "Chooser", out: "Pixels") -> None:
-        """Writes a part of one; see `datamodules.pixels.resampling.cut_whole`."""
+        """Write a view of one image; see `datamodules.pixels.resampling.cut_whole`."""
         from datamodules.pixels.resampling import cut_whole
 
         cut_whole(self.read(index), choose, out)
 
     def encoded(self, index: int) -> None:
-        """Returns None: there are pixels alone."""
+        """Return None, since there are no files."""
 
     def digest(self) -> str:
-        """Covers every pixel and label."""
+        """Return a digest of all pixels and labels."""
         from datamodules.manifest import digest_tensors
 
         return digest_tensors(self.pixels, self.labels)

@@ -1,7 +1,6 @@
-"""Random noise in the shape of ImageNet: measures how fast a network trains, and teaches it nothing."""
+"""Random noise in the shape of ImageNet, to measure how fast a network trains."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datamodules.sources import Source
@@ -18,7 +17,7 @@ SIDE = 256
 
 @dataclass(frozen=True)
 class NoiseSplit:
-    """``length`` images that repeat a few, uint8, 3 x SIDE x SIDE."""
+    """Repeated images: ``length`` images of which only a few are distinct, uint8, 3 x SIDE x SIDE."""
 
     pixels: "Tensor"
     length: int
@@ -27,28 +26,28 @@ class NoiseSplit:
         return self.length
 
     def label(self, index: int) -> int:
-        """Returns a class that has nothing to do with the image."""
+        """Return a class that is unrelated to the image."""
         return index * 7919 % NUM_CLASSES
 
     def place(self, index: int) -> int:
-        """Returns where among the pixels an image is."""
+        """Return the index of an image in `pixels`."""
         return index % len(self.pixels)
 
     def read(self, index: int) -> "Tensor":
-        """Returns one image."""
+        """Return one image."""
         return self.pixels[self.place(index)]
 
     def view(self, index: int, choose: "Chooser", out: "Pixels") -> None:
-        """Writes a part of it; see `datamodules.pixels.resampling.cut_whole`."""
+        """Write a view of one image; see `datamodules.pixels.resampling.cut_whole`."""
         from datamodules.pixels.resampling import cut_whole
 
         cut_whole(self.read(index), choose, out)
 
     def encoded(self, index: int) -> None:
-        """Returns None: there are pixels alone."""
+        """Return None, since there are no files."""
 
     def digest(self) -> str:
-        """Covers the noise and how often it is repeated; the labels follow from that."""
+        """Return a digest of the noise and the number of images, which determines the labels."""
         import torch
 
         from datamodules.manifest import digest_tensors
@@ -56,8 +55,8 @@ class NoiseSplit:
         return digest_tensors(self.pixels, torch.tensor([self.length, NUM_CLASSES]))
 
 
-def open_synthetic(root: Path | None) -> "Images":
-    """Draws the noise; there is no folder to name."""
+def open_synthetic() -> "Images":
+    """Generate the noise."""
     import torch
 
     from datamodules.images import Images
@@ -75,8 +74,8 @@ def open_synthetic(root: Path | None) -> "Images":
 SOURCE = Source(
     key="synthetic",
     title="Synthetic",
-    description="Random noise with 1,000 classes, to measure how fast a network trains here; there is "
-    "nothing to learn from it.",
+    description="Random noise with 1,000 classes, to measure how fast a network trains on this machine; "
+    "there is nothing to learn from it.",
     open=open_synthetic,
     order=9,
     in_memory=True,

@@ -1,14 +1,14 @@
 """Tiny ImageNet as Stanford's course CS231n distributes it: 200 classes of ImageNet at 64 x 64 pixels.
 
-``train/<wnid>/images/*.JPEG`` (500 a class) and ``val/images/*.JPEG`` (10,000), whose classes are in
-``val/val_annotations.txt``; the images in ``test/`` have no labels.
+``train/<wnid>/images/*.JPEG`` (500 per class) and ``val/images/*.JPEG`` (10,000), whose classes are in
+``val/val_annotations.txt``; the images in ``test/`` have no labels and are not used.
 """
 
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datamodules.errors import DataError, printable
+from datamodules.problems import Damaged, DataError, Root, shorten
 from datamodules.sources import Source
 from datamodules.sources.folder import FolderSplit, list_classes
 
@@ -16,28 +16,26 @@ if TYPE_CHECKING:
     from datamodules.images import Images
 
 NAME = "tiny-imagenet-200"
+ARCHIVE = f"{NAME}.zip"
 ANNOTATIONS = "val_annotations.txt"
+# Images or classes that an error names.
+MAX_NAMED = 3
 
 
-def open_tiny_imagenet(root: Path | None) -> "Images":
-    """Lists the images.
+def open_tiny_imagenet(root: Path) -> "Images":
+    """List the images.
 
     Raises:
-        DataError: They are not there, or the annotations name others.
+        DataError: They are missing, or do not match the annotations.
+        OSError: They cannot be read.
     """
     from datamodules.downloads.installing import inner
     from datamodules.images import Images
     from datamodules.index import read_index
 
-    if root is None:
-        raise DataError(f"Name the folder {NAME}, as unpacked from {NAME}.zip, as the root of the data.")
-    if not root.is_dir():
-        raise DataError(f"There is no folder {root}; name {NAME}, as unpacked from {NAME}.zip.")
     folder = inner(root, NAME)
     if not (folder / "val" / ANNOTATIONS).is_file():
-        raise DataError(
-            f"{folder} has no val/{ANNOTATIONS}; choose the source folder for a val/ sorted by class."
-        )
+        raise DataError(Root.NO_ANNOTATIONS, folder=folder, name=ANNOTATIONS)
     classes = list_classes(folder / "train")
     train = read_index(folder / "train", [os.path.join(name, "images") for name in classes])  # noqa: PTH118
     return Images(
@@ -48,10 +46,11 @@ def open_tiny_imagenet(root: Path | None) -> "Images":
 
 
 def list_val(folder: Path, classes: list[str]) -> FolderSplit:
-    """Lists the images that the annotations name.
+    """List the annotated images.
 
     Raises:
-        DataError: They name a class or an image that is not there, or leave one out.
+        DataError: The annotations do not match the images or the classes.
+        OSError: A folder cannot be read.
     """
     from datamodules.index import FileIndex, list_names
 
@@ -59,15 +58,15 @@ def list_val(folder: Path, classes: list[str]) -> FolderSplit:
     rows = [line.split("\t") for line in _read(folder / ANNOTATIONS).splitlines() if line]
     annotated = {row[0]: row[1] for row in rows if len(row) > 1}
     there = {os.fsdecode(name) for name in list_names(folder / "images", lambda entry: entry.is_file())}
-    for names, sentence in (
-        (annotated.keys() - there, "names {}, which is not in val/images"),
-        (there - annotated.keys(), "does not name {}, which is in val/images"),
-        (set(annotated.values()) - labels.keys(), "has the class {}, which is not in train/"),
-        (labels.keys() - set(annotated.values()), "has no image of the class {}"),
+    for names, code in (
+        (annotated.keys() - there, Damaged.ANNOTATED_ONLY),
+        (there - annotated.keys(), Damaged.NOT_ANNOTATED),
+        (set(annotated.values()) - labels.keys(), Damaged.UNKNOWN_CLASS),
+        (labels.keys() - set(annotated.values()), Damaged.CLASS_WITHOUT_IMAGES),
     ):
         if names:
-            some = printable(min(names)) + (f" and {len(names) - 1:,} more" if len(names) > 1 else "")
-            raise DataError(f"{folder / ANNOTATIONS} {sentence.format(some)}; unpack {NAME}.zip again.")
+            some = shorten(sorted(names), MAX_NAMED)
+            raise DataError(code, file=folder / ANNOTATIONS, some=some, archive=ARCHIVE)
     index = FileIndex.of(list(annotated), [labels[name] for name in annotated.values()])
     return FolderSplit(folder / "images", index)
 
@@ -76,16 +75,16 @@ def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} cannot be read; unpack {NAME}.zip again.") from error
+        raise DataError(Damaged.UNREADABLE_ANNOTATIONS, file=file, archive=ARCHIVE) from error
 
 
 SOURCE = Source(
     key="tiny-imagenet",
     title="Tiny ImageNet",
-    description="200 classes of ImageNet at 64 px: 100,000 images to train on, 10,000 to validate. Needs the "
-    f"folder {NAME} as unpacked from Stanford's {NAME}.zip.",
+    description="200 classes of ImageNet at 64 px: 100,000 training and 10,000 validation images. Needs the "
+    f"folder {NAME}, as unpacked from Stanford's {ARCHIVE}.",
     open=open_tiny_imagenet,
-    needs_root=True,
+    root=f"the folder {NAME}, unpacked from {ARCHIVE},",
     threads=True,
     order=3,
 )

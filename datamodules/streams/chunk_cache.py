@@ -1,8 +1,8 @@
-"""Chunks of an address on the local disk: fetched when they are needed, within a bound, shared by processes.
+"""Cache of chunks on the local disk: downloaded when needed, limited in size, shared by processes.
 
-One bound holds for all data together. Whoever needs a chunk that is not there fetches it; whoever needs the
-same one waits. Two kinds of locks do that, both of the operating system, which lets go of them when a process
-dies: one on the unfinished file, one on the folder while room is made. No other files are left about.
+One limit applies to all data sets together. A process that needs a missing chunk downloads it; others that
+need the same chunk wait. This takes two kinds of locks, which the operating system releases when a process
+dies: one on the unfinished file, and one on the folder while space is freed. No other files are left behind.
 """
 
 import fcntl
@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from datamodules.errors import DataError
+from datamodules.problems import Cache, DataError
 from datamodules.streams.storage import Store, download
 
 UNFINISHED = ".part"
-# Fetched at a time by each process, besides the one that it waits for.
+# Downloads in advance at a time by each process, besides the chunk that it waits for.
 MAX_AHEAD = 2
 
 
 @dataclass
 class Ahead:
-    """What a process fetches besides its work; not handed on to other processes."""
+    """The downloads of a process in the background; not shared with other processes."""
 
     process: int = field(default_factory=os.getpid)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -35,10 +35,10 @@ class ChunkCache:
     """The chunks of one split.
 
     Args:
-        store: Where they come from.
-        root: Of all chunks that are kept, whatever they belong to.
-        folder: Where these are kept, two levels below the root; made when the first arrives.
-        limit_bytes: Of all that is kept below the root.
+        store: Where chunks are downloaded from.
+        root: Folder of all cached chunks, of any data set.
+        folder: Folder of these chunks, two levels below the root; created with the first chunk.
+        limit_bytes: Limit for all chunks below the root.
     """
 
     def __init__(self, store: Store, root: Path, folder: Path, limit_bytes: int) -> None:
@@ -53,10 +53,10 @@ class ChunkCache:
 
     @contextmanager
     def open(self, name: str, size_bytes: int) -> Iterator[int]:
-        """Gives a chunk to read from, which stays readable until the end even if it is cleared away.
+        """Open a chunk for reading; it stays readable in the context even if it is removed meanwhile.
 
         Raises:
-            DataError: It cannot be fetched.
+            DataError: It cannot be downloaded.
         """
         path = self.folder / name
         try:
@@ -64,13 +64,13 @@ class ChunkCache:
         except FileNotFoundError:
             handle = self._fetch(name, size_bytes)
         try:
-            os.utime(handle)  # the longest unused one goes first
+            os.utime(handle)  # the least recently used chunk is removed first
             yield handle
         finally:
             os.close(handle)
 
     def expect(self, name: str, size_bytes: int) -> None:
-        """Begins to fetch what will be needed soon; what goes wrong shows when it is needed."""
+        """Start to download a chunk that will be needed soon; errors are reported when it is needed."""
         if self._ahead.process != os.getpid():
             self._ahead = Ahead()
         ahead = self._ahead
@@ -89,9 +89,9 @@ class ChunkCache:
                 ahead.begun.discard(name)
 
     def _fetch(self, name: str, size_bytes: int, waits: bool = True) -> int:
-        """Fetches a chunk, or waits until another process has, and opens it."""
+        """Download a chunk, or wait until another process has, and open it."""
         if size_bytes > self.limit_bytes:
-            raise DataError(f"{name} alone is larger than the {self.limit_bytes:,} bytes that may be kept.")
+            raise DataError(Cache.CHUNK_TOO_LARGE, name=name, limit=self.limit_bytes)
         path, unfinished = self.folder / name, self.folder / (name + UNFINISHED)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -108,12 +108,10 @@ class ChunkCache:
         except BlockingIOError:
             raise
         except OSError as error:
-            raise DataError(
-                f"{self.folder} cannot keep {name} ({error.strerror}); see ARENA_CACHE."
-            ) from error
+            raise DataError(Cache.FAILED, folder=self.folder, name=name, said=error.strerror) from error
 
     def _make_room(self, unfinished: Path, size_bytes: int) -> None:
-        """Removes what was not used for longest, and takes the place of what is to come."""
+        """Remove the least recently used chunks, and reserve space for a new one."""
         handle = os.open(self.root, os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -132,21 +130,21 @@ class ChunkCache:
 
 
 def kept_chunks(root: Path) -> dict[Path, os.stat_result]:
-    """Returns all files of all splits that are kept, unfinished ones too."""
+    """Return all cached files of all splits, including unfinished ones."""
     found = {}
     for file in root.glob("*/*/*"):
-        with suppress(FileNotFoundError):  # a moment ago it was there
+        with suppress(FileNotFoundError):  # removed meanwhile
             found[file] = file.stat()
     return found
 
 
 @contextmanager
 def _lock(unfinished: Path, waits: bool) -> Iterator[BinaryIO]:
-    """Opens a file for one process alone; raises BlockingIOError if another has it and we do not wait."""
+    """Open and lock a file; raise BlockingIOError if another process has locked it and ``waits`` is False."""
     while True:
         with os.fdopen(os.open(unfinished, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
-            # Whoever had it before may have renamed or removed what we opened.
+            # The process that held the lock may have renamed or removed the file.
             if _is_at(file, unfinished):
                 yield file
                 return
@@ -160,7 +158,7 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
 
 
 def _is_orphan(unfinished: Path) -> bool:
-    """Tells whether the process that was writing a file has died."""
+    """Return whether the process that was writing a file has died."""
     try:
         with unfinished.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

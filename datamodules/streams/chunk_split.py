@@ -13,23 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.errors import DataError, printable
-from datamodules.images import Chooser, NamedBytes, Parts, Pixels, UnreadableImage
+from datamodules.images import Chooser, NamedBytes, Parts, Pixels
 from datamodules.pixels.decoding import read_image, read_view
+from datamodules.problems import DataError, LitData, UnreadableImage, explain, printable
 from datamodules.streams.chunks import Chunks, DamagedChunk, read_label, read_leaves, to_file
 
-# Images of an address that are shuffled at a time, 0.5 to 2 GB of them.
+# Images of an address that are shuffled at a time, which take 0.5 to 2 GB.
 WINDOW = 16_384
 
 
 class ChunkFiles(Protocol):
-    """Where chunks can be read from."""
+    """A place from which chunks can be read."""
 
     def open(self, name: str, size_bytes: int) -> AbstractContextManager[int]:
-        """Gives a chunk to read from; raises DataError."""
+        """Open a chunk for reading. Raises DataError."""
 
     def expect(self, name: str, size_bytes: int) -> None:
-        """Takes note that a chunk will be needed soon."""
+        """Start to download a chunk that will be needed soon."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,18 @@ class ChunkFolder:
 
     @contextmanager
     def open(self, name: str, size_bytes: int) -> Iterator[int]:
-        """Gives a chunk to read from; raises DataError."""
+        """Open a chunk for reading. Raises DataError."""
         try:
             handle = os.open(self.folder / name, os.O_RDONLY)
         except OSError as error:
-            raise DataError(f"{printable(self.folder / name)} cannot be read: {error.strerror}.") from error
+            raise explain(error) from error
         try:
             yield handle
         finally:
             os.close(handle)
 
     def expect(self, name: str, size_bytes: int) -> None:
-        """Does nothing: all is here."""
+        """Do nothing, since all chunks are on this machine."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,11 +59,11 @@ class ChunkSplit:
     """Images in chunks.
 
     Attributes:
-        where: The split's folder or address, for messages.
-        chunks: What there is.
-        files: Where it is read from.
-        labels: Of all images; None where they are found in the chunks alone.
-        num_classes: Labels lie below it.
+        where: Folder or address of the split, for messages.
+        chunks: List of the chunks.
+        files: Where they are read from.
+        labels: Labels of all images; None if they are only in the chunks.
+        num_classes: Number of classes.
     """
 
     where: str
@@ -77,33 +77,35 @@ class ChunkSplit:
 
     @property
     def parts(self) -> Parts | None:
-        """The chunks; None for a folder, whose images can be had in any order."""
+        """The chunks; None for a folder, whose images can be read in any order."""
         return None if isinstance(self.files, ChunkFolder) else Parts(self.chunks.ends, WINDOW)
 
     def label(self, index: int) -> int:
-        """Returns the class of an image, which for data written by others takes a look into its chunk."""
+        """Return the class of an image; without a list of labels, it is read from the chunk."""
         if self.labels is not None:
             return int(self.labels[index])
         with self._at(index) as (handle, place):
             label = read_label(handle, place, self.chunks.leaves)
         if not 0 <= label < self.num_classes:
-            raise DataError(f"{self._place(index)} has label {label}; there are {self.num_classes} classes.")
+            raise DataError(
+                LitData.LABEL_OUT_OF_RANGE, where=self._place(index), label=label, number=self.num_classes
+            )
         return label
 
     def read(self, index: int) -> Tensor:
-        """Decodes one image; see `datamodules.pixels.decoding.read_image`."""
+        """Decode one image; see `datamodules.pixels.decoding.read_image`."""
         return read_image(self.encoded(index))
 
     def view(self, index: int, choose: Chooser, out: Pixels) -> None:
-        """Decodes a part of one image; see `datamodules.pixels.decoding.read_view`."""
+        """Decode a part of one image; see `datamodules.pixels.decoding.read_view`."""
         read_view(self.encoded(index), choose, out)
 
     def encoded(self, index: int) -> NamedBytes:
-        """Returns the file as it was put into the chunk.
+        """Return the file unchanged.
 
         Raises:
             UnreadableImage: The chunk is damaged there.
-            DataError: The chunk cannot be had.
+            DataError: The chunk cannot be downloaded or read.
         """
         leaves = self.chunks.leaves
         with self._at(index) as (handle, place):
@@ -114,13 +116,13 @@ class ChunkSplit:
             return NamedBytes(to_file(found[leaves.image], leaves), name)
 
     def digest(self) -> str:
-        """Covers names and sizes of the chunks, and labels where there is a list of them."""
+        """Return a digest of the names and sizes of the chunks, and of the list of labels if there is one."""
         rows = zip(self.chunks.names, self.chunks.sizes_bytes, self.chunks.ends.tolist(), strict=True)
         labels = [] if self.labels is None else self.labels.tolist()
         return hashlib.sha256(json.dumps([list(rows), labels]).encode()).hexdigest()
 
     def expect(self, index: int) -> None:
-        """Takes note that an image will be needed soon."""
+        """Start to download the chunk of an image that will be needed soon."""
         chunk, _ = self.chunks.locate(index)
         self.files.expect(self.chunks.names[chunk], self.chunks.sizes_bytes[chunk])
 
@@ -131,7 +133,7 @@ class ChunkSplit:
             with self.files.open(self.chunks.names[chunk], self.chunks.sizes_bytes[chunk]) as handle:
                 yield handle, place
         except DamagedChunk as error:
-            raise UnreadableImage(f"{self._place(index)} ({error})") from error
+            raise UnreadableImage(error.defect, **error.values, name=self._place(index)) from error
 
     def _place(self, index: int) -> str:
         chunk, place = self.chunks.locate(index)

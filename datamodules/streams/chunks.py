@@ -1,9 +1,9 @@
 """Lightning's LitData format: files of many samples each, and an index of them.
 
-A chunk begins with the number of its samples and where each begins and ends (little-endian uint32, as
-everything below); a sample begins with the sizes of its leaves, which follow. ``index.json`` names the chunks
-and what the leaves are. Read and written here without LitData itself: of its thirty kinds of leaves two or
-three matter for images, and among the others are some that it unpickles, that is, runs.
+A chunk starts with the number of its samples and their offsets (little-endian uint32, like all numbers
+below); a sample starts with the sizes of its leaves, followed by the leaves. ``index.json`` lists the chunks
+and the types of the leaves. LitData itself is not used: of its thirty types of leaves only a few matter for
+images, and it unpickles some of the others, which can run any code.
 """
 
 import json
@@ -17,36 +17,41 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.errors import DataError
+from datamodules.problems import DataError, Defect, LitData
+from problems import Problem
 
 INDEX = "index.json"
-# Longer samples are no photographs but a mistake or an attack on the memory.
+# Larger samples are not photographs, but a mistake or an attack on the memory.
 MAX_SAMPLE_BYTES = 256 * 2**20
-# Far more than anybody has; an order of them all has to fit into memory.
+# Far more than any data set has; the order of all samples has to fit into memory.
 MAX_SAMPLES = 2**28
-# What can be decoded: files as they are, and the raw pixels that LitData makes of Pillow's images.
+# Types that can be decoded: files, and the raw pixels to which LitData converts Pillow's images.
 ENCODED, RAW = ("jpeg", "image", "file", "bytes"), "pil"
 PICKLED = ("pickle", "graph")
-# As LitData names the structure of a dictionary of three.
+# LitData's description of a dictionary with three leaves.
 LEAF: dict[str, Any] = {"type": None, "context": None, "children_spec": []}
 KEYS = ("image", "label", "name")
 FORMATS = ("jpeg", "int", "str")
 
 
-class DamagedChunk(Exception):
-    """A sample is not where the chunk says it is; the message says what is odd."""
+class DamagedChunk(Problem):
+    """A sample is not where the chunk lists it."""
+
+    def __init__(self, defect: Defect, **values: Any) -> None:
+        super().__init__(defect, **values)
+        self.defect = defect
 
 
 @dataclass(frozen=True)
 class Leaves:
-    """Which parts of a sample are what.
+    """The positions of the leaves of a sample.
 
     Attributes:
-        count: Parts of a sample.
-        image: Place of the image.
-        label: Place of its class.
-        name: Place of its name; None where it has none.
-        is_raw: Whether the image is raw pixels and not a file.
+        count: Number of leaves.
+        image: Index of the image.
+        label: Index of the class.
+        name: Index of the name; None if samples have no names.
+        is_raw: Whether the image consists of raw pixels instead of a file.
     """
 
     count: int
@@ -61,10 +66,10 @@ class Chunks:
     """The chunks of a split.
 
     Attributes:
-        names: Of the files.
-        sizes_bytes: Of the files.
-        ends: Samples up to the end of each.
-        leaves: What a sample consists of.
+        names: Names of the files.
+        sizes_bytes: Sizes of the files.
+        ends: Number of samples up to the end of each chunk.
+        leaves: Positions of the leaves of a sample.
     """
 
     names: tuple[str, ...]
@@ -73,24 +78,24 @@ class Chunks:
     leaves: Leaves
 
     def __len__(self) -> int:
-        """Samples of all chunks."""
+        """Return the number of samples in all chunks."""
         return int(self.ends[-1])
 
     def locate(self, index: int) -> tuple[int, int]:
-        """Returns the chunk of a sample and its place therein."""
+        """Return the chunk of a sample, and its index in the chunk."""
         chunk = int(np.searchsorted(self.ends, index, side="right"))
         return chunk, index - (int(self.ends[chunk - 1]) if chunk else 0)
 
 
 def parse_index(content: bytes, where: str) -> Chunks:
-    """Reads an ``index.json``, which may come from strangers.
+    """Parse an ``index.json``, which is not trusted.
 
     Args:
-        content: Of the file.
-        where: Its name in messages.
+        content: Content of the file.
+        where: Name of the file for messages.
 
     Raises:
-        DataError: It is no index, or one of data that cannot or must not be read.
+        DataError: It is not an index, or the samples cannot be read safely.
     """
     try:
         listing = json.loads(content)
@@ -101,22 +106,22 @@ def parse_index(content: bytes, where: str) -> Chunks:
         formats = [str(kind) for kind in config["data_format"]]
         keys = _keys(config["data_spec"], len(formats))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise DataError(f"{where} is not an index of LitData's; name what its optimize wrote.") from error
+        raise DataError(LitData.NO_INDEX, where=where) from error
     _refuse(config, formats, where)
-    # A name with a folder in it could lead anywhere on this machine.
+    # A name with a folder in it could be any file of this machine.
     odd = next((name for name in names if not re.fullmatch(r"[\w-][\w.-]*", name)), None)
     if odd is not None:
-        raise DataError(f"{where} names a chunk {odd!r}; only plain file names are opened.")
+        raise DataError(LitData.BAD_CHUNK_NAME, where=where, name=odd)
     if not names or (counts < 1).any():
-        raise DataError(f"{where} lists no chunks, or empty ones; write the data again.")
-    # A sample has a place in the list at the beginning, and a size for every leaf.
+        raise DataError(LitData.NO_CHUNKS, where=where)
+    # A sample takes an offset at the start of the chunk, and a size for every leaf.
     if (counts > np.array(sizes) // (4 + 4 * len(formats))).any() or counts.sum() > MAX_SAMPLES:
-        raise DataError(f"{where} lists more samples than the chunks can hold; write the data again.")
+        raise DataError(LitData.TOO_MANY_SAMPLES, where=where)
     return Chunks(names, sizes, np.cumsum(counts), _find_leaves(config, formats, keys, where))
 
 
 def write_index(chunks: Sequence[tuple[str, int, int]]) -> bytes:
-    """Returns an ``index.json`` for chunks of `write_chunk`: name, bytes and samples of each."""
+    """Return an ``index.json`` for chunks of `write_chunk`, given the name, bytes and samples of each."""
     spec = {"type": "builtins.dict", "context": json.dumps(KEYS), "children_spec": [LEAF] * len(KEYS)}
     config = {
         "chunk_bytes": None,
@@ -135,7 +140,7 @@ def write_index(chunks: Sequence[tuple[str, int, int]]) -> bytes:
 
 
 def write_chunk(stream: BinaryIO, samples: Iterable[tuple[bytes, int, str]], count: int) -> int:
-    """Writes images, their labels and names, one at a time; returns the bytes written."""
+    """Write images, their labels and names, one at a time; return the number of bytes."""
     offsets = [4 * (count + 2)]
     stream.seek(offsets[0])
     for image, label, name in samples:
@@ -149,25 +154,25 @@ def write_chunk(stream: BinaryIO, samples: Iterable[tuple[bytes, int, str]], cou
 
 
 def read_leaves(handle: int, place: int, leaves: Leaves) -> list[bytes]:
-    """Reads a sample of an open chunk.
+    """Read a sample of an open chunk.
 
     Raises:
-        DamagedChunk: The chunk is cut off or otherwise not as it must be.
+        DamagedChunk: The chunk is truncated or otherwise damaged.
     """
     begin, end = _bounds(handle, place)
     sample = _read(handle, begin, end - begin)
     sizes = np.frombuffer(sample, np.uint32, count=min(leaves.count, len(sample) // 4)).tolist()
     if 4 * leaves.count + sum(sizes) != len(sample):
-        raise DamagedChunk("its parts do not add up")
+        raise DamagedChunk(Defect.WRONG_PARTS)
     ends = np.cumsum([4 * leaves.count, *sizes]).tolist()
     return [sample[start:stop] for start, stop in pairwise(ends)]
 
 
 def read_label(handle: int, place: int, leaves: Leaves) -> int:
-    """Reads the class of a sample of an open chunk, without its image.
+    """Read the class of a sample of an open chunk, without its image.
 
     Raises:
-        DamagedChunk: As `read_leaves`.
+        DamagedChunk: The chunk is truncated or otherwise damaged.
     """
     begin, _ = _bounds(handle, place)
     sizes = np.frombuffer(_read(handle, begin, 4 * leaves.count), np.uint32).tolist()
@@ -175,40 +180,40 @@ def read_label(handle: int, place: int, leaves: Leaves) -> int:
 
 
 def to_label(leaf: bytes) -> int:
-    """Reads the leaf that is a class."""
+    """Convert the leaf of the class to an integer."""
     if len(leaf) != 8:
-        raise DamagedChunk("its label is no whole number")
+        raise DamagedChunk(Defect.WRONG_LABEL)
     return int.from_bytes(leaf, "little", signed=True)
 
 
 def to_file(leaf: bytes, leaves: Leaves) -> bytes:
-    """Returns an image as the content of a file; raw pixels become a bitmap."""
+    """Return an image as the content of a file; raw pixels become a bitmap."""
     if not leaves.is_raw:
         return leaf
     width, height, size = np.frombuffer(leaf, np.uint32, count=min(3, len(leaf) // 4)).tolist() or (0, 0, 0)
     mode, pixels = leaf[12 : 12 + size], leaf[12 + size :]
     kinds = {b"RGB": (b"P6", 3), b"L": (b"P5", 1)}
     if mode not in kinds or len(pixels) != width * height * kinds[mode][1]:
-        raise DamagedChunk("its pixels are neither RGB nor grey")
+        raise DamagedChunk(Defect.WRONG_PIXELS)
     return b"%s %d %d 255\n" % (kinds[mode][0], width, height) + pixels
 
 
 def _bounds(handle: int, place: int) -> tuple[int, int]:
     begin, end = np.frombuffer(_read(handle, 4 * (place + 1), 8), np.uint32).tolist()
     if not 0 < end - begin <= MAX_SAMPLE_BYTES:
-        raise DamagedChunk(f"it claims {end - begin:,} bytes")
+        raise DamagedChunk(Defect.WRONG_SIZE, size=end - begin)
     return begin, end
 
 
 def _read(handle: int, offset: int, size: int) -> bytes:
     content = os.pread(handle, size, offset)
     if len(content) != size:
-        raise DamagedChunk("the chunk is cut off")
+        raise DamagedChunk(Defect.CHUNK_CUT_OFF)
     return content
 
 
 def _keys(spec: Any, count: int) -> Sequence[str]:
-    """Returns the names of the leaves, where a sample is a plain dictionary of them."""
+    """Return the names of the leaves if a sample is a plain dictionary, otherwise empty names."""
     tree = json.loads(spec)[1]
     if tree["type"] != "builtins.dict":
         return [""] * count
@@ -218,17 +223,12 @@ def _keys(spec: Any, count: int) -> Sequence[str]:
 
 def _refuse(config: dict[str, Any], formats: Sequence[str], where: str) -> None:
     if any(part in PICKLED for kind in formats for part in kind.split(":")):
-        raise DataError(
-            f"{where} says that samples are pickled, which lets whoever wrote them run anything here; "
-            f"write images as JPEG files instead."
-        )
+        raise DataError(LitData.PICKLED, where=where)
     for name in ("encryption", "compression"):
         if config.get(name):
-            raise DataError(
-                f"{where} says that chunks have {name}; write them without, JPEG files are small."
-            )
+            raise DataError(LitData.ENCODED, where=where, feature=name)
     if config.get("item_loader", "PyTreeLoader") != "PyTreeLoader":
-        raise DataError(f"{where} is for LitData's {config['item_loader']}; images need its PyTreeLoader.")
+        raise DataError(LitData.OTHER_LOADER, where=where, loader=config["item_loader"])
 
 
 def _find_leaves(config: dict[str, Any], formats: Sequence[str], keys: Sequence[str], where: str) -> Leaves:
@@ -238,13 +238,8 @@ def _find_leaves(config: dict[str, Any], formats: Sequence[str], keys: Sequence[
     if len(labels) > 1:
         labels = [place for place in labels if keys[place] in ("label", "class", "target")]
     if len(images) != 1 or len(labels) != 1:
-        raise DataError(
-            f"{where} has samples of {', '.join(kinds)}; one image (jpeg, image, file, bytes or pil) and one "
-            f"label (int) are needed."
-        )
+        raise DataError(LitData.OTHER_SAMPLES, where=where, kinds=", ".join(kinds))
     if keys[images[0]] and kinds[images[0]] == "bytes" and "ipc_compression" in config:
-        raise DataError(
-            f"{where} is of a LitData that keeps bytes in Arrow tables; let it write litdata.Jpeg(bytes=...)."
-        )
+        raise DataError(LitData.ARROW, where=where)
     name = next((place for place, key in enumerate(keys) if key == "name" and kinds[place] == "str"), None)
     return Leaves(len(kinds), images[0], labels[0], name, is_raw=kinds[images[0]] == RAW)

@@ -1,8 +1,8 @@
-"""Any source to LitData's format: chunks of images in a shuffled order, written side by side.
+"""Converting any source to LitData's format: chunks of images in a shuffled order, written in parallel.
 
-Everything is decided before the first chunk is written: which image goes where, and what becomes of it. So a
-chunk that is there is right, whoever wrote it and whatever was stopped, killed or done by others in between;
-what is missing is written, and ``info.json`` last. Until then nothing can be opened.
+A plan decides which image goes into which chunk, and how it is encoded, before the first chunk is written. An
+existing chunk is therefore correct, no matter which process wrote it and what was interrupted since. Missing
+chunks are written, and ``info.json`` last: until then, the result cannot be opened.
 """
 
 import io
@@ -16,18 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from datamodules.errors import DataError
-from datamodules.images import Images, NamedBytes, Split, UnreadableImage
+from datamodules.images import Images, NamedBytes, Split
 from datamodules.manifest import compute_manifest
 from datamodules.pixels.decoding import read_image
 from datamodules.pixels.jpeg import read_size
+from datamodules.problems import Argument, DataError, LitData, Place, UnreadableImage
 from datamodules.progress import Progress
 from datamodules.streams.chunks import INDEX, MAX_SAMPLE_BYTES, write_chunk, write_index
 from datamodules.streams.streaming import INFO, LABELS, SPLITS
 from datamodules.streams.targets import Target
+from problems import InvalidValue
 
 PLAN = "convert.json"
-# Large enough for an object store to be fast, small enough to fetch in a second.
+# Large enough for fast object stores, small enough to be downloaded in a second.
 CHUNK_BYTES = 64_000_000
 MAX_CHUNK_IMAGES = 65_536
 NUM_TRIED = 32
@@ -37,12 +38,12 @@ MAX_NAMED = 5
 
 @dataclass(frozen=True)
 class Settings:
-    """What becomes of an image.
+    """How images are encoded.
 
     Attributes:
-        max_side: Images whose short side is longer are re-encoded so that it has this many pixels; all are
-            kept as they are if None.
-        quality: Of JPEGs that are re-encoded, from 1 to 100.
+        max_side: Images whose short side is longer are resized to this many pixels and re-encoded; all images
+            are left unchanged if None.
+        quality: Quality of re-encoded JPEGs, 1 to 100.
     """
 
     max_side: int | None = None
@@ -50,19 +51,21 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.max_side is not None and self.max_side < 1:
-            raise ValueError(f"max_side is {self.max_side}; it must be 1 or more.")
+            raise InvalidValue(Argument.TOO_SMALL, name="max_side", value=self.max_side, smallest=1)
         if not 1 <= self.quality <= 100:
-            raise ValueError(f"quality is {self.quality}; it must be from 1 to 100.")
+            raise InvalidValue(
+                Argument.OUT_OF_RANGE, name="quality", value=self.quality, smallest=1, largest=100
+            )
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is written; the same plan gives the same chunks.
+    """A plan of all chunks; the same plan gives the same chunks.
 
     Attributes:
-        manifest: Of the images that are converted.
-        settings: What becomes of each.
-        chunk_images: Images of a chunk.
+        manifest: Manifest of the source's images.
+        settings: How images are encoded.
+        chunk_images: Number of images in a chunk.
     """
 
     manifest: str
@@ -72,7 +75,7 @@ class Plan:
 
 @dataclass
 class Tally:
-    """What the threads have done, and whether they should go on."""
+    """The progress of all threads, and a request to stop them."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -80,7 +83,7 @@ class Tally:
     unreadable: list[str] = field(default_factory=list)
 
     def count(self, problem: str | None) -> None:
-        """Counts an image; raises InterruptedError when it is time to end."""
+        """Count an image; raise InterruptedError if a stop is requested."""
         with self.lock:
             self.done += 1
             if problem is not None:
@@ -90,28 +93,28 @@ class Tally:
 
 
 def convert(images: Images, target: Target, settings: Settings, threads: int, progress: Progress) -> None:
-    """Writes what is missing of a source in LitData's format.
+    """Convert a source to LitData's format, except for chunks that exist already.
 
     Args:
-        images: An opened source.
-        target: Where to; empty, or with what an interrupted conversion of the same left.
-        settings: What becomes of each image.
-        threads: That read, re-encode and write.
-        progress: Whom to tell.
+        images: Images of the opened source.
+        target: An empty target, or that of an interrupted conversion of the same images.
+        settings: How images are encoded.
+        threads: Number of threads that read, re-encode and write.
+        progress: Shows the progress.
 
     Raises:
-        DataError: The target holds something else or is in use, there is too little room, or images cannot be
-            had.
+        DataError: The target has other content or is in use, there is not enough space, or images cannot be
+            read.
     """
     with target.locked():
         _convert(images, target, settings, threads, progress)
 
 
 def make_plan(images: Images, order: NDArray[np.int64], target: Target, settings: Settings) -> Plan:
-    """Returns the plan that the target holds already, or a new one, which is kept there.
+    """Return the plan from the target, or make a new one and write it to the target.
 
     Raises:
-        DataError: The target is of other images or settings, or holds other files.
+        DataError: The target has other images, settings or files.
     """
     manifest = compute_manifest(images)
     kept = target.read(PLAN)
@@ -120,17 +123,12 @@ def make_plan(images: Images, order: NDArray[np.int64], target: Target, settings
             found = json.loads(kept)
             plan = Plan(found["manifest"], Settings(**found["settings"]), int(found["chunk_images"]))
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                f"{target.title}/{PLAN} is damaged; choose another place for the images."
-            ) from error
+            raise DataError(Place.PLAN_DAMAGED, file=f"{target.title}/{PLAN}") from error
         if (plan.manifest, plan.settings) != (manifest, settings) or plan.chunk_images < 1:
-            raise DataError(
-                f"{target.title} holds a conversion of other images, or with other settings; choose another "
-                f"place, or remove what is there."
-            )
+            raise DataError(Place.OTHER_CONTENT, place=target.title)
         return plan
     if not target.is_empty():
-        raise DataError(f"{target.title} holds other files already; choose an empty place for the images.")
+        raise DataError(Place.NOT_EMPTY, place=target.title)
     tally = Tally()
     tried = [encode(images.train, int(index), settings, tally) for index in order[:NUM_TRIED]]
     mean_bytes = max(1, sum(len(content) for content, _, _ in tried) // len(tried))
@@ -140,23 +138,20 @@ def make_plan(images: Images, order: NDArray[np.int64], target: Target, settings
 
 
 def check_room(num_images: int, target: Target, plan: Plan) -> None:
-    """Makes sure that the disk has room for so many images, by the size that the plan expects of a chunk.
+    """Check that there is enough space for a number of images, given the plan's estimate of their size.
 
     Raises:
-        DataError: It has not.
+        DataError: There is not enough space.
     """
     free, needed = target.free_bytes(), num_images * CHUNK_BYTES / plan.chunk_images
     if free is not None and needed > free:
-        raise DataError(
-            f"The images take about {needed / 1e9:.1f} GB more, and {target.title} has "
-            f"{free / 1e9:.1f} GB left; choose a larger disk, an s3:// address, or a smaller max_side."
-        )
+        raise DataError(Place.NO_SPACE, place=target.title, needed_gb=needed / 1e9, free_gb=free / 1e9)
 
 
 def encode(split: Split, index: int, settings: Settings, tally: Tally) -> tuple[bytes, int, str]:
-    """Returns an image's file, label and name; counts it.
+    """Return the file, label and name of an image, and count it.
 
-    What cannot be decoded is kept as it is: leaving it out is for whoever reads it to decide.
+    Files that cannot be decoded are copied unchanged, so that the reader can decide to leave them out.
     """
     problem = None
     file = None
@@ -166,15 +161,15 @@ def encode(split: Split, index: int, settings: Settings, tally: Tally) -> tuple[
     except UnreadableImage as error:
         content, problem = (file.content if file else b""), str(error)
     if len(content) > MAX_SAMPLE_BYTES:
-        raise DataError(f"Image {index} has {len(content):,} bytes, more than {MAX_SAMPLE_BYTES:,}.")
+        raise DataError(LitData.SAMPLE_TOO_LARGE, index=index, size=len(content), limit=MAX_SAMPLE_BYTES)
     tally.count(problem)
     return content, split.label(index), file.name if file else str(index)
 
 
 def shuffled(count: int) -> NDArray[np.int64]:
-    """Returns an order in which neighbours have nothing to do with each other; always the same.
+    """Return a pseudo-random order, which is always the same.
 
-    By Stafford's mix 13 of 64 bits, as in SplitMix64, since the shuffles of libraries change over the years.
+    It uses Stafford's mix 13, as in SplitMix64, since the shuffles of libraries change over the years.
     """
     mixed = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
@@ -183,19 +178,19 @@ def shuffled(count: int) -> NDArray[np.int64]:
 
 
 def split_order(order: NDArray[np.int64], chunk_images: int) -> list[NDArray[np.int64]]:
-    """Returns the images of each chunk."""
+    """Return the images of each chunk."""
     return [order[start : start + chunk_images] for start in range(0, len(order), chunk_images)]
 
 
 def chunk_name(number: int) -> str:
-    """Returns a chunk's name, as LitData's first worker would call it."""
+    """Return the name of a chunk, as LitData's first worker would name it."""
     return f"chunk-0-{number}.bin"
 
 
 def _convert(images: Images, target: Target, settings: Settings, threads: int, progress: Progress) -> None:
     splits = dict(zip(SPLITS, (images.train, images.val), strict=True))
     orders = {"train": shuffled(len(images.train)), "val": np.arange(len(images.val))}
-    progress.begin("Looking at the images", None, "images")
+    progress.begin("Estimating sizes", None, "images")
     plan = make_plan(images, orders["train"], target, settings)
     chunks = {name: split_order(order, plan.chunk_images) for name, order in orders.items()}
     there = {name: target.sizes_bytes(name) for name in SPLITS}
@@ -221,18 +216,18 @@ def _convert(images: Images, target: Target, settings: Settings, threads: int, p
     for name in SPLITS:
         _finish(target, name, splits[name], chunks[name], there[name])
     _put(target, INFO, json.dumps(_describe(images, settings), indent=1).encode())
-    ready = (
-        f"{target.title} is ready: {len(images.train):,} images to train on, {len(images.val):,} to validate"
+    progress.say(
+        f"{target.title} is ready: {len(images.train):,} training and {len(images.val):,} validation images."
     )
-    if not tally.unreadable:
-        progress.say(f"{ready}.")
-        return
-    names = "; ".join(tally.unreadable[:MAX_NAMED]) + (" ..." if len(tally.unreadable) > MAX_NAMED else "")
-    progress.say(f"{ready}; {len(tally.unreadable):,} cannot be read and are kept as they are: {names}")
+    if tally.unreadable:
+        names = "; ".join(tally.unreadable[:MAX_NAMED])
+        more = " ..." if len(tally.unreadable) > MAX_NAMED else ""
+        number = f"{len(tally.unreadable):,}"
+        progress.say(f"{number} images cannot be read and were copied unchanged: {names}{more}")
 
 
 def _shrink(split: Split, index: int, file: NamedBytes | None, settings: Settings) -> bytes:
-    """Returns the file as it is where it may stay so, and one of the wanted size otherwise."""
+    """Return the file unchanged if it is small enough, otherwise a resized one."""
     side = settings.max_side
     if file is not None:
         size = read_size(file.content)
@@ -248,7 +243,7 @@ def _shrink(split: Split, index: int, file: NamedBytes | None, settings: Setting
     elif file is not None:
         return file.content
     else:
-        image.save(stream, "PNG")  # of pixels alone, nothing is lost
+        image.save(stream, "PNG")  # lossless, since there is no original file
     return stream.getvalue()
 
 
@@ -259,7 +254,7 @@ def _run(
     tally: Tally,
     progress: Progress,
 ) -> None:
-    """Writes chunks in threads and tells of images; the first error, or Ctrl-C, ends all at the next one."""
+    """Write chunks with several threads; the first error, or Ctrl-C, stops all threads at the next image."""
     with ThreadPoolExecutor(threads) as pool:
         pending = {pool.submit(write, *chunk) for chunk in missing}
         told = 0

@@ -1,7 +1,7 @@
-"""Lightning's LitData format: ``train/`` and ``val/`` full of chunks, in a folder or at an address.
+"""Lightning's LitData format: chunks in ``train/`` and ``val/``, in a folder or at an address.
 
-``python -m datamodules convert`` writes it. Beside the two splits lies ``info.json``: the class names, and
-what is known of the pixels. See `datamodules.streams.chunks` for what is read, and for what is refused.
+``python -m datamodules convert`` writes it. Beside the two splits is ``info.json`` with the class names
+and statistics of the pixels. See `datamodules.streams.chunks` for the variants that are supported.
 """
 
 from pathlib import Path
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from datamodules.images import Images
 
 
-def open_folder(root: Path | None) -> "Images":
-    """Opens a folder; see `datamodules.streams.streaming.open_folder`."""
+def open_folder(root: Path) -> "Images":
+    """Open a folder; see `datamodules.streams.streaming.open_folder`."""
     from datamodules.streams import streaming
 
     return streaming.open_folder(root)
 
 
 def open_address(address: str) -> "Images":
-    """Opens an address; see `datamodules.streams.streaming.open_address`."""
+    """Open an address; see `datamodules.streams.streaming.open_address`."""
     from datamodules.streams import streaming
 
     return streaming.open_address(address)
@@ -34,6 +34,6 @@ SOURCE = Source(
     "LitData format, as python -m datamodules convert writes it; more than one disk can hold.",
     open=open_folder,
     open_address=open_address,
-    needs_root=True,
+    root="a folder or an address that holds train/ and val/",
     order=8,
 )

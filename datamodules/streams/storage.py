@@ -1,7 +1,7 @@
 """Files at an address: ``s3://``, ``gs://`` and ``hf://``. Credentials come from the environment.
 
-Each process makes connections of its own, so that readers may be forked at any time. What does not answer is
-given up after less than a minute, and said in one sentence.
+Each process opens its own connections, so that workers may be forked at any time. Requests time out after
+less than a minute.
 """
 
 import os
@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote
 
-from datamodules.errors import DataError
+from datamodules.problems import DataError, Reading, Remote
 from datamodules.sources import is_address
 
 CONNECT_S, READ_S, ATTEMPTS = 5, 20, 3
@@ -21,25 +21,25 @@ GOOGLE_SETTING = "GOOGLE_APPLICATION_CREDENTIALS"
 
 
 class Store(Protocol):
-    """A folder of files somewhere."""
+    """A folder of files at an address."""
 
     @property
     def address(self) -> str:
-        """Its name."""
+        """Address of the folder."""
 
     def stream(self, name: str) -> Iterator[bytes]:
-        """Gives a file in blocks.
+        """Yield the blocks of a file.
 
         Raises:
-            DataError: It is not there, not allowed, or cannot be reached.
+            DataError: The file is missing, access is refused, or the server does not answer.
         """
 
 
 def open_store(address: str) -> "Store":
-    """Returns the files at an address, without asking for any.
+    """Return the files at an address, without a request.
 
     Raises:
-        DataError: It is none that can be read.
+        DataError: The address is invalid or not supported.
     """
     scheme, _, path = address.rstrip("/").partition("://")
     place, _, folder = path.partition("/")
@@ -47,7 +47,7 @@ def open_store(address: str) -> "Store":
         return Bucket(address.rstrip("/"), place, folder)
     if scheme == "gs" and place:
         host = os.environ.get("STORAGE_EMULATOR_HOST") or "https://storage.googleapis.com"
-        if not is_address(host):  # as some of Google's libraries want it
+        if not is_address(host):  # some of Google's libraries expect it without a scheme
             host = f"http://{host}"
         return Web(address.rstrip("/"), f"{host.rstrip('/')}/{quote(path)}", "gs")
     if scheme == "hf" and path.startswith("datasets/") and path.count("/") >= 2:
@@ -56,33 +56,28 @@ def open_store(address: str) -> "Store":
         name, _, revision = name.partition("@")
         url = "/".join((host.rstrip("/"), "datasets", owner, name, "resolve", revision or "main", *rest))
         return Web(address.rstrip("/"), quote(url, safe=":/"), "hf")
-    raise DataError(
-        f"{address} is no address that can be read; choose s3://bucket/folder, gs://bucket/folder or "
-        f"hf://datasets/owner/name/folder."
-    )
+    raise DataError(Remote.NOT_AN_ADDRESS, address=address)
 
 
 def read_file(store: Store, name: str, limit_bytes: int) -> bytes:
-    """Reads a small file.
+    """Read a small file.
 
     Raises:
-        DataError: As `Store.stream`, or the file is larger than it may be.
+        DataError: It cannot be downloaded, or is larger than the limit.
     """
     content = bytearray()
     for block in store.stream(name):
         content += block
         if len(content) > limit_bytes:
-            raise DataError(
-                f"{store.address}/{name} has more than {limit_bytes:,} bytes, which it should not."
-            )
+            raise DataError(Reading.TOO_LARGE, file=f"{store.address}/{name}", limit=limit_bytes)
     return bytes(content)
 
 
 def download(store: Store, name: str, file: BinaryIO, size_bytes: int) -> None:
-    """Writes a file of known size to an open one, from its beginning; tries again when cut off.
+    """Download a file of known size into an open one, with several attempts if it is interrupted.
 
     Raises:
-        DataError: As `Store.stream`, or the size is another.
+        DataError: It cannot be downloaded, or has another size.
     """
     for attempt in range(1, ATTEMPTS + 1):
         file.seek(0)
@@ -91,15 +86,12 @@ def download(store: Store, name: str, file: BinaryIO, size_bytes: int) -> None:
                 file.write(block)
                 if file.tell() > size_bytes:
                     break
-        except Interrupted as error:
+        except Interrupted:
             if attempt == ATTEMPTS:
-                raise DataError(f"{error} It broke off {ATTEMPTS} times.") from error
+                raise
             continue
         if file.tell() != size_bytes:
-            raise DataError(
-                f"{store.address}/{name} does not have the {size_bytes:,} bytes that {store.address}'s index "
-                f"says; upload it again."
-            )
+            raise DataError(Remote.WRONG_SIZE, address=store.address, name=name, size=size_bytes)
         return
 
 
@@ -108,15 +100,15 @@ class NotThere(DataError):
 
 
 class Interrupted(DataError):
-    """A connection broke off while something came through it."""
+    """A download was interrupted."""
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """A folder in S3, or in what speaks its language (``AWS_ENDPOINT_URL``).
+    """A folder in S3, or in a compatible store (``AWS_ENDPOINT_URL``).
 
-    Credentials and region are found as boto3 finds them; without any, requests go out unsigned, as public
-    data allows.
+    boto3 finds the credentials and the region; without credentials, requests are not signed, which is enough
+    for public data.
     """
 
     address: str
@@ -124,19 +116,19 @@ class Bucket:
     folder: str
 
     def stream(self, name: str) -> Iterator[bytes]:
-        """Gives a file in blocks; raises DataError."""
+        """Yield the blocks of a file. Raises DataError."""
         with self._explained(name):
             body = self._client().get_object(Bucket=self.bucket, Key=self._key(name))["Body"]
         with self._explained(name, has_begun=True):
             yield from body.iter_chunks(BLOCK_BYTES)
 
     def upload(self, stream: BinaryIO, name: str) -> None:
-        """Puts a file there, from where the stream is on, whole or not at all; raises DataError."""
+        """Upload a file atomically, from the position of the stream. Raises DataError."""
         with self._explained(name):
             self._client().upload_fileobj(stream, self.bucket, self._key(name))
 
     def sizes_bytes(self) -> dict[str, int]:
-        """Returns the files right in the folder and their sizes; raises DataError."""
+        """Return the files directly in the folder and their sizes. Raises DataError."""
         with self._explained(""):
             pages = self._client().get_paginator("list_objects_v2")
             found = pages.paginate(Bucket=self.bucket, Prefix=self._key(""), Delimiter="/")
@@ -144,7 +136,7 @@ class Bucket:
             return {row["Key"].rpartition("/")[2]: row["Size"] for row in rows}
 
     def is_empty(self) -> bool:
-        """Tells whether there is nothing in the folder or below it; raises DataError."""
+        """Return whether there is nothing in or below the folder. Raises DataError."""
         with self._explained(""):
             prefix = self._key("")
             found = self._client().list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=1)
@@ -168,28 +160,26 @@ class Bucket:
             raise self._explain(name, error.response) from error
         except (botocore.exceptions.BotoCoreError, urllib3.exceptions.HTTPError, OSError) as error:
             if has_begun:
-                raise Interrupted(f"{self.address}/{name} stopped coming.") from error
-            raise DataError(_unreachable(self.address, "AWS_ENDPOINT_URL", error)) from error
+                raise Interrupted(Remote.INTERRUPTED, address=self.address, name=name) from error
+            raise _unreachable(self.address, "AWS_ENDPOINT_URL", error) from error
 
     def _explain(self, name: str, response: Any) -> DataError:
         status, code = response["ResponseMetadata"].get("HTTPStatusCode"), response["Error"].get("Code", "")
         if code == "NoSuchBucket":
-            return DataError(f"There is no bucket {self.bucket}, and so no {self.address}.")
+            return DataError(Remote.NO_BUCKET, bucket=self.bucket, address=self.address)
         if status == 404:
-            return NotThere(f"There is no {name} in {self.address}.")
+            return NotThere(Remote.NO_FILE, name=name, address=self.address)
         if status in (401, 403):
-            return DataError(
-                f"{self.address} may not be used with these credentials ({code}); set AWS_ACCESS_KEY_ID and "
-                f"AWS_SECRET_ACCESS_KEY."
-            )
-        return DataError(f"{self.address} answers {code or status} instead of {name}; try again later.")
+            setting = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            return DataError(Remote.REFUSED, address=self.address, said=code or status, setting=setting)
+        return DataError(Remote.FAILED, address=self.address, said=code or status, name=name)
 
 
 @dataclass(frozen=True)
 class Web:
-    """A folder behind HTTPS: Google's storage or a data set of Hugging Face's.
+    """A folder that is read with HTTPS: in Google's storage or a data set of Hugging Face.
 
-    ``HF_TOKEN`` opens private data sets; Google's credentials are used where google-auth finds some.
+    ``HF_TOKEN`` gives access to private data sets; Google's credentials are used if google-auth finds them.
     """
 
     address: str
@@ -197,7 +187,7 @@ class Web:
     scheme: str
 
     def stream(self, name: str) -> Iterator[bytes]:
-        """Gives a file in blocks; raises DataError."""
+        """Yield the blocks of a file. Raises DataError."""
         import urllib3
 
         try:
@@ -205,29 +195,29 @@ class Web:
                 "GET", f"{self.url}/{quote(name)}", headers=_authorise(self.scheme), preload_content=False
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise DataError(_unreachable(self.address, "the address", error)) from error
+            raise _unreachable(self.address, "the address", error) from error
         try:
             if answer.status == 404:
-                raise NotThere(f"There is no {name} in {self.address}.")
+                raise NotThere(Remote.NO_FILE, name=name, address=self.address)
             if answer.status in (401, 403):
-                needed = "HF_TOKEN" if self.scheme == "hf" else GOOGLE_SETTING
-                raise DataError(f"{self.address} may not be read; set {needed}.")
+                setting = "HF_TOKEN" if self.scheme == "hf" else GOOGLE_SETTING
+                raise DataError(Remote.REFUSED, address=self.address, said=answer.status, setting=setting)
             if answer.status != 200:
-                raise DataError(f"{self.address} answers {answer.status} instead of {name}.")
+                raise DataError(Remote.FAILED, address=self.address, said=answer.status, name=name)
             yield from answer.stream(BLOCK_BYTES)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Interrupted(f"{self.address}/{name} stopped coming.") from error
+            raise Interrupted(Remote.INTERRUPTED, address=self.address, name=name) from error
         finally:
             answer.release_conn()
 
 
-def _unreachable(address: str, setting: str, error: Exception) -> str:
-    return f"{address} does not answer ({type(error).__name__}); check the network and {setting}."
+def _unreachable(address: str, setting: str, error: Exception) -> DataError:
+    return DataError(Remote.NO_ANSWER, address=address, said=type(error).__name__, setting=setting)
 
 
 @lru_cache(maxsize=1)
 def _connect(process: int, endpoint: str | None) -> Any:
-    """Returns the process's own client: one that was inherited would share its sockets with the parent."""
+    """Return a client of this process; an inherited one would share sockets with the parent process."""
     import boto3
     from botocore import UNSIGNED
     from botocore.config import Config
@@ -242,7 +232,7 @@ def _connect(process: int, endpoint: str | None) -> Any:
     if not session.get_credentials():
         config = config.merge(Config(signature_version=UNSIGNED))
     if endpoint:
-        # What is not Amazon's has seldom a host name for each bucket, or checksums of the latest kind.
+        # Other servers rarely have a host name for each bucket, or the latest checksums.
         config = config.merge(
             Config(
                 s3={"addressing_style": "path"},
@@ -286,7 +276,7 @@ def _authorise(scheme: str) -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _google_credentials(process: int) -> Any:
-    """Returns what google-auth finds, where it is installed; None for public data."""
+    """Return the credentials that google-auth finds; None if there are none or it is not installed."""
     try:
         import google.auth
         from google.auth.exceptions import DefaultCredentialsError
@@ -301,7 +291,4 @@ def _google_credentials(process: int) -> Any:
 
 
 def _unusable(error: Exception) -> DataError:
-    return DataError(
-        f"Google's credentials cannot be used ({type(error).__name__}); mend {GOOGLE_SETTING}, or log in "
-        f"again with gcloud auth application-default login."
-    )
+    return DataError(Remote.BAD_CREDENTIALS, said=type(error).__name__, setting=GOOGLE_SETTING)

@@ -1,4 +1,4 @@
-"""Opens data in LitData's format, in a folder or at an address, without reading a chunk."""
+"""Opening data in LitData's format, in a folder or at an address, without reading any chunk."""
 
 import hashlib
 import io
@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.cache import cache_folder
-from datamodules.errors import DataError, printable
 from datamodules.images import IMAGENET_MEAN, IMAGENET_STD, Channels, Images
+from datamodules.problems import Cache, DataError, LitData, Reading, explain, printable
 from datamodules.streams.chunk_cache import ChunkCache, kept_chunks
 from datamodules.streams.chunk_split import WINDOW, ChunkFiles, ChunkFolder, ChunkSplit
 from datamodules.streams.chunks import INDEX, Chunks, parse_index
@@ -27,13 +27,13 @@ MAX_INDEX_BYTES, MAX_LABELS_BYTES, MAX_INFO_BYTES = 2**25, 2**28, 2**24
 
 @dataclass(frozen=True)
 class Info:
-    """What ``info.json`` says of the images.
+    """The content of ``info.json``.
 
     Attributes:
-        classes: In the order of the labels.
-        mean: Of each channel, where white is 1.
-        std: Standard deviation of the same.
-        can_mirror: Whether a mirrored image still shows the same thing.
+        classes: Class names in the order of the labels.
+        mean: Mean of each channel, where white is 1.
+        std: Standard deviation of each channel.
+        can_mirror: Whether a mirrored image still shows the same class.
     """
 
     classes: tuple[str, ...]
@@ -42,16 +42,12 @@ class Info:
     can_mirror: bool = True
 
 
-def open_folder(root: Path | None) -> Images:
-    """Reads what lies beside the chunks of a folder.
+def open_folder(root: Path) -> Images:
+    """Open a folder, reading only the files beside the chunks.
 
     Raises:
-        DataError: It is not there, or not in this format.
+        DataError: A file is missing or invalid.
     """
-    if root is None:
-        raise DataError("Name the folder or address that holds train/ and val/ as the root of the data.")
-    if not root.is_dir():
-        raise DataError(f"There is no folder {printable(root)}; name one that holds train/ and val/.")
     info = parse_info(_read(root / INFO, MAX_INFO_BYTES), str(root))
     splits = [
         _open_split(
@@ -67,14 +63,14 @@ def open_folder(root: Path | None) -> Images:
 
 
 def open_address(address: str) -> Images:
-    """Fetches what lies beside the chunks of an address, but none of these.
+    """Open an address, downloading only the files beside the chunks.
 
     Raises:
-        DataError: It cannot be reached, is not there or not in this format, or cannot be kept here.
+        DataError: A file cannot be downloaded or is invalid, or chunks cannot be stored on this machine.
     """
     cache = cache_folder()
     if cache is None:
-        raise DataError("Chunks need a place on this machine; set ARENA_CACHE to a folder.")
+        raise DataError(Cache.NO_FOLDER)
     address = address.rstrip("/")
     root, limit_bytes = cache / "chunks", cache_limit(cache / "chunks")
     top = open_store(address)
@@ -83,7 +79,7 @@ def open_address(address: str) -> Images:
     for name in SPLITS:
         store = open_store(f"{address}/{name}")
         index = read_file(store, INDEX, MAX_INDEX_BYTES)
-        # Of other data at the same address later, chunks of the same name must not be taken for these.
+        # Other data at the same address may have chunks with the same names.
         digest = hashlib.sha256(address.encode() + b"\0" + index).hexdigest()[:16]
         chunks = ChunkCache(store, root, root / digest / name, limit_bytes)
         split = _open_split(store.address, index, _find_labels(store), chunks, len(info.classes))
@@ -93,10 +89,10 @@ def open_address(address: str) -> Images:
 
 
 def parse_info(content: bytes, where: str) -> Info:
-    """Reads an ``info.json``, which may come from strangers.
+    """Parse an ``info.json``, which is not trusted.
 
     Raises:
-        DataError: It does not hold what it should.
+        DataError: It is invalid.
     """
     try:
         found = json.loads(content)
@@ -108,44 +104,41 @@ def parse_info(content: bytes, where: str) -> Info:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
-            f"{where}/{INFO} does not hold the class names; write them in the order of the labels, such as "
-            f'{{"classes": ["cat", "dog"]}}.'
+            LitData.NO_CLASS_NAMES, where=f"{where}/{INFO}", example='{"classes": ["cat", "dog"]}'
         ) from error
     if len(info.classes) < 2 or min(info.std) <= 0:
-        raise DataError(f"{where}/{INFO} needs two classes or more, and deviations above 0.")
+        raise DataError(LitData.BAD_INFO, where=f"{where}/{INFO}")
     return info
 
 
 def cache_limit(root: Path) -> int:
-    """Returns how many bytes of chunks are kept: ``ARENA_CACHE_GB``, else half of what is free or ours.
+    """Return the size limit of the cache: ``ARENA_CACHE_GB``, else half of the free space and the cache.
 
     Raises:
-        DataError: The setting is no number.
+        DataError: The setting is not a number.
     """
     setting = os.environ.get("ARENA_CACHE_GB")
     if setting:
         try:
             return round(float(setting) * 1e9)
         except (ValueError, OverflowError) as error:
-            raise DataError(f"ARENA_CACHE_GB is {setting!r}; it must be a number, such as 50.") from error
+            raise DataError(Cache.BAD_LIMIT, value=setting) from error
     existing = next(folder for folder in (root, *root.parents) if folder.exists())
     kept = sum(status.st_size for status in kept_chunks(root).values())
     return (shutil.disk_usage(existing).free + kept) // 2
 
 
 def check_cache_limit(chunks: Chunks, limit_bytes: int, address: str) -> None:
-    """Makes sure that what is shuffled at a time fits, since all would be fetched again and again.
+    """Check that the chunks that are shuffled at a time fit; otherwise they would be downloaded repeatedly.
 
     Raises:
-        DataError: It does not.
+        DataError: They do not fit.
     """
     share = min(1.0, 1.5 * WINDOW / len(chunks))
     needed = round(share * sum(chunks.sizes_bytes)) + 4 * max(chunks.sizes_bytes)
     if needed > limit_bytes:
         raise DataError(
-            f"{address} needs {needed / 1e9:.1f} GB for chunks on this machine, and only "
-            f"{limit_bytes / 1e9:.1f} GB are granted; raise ARENA_CACHE_GB, or name another disk in "
-            f"ARENA_CACHE."
+            Cache.LIMIT_TOO_SMALL, address=address, needed_gb=needed / 1e9, limit_gb=limit_bytes / 1e9
         )
 
 
@@ -158,18 +151,20 @@ def _open_split(
 
 
 def _parse_labels(content: bytes, count: int, num_classes: int, where: str) -> NDArray[np.integer[Any]]:
+    file = f"{where}/{LABELS}"
     try:
         labels: NDArray[np.integer[Any]] = np.load(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError, OSError, MemoryError) as error:
-        raise DataError(f"{where}/{LABELS} is not an array of NumPy's; write or upload it again.") from error
+        raise DataError(LitData.NO_LABELS, where=file) from error
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
-        raise DataError(
-            f"{where}/{LABELS} does not hold a label for each of {count:,} images; write it again."
-        )
+        raise DataError(LitData.WRONG_LABELS, where=file, number=count)
     if labels.min() < 0 or labels.max() >= num_classes:
         raise DataError(
-            f"{where}/{LABELS} has labels from {labels.min()} to {labels.max()}, but there are {num_classes} "
-            f"classes in {INFO}."
+            LitData.LABELS_OUT_OF_RANGE,
+            where=file,
+            smallest=labels.min(),
+            largest=labels.max(),
+            number=num_classes,
         )
     return labels
 
@@ -193,11 +188,9 @@ def _channels(values: Any) -> Channels:
 def _read(file: Path, limit_bytes: int) -> bytes:
     try:
         if file.stat().st_size > limit_bytes:
-            raise DataError(f"{printable(file)} has more than {limit_bytes:,} bytes, which it should not.")
+            raise DataError(Reading.TOO_LARGE, file=file, limit=limit_bytes)
         return file.read_bytes()
     except FileNotFoundError as error:
-        raise DataError(
-            f"There is no {file.name} in {printable(file.parent)}; python -m datamodules convert writes it."
-        ) from error
+        raise DataError(LitData.NOT_CONVERTED, name=file.name, folder=file.parent) from error
     except OSError as error:
-        raise DataError(f"{printable(file)} cannot be read: {error.strerror}.") from error
+        raise explain(error) from error

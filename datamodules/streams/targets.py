@@ -1,4 +1,4 @@
-"""Where a conversion goes: a folder or an S3-compatible store, in which files are whole or not there."""
+"""Targets of a conversion: a folder or an S3-compatible store, in which files are written atomically."""
 
 import fcntl
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from datamodules.cache import sync
-from datamodules.errors import DataError, printable
+from datamodules.problems import DataError, Place, printable
 from datamodules.sources import is_address
 from datamodules.streams.storage import Bucket, NotThere, open_store, read_file
 
@@ -20,29 +20,29 @@ MAX_BYTES = 2**27
 
 
 class Target(Protocol):
-    """A place for files in folders, one level deep."""
+    """A place for files and folders, one level deep."""
 
     @property
     def title(self) -> str:
-        """Its name."""
+        """Name of the target, for messages."""
 
     def locked(self) -> AbstractContextManager[None]:
-        """Keeps other processes from writing there, where that can be done; raises DataError."""
+        """Lock the target against other processes, if supported. Raises DataError."""
 
     def is_empty(self) -> bool:
-        """Tells whether there is nothing at all; raises DataError."""
+        """Return whether the target is empty. Raises DataError."""
 
     def sizes_bytes(self, folder: str) -> dict[str, int]:
-        """Returns the files in a folder and their sizes; raises DataError."""
+        """Return the files in a folder and their sizes. Raises DataError."""
 
     def read(self, name: str) -> bytes | None:
-        """Returns a small file; None if there is none. Raises DataError."""
+        """Return a small file; None if it is missing. Raises DataError."""
 
     def write(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """Opens a file that is in its place once the context has ended without an error."""
+        """Open a file that appears when the context ends without an error."""
 
     def free_bytes(self) -> int | None:
-        """Returns how much more can be written; None where nobody knows."""
+        """Return the free space in bytes; None if unknown."""
 
 
 @dataclass(frozen=True)
@@ -53,33 +53,31 @@ class FolderTarget:
 
     @property
     def title(self) -> str:
-        """Its path."""
+        """Path of the folder."""
         return printable(self.root)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Makes the folder and keeps other processes of this machine from writing there; leaves no file."""
+        """Create the folder and lock it against other processes of this machine; no file is left behind."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
-            raise DataError(f"{self.title} is no folder; name one that can hold the images.") from error
+            raise DataError(Place.NOT_A_FOLDER, place=self.root) from error
         handle = os.open(self.root, os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
         except BlockingIOError as error:
-            raise DataError(
-                f"Another process writes to {self.title} right now; wait for it to end."
-            ) from error
+            raise DataError(Place.IN_USE, place=self.root) from error
         finally:
             os.close(handle)
 
     def is_empty(self) -> bool:
-        """Tells whether there is nothing in the folder."""
+        """Return whether the folder is empty."""
         return not any(self.root.iterdir())
 
     def sizes_bytes(self, folder: str) -> dict[str, int]:
-        """Returns the files in a folder and their sizes."""
+        """Return the files in a folder and their sizes."""
         place = self.root / folder
         if not place.exists():
             return {}
@@ -87,7 +85,7 @@ class FolderTarget:
         return {file.name: file.stat().st_size for file in files}
 
     def read(self, name: str) -> bytes | None:
-        """Returns a small file; None if there is none."""
+        """Return a small file; None if it is missing."""
         try:
             return (self.root / name).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
@@ -95,7 +93,7 @@ class FolderTarget:
 
     @contextmanager
     def write(self, name: str) -> Iterator[BinaryIO]:
-        """Opens a file that is renamed in the end; what a kill leaves is written over next time."""
+        """Open a file that is renamed at the end; the file of a killed process is overwritten next time."""
         file = self.root / name
         unfinished = file.with_name(file.name + UNFINISHED)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +104,7 @@ class FolderTarget:
         unfinished.replace(file)
 
     def free_bytes(self) -> int:
-        """Returns what is free on the disk."""
+        """Return the free space of the disk in bytes."""
         return shutil.disk_usage(
             next(place for place in (self.root, *self.root.parents) if place.exists())
         ).free
@@ -120,24 +118,24 @@ class BucketTarget:
 
     @property
     def title(self) -> str:
-        """Its address."""
+        """Address of the folder."""
         return self.address
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Does nothing: what two processes put there is the same."""
+        """Do nothing, since two processes would write the same files."""
         yield
 
     def is_empty(self) -> bool:
-        """Tells whether there is nothing at this address or below; raises DataError."""
+        """Return whether there is nothing at this address or below it. Raises DataError."""
         return self._bucket("").is_empty()
 
     def sizes_bytes(self, folder: str) -> dict[str, int]:
-        """Returns the files in a folder and their sizes; raises DataError."""
+        """Return the files in a folder and their sizes. Raises DataError."""
         return self._bucket(folder).sizes_bytes()
 
     def read(self, name: str) -> bytes | None:
-        """Returns a small file; None if there is none. Raises DataError."""
+        """Return a small file; None if it is missing. Raises DataError."""
         folder, _, file = name.rpartition("/")
         try:
             return read_file(self._bucket(folder), file, MAX_BYTES)
@@ -146,7 +144,7 @@ class BucketTarget:
 
     @contextmanager
     def write(self, name: str) -> Iterator[BinaryIO]:
-        """Opens a file of this machine without a name, which no kill leaves behind, and uploads it."""
+        """Open a temporary file without a name, which a killed process cannot leave behind, and upload it."""
         folder, _, file = name.rpartition("/")
         try:
             with tempfile.TemporaryFile() as stream:
@@ -157,12 +155,15 @@ class BucketTarget:
             raise
         except OSError as error:
             raise DataError(
-                f"{tempfile.gettempdir()} cannot hold {file} on its way to {self.title} ({error.strerror}); "
-                f"make room, or name another folder in TMPDIR."
+                Place.NO_TEMPORARY_SPACE,
+                folder=Path(tempfile.gettempdir()),
+                name=file,
+                place=self.title,
+                said=error.strerror,
             ) from error
 
     def free_bytes(self) -> None:
-        """Returns None: a bucket grows."""
+        """Return None, since buckets have no fixed size."""
 
     def _bucket(self, folder: str) -> Bucket:
         store = open_store(f"{self.address}/{folder}")
@@ -171,16 +172,13 @@ class BucketTarget:
 
 
 def open_target(out: str) -> Target:
-    """Returns the place that a user has named.
+    """Return the target that a user has named.
 
     Raises:
-        DataError: Nothing can be written there.
+        DataError: The address cannot be written.
     """
     if not is_address(out):
         return FolderTarget(Path(out).expanduser())
     if not isinstance(open_store(out), Bucket):
-        raise DataError(
-            f"{out} cannot be written to from here; convert into a folder and upload that, with gcloud "
-            f"storage rsync or hf upload."
-        )
+        raise DataError(Place.READ_ONLY, place=out)
     return BucketTarget(out.rstrip("/"))

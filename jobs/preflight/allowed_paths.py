@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from datamodules.errors import explain
+from datamodules.problems import explain
 from datamodules.sources import is_address
 from tracking.layout import REPOSITORY
 from tracking.store import Store

@@ -81,8 +81,8 @@ def check_all(store: Store, configs: Sequence[Config], machine: Machine, runs: S
 
 def look_at_data(config: Config) -> tuple[Answer, Images | None]:
     """Open the images as the training process would."""
-    from datamodules.errors import DataError
     from datamodules.imagenet import ImageNetDataModule
+    from datamodules.problems import DataError
 
     try:
         check_files({"data": config["data"]})

@@ -78,7 +78,7 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         LaunchError: One sentence about the first thing that is wrong.
     """
-    from datamodules.errors import DataError
+    from datamodules.problems import DataError
     from training.config_check import check_config as check_training
     from training.config_check import complete
 

@@ -5,12 +5,14 @@ import torch
 
 from datamodules.pixels import augmentation
 from datamodules.pixels.augmentation import AUGMENTATIONS
+from datamodules.problems import Argument
+from tests.refusals import refused
 
 SEEDS = torch.randint(2**62, (256,), generator=torch.Generator().manual_seed(0))
 
 
 def test_unknown_augmentation() -> None:
-    with pytest.raises(ValueError, match=r"no augmentation 'dark'; choose one of: light, alexnet"):
+    with refused(Argument.NO_AUGMENTATION, name="dark", known=", ".join(AUGMENTATIONS)):
         augmentation.get("dark")
 
 

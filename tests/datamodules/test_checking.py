@@ -251,7 +251,7 @@ def test_val_in_the_wrong_order() -> None:
     assert finding.count == 50_000 and "ILSVRC2012_ID" in finding.text
     few = list(wnids()[:10])
     assert mislabelled(few, {f"{few[1]}/{few[0]}_7.JPEG": 1})["misplaced"].names == (
-        f"val/{few[1]}/{few[0]}_7.JPEG belongs into {few[0]}",
+        f"val/{few[1]}/{few[0]}_7.JPEG belongs to {few[0]}",
     )
 
 
@@ -344,7 +344,7 @@ def test_a_picture_that_kills_its_reader_is_named(deadly: int) -> None:
 
 
 def test_images_that_are_no_files() -> None:
-    images = sources.get("digits").open(None)
+    images = sources.get("digits").images(None)
     report = check("digits", "", images, Progress(), 1)
     assert report.findings == () and report.train.num_images == 1433
     assert report.mean == pytest.approx(images.mean, abs=1e-6) and report.std == pytest.approx(

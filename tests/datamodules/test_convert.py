@@ -19,15 +19,17 @@ from PIL import Image
 
 from datamodules import sources
 from datamodules.__main__ import main
-from datamodules.errors import DataError
 from datamodules.images import Images, Split
-from datamodules.progress import read_progress
+from datamodules.problems import Argument, DataError, LitData, Place, Remote
+from datamodules.progress import Progress, read_progress
 from datamodules.streams import conversion
 from datamodules.streams.conversion import shuffled, split_order
 from datamodules.streams.targets import open_target
+from problems import Code, InvalidValue, Problem
 from tests.datamodules.conftest import CLASSES, cut_off, picture
 from tests.datamodules.s3_server import BUCKET, Server
 from tests.exits import exit_code
+from tests.refusals import refused
 
 
 def convert(*arguments: str) -> int | str | None:
@@ -104,7 +106,7 @@ def test_what_cannot_be_decoded_is_kept_and_named(
     empty.write_bytes(b"")
     assert convert("folder", "--root", str(folder), "--to", str(tmp_path / "out"), "--max_side", "8") == 0
     error = capsys.readouterr().err
-    assert "out is ready: 12 images to train on, 6 to validate; 2 cannot be read and are kept" in error
+    assert "2 images cannot be read" in error
     assert broken.name in error and empty.name in error
     images = open_images(tmp_path / "out")
     assert contents(images.train)[broken.read_bytes()] == 0 and contents(images.val)[b""] == 1
@@ -161,7 +163,7 @@ def test_a_conversion_goes_on_where_it_was_stopped(
     stopped.send_signal(ending)
     stopped.wait()
     assert stopped.returncode == (-signal.SIGKILL if ending == signal.SIGKILL else 130)
-    with pytest.raises(DataError, match=r"There is no info\.json"):
+    with refused(LitData.NOT_CONVERTED, name="info.json"):
         open_images(out)
     written = {file: file.stat().st_mtime_ns for file in out.glob("*/*.bin")}
     assert 3 <= len(written) < len(list(whole.glob("*/*.bin")))
@@ -178,36 +180,50 @@ def test_what_is_complete_is_left_alone(folder: Path, tmp_path: Path) -> None:
     assert tree(tmp_path / "out") == before
 
 
-REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
-    "other settings": (("--max_side", "20"), "holds a conversion of other images, or with other settings"),
-    "other images": (("--classes", "2"), "holds a conversion of other images, or with other settings"),
-    "no side": (("--max_side", "0"), "max_side is 0; it must be 1 or more"),
-    "no quality": (("--quality", "101"), "quality is 101; it must be from 1 to 100"),
-    "no threads": (("--threads", "0"), "threads is 0; it must be 1 or more"),
-}
-
-
-@pytest.mark.parametrize(("more", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_makes_no_sense_is_one_sentence(
-    folder: Path, tmp_path: Path, more: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("more", [("--max_side", "20"), ("--classes", "2")])
+def test_another_conversion_at_the_same_place_is_refused(
+    folder: Path, tmp_path: Path, more: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ("folder", "--root", str(folder), "--to", str(tmp_path / "out"))
     assert convert(*arguments) == 0
     capsys.readouterr()
-    code = convert(*arguments, *more)
-    assert code == 2 and message in capsys.readouterr().err
+    assert convert(*arguments, *more) == 2
+    assert str(DataError(Place.OTHER_CONTENT, place=tmp_path / "out")) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "code", "limits"),
+    [
+        ("max_side", 0, Argument.TOO_SMALL, {"smallest": 1}),
+        ("quality", 101, Argument.OUT_OF_RANGE, {"smallest": 1, "largest": 100}),
+        ("threads", 0, Argument.TOO_SMALL, {"smallest": 1}),
+    ],
+)
+def test_settings_that_make_no_sense(
+    folder: Path,
+    tmp_path: Path,
+    option: str,
+    value: int,
+    code: Code,
+    limits: dict[str, int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ("folder", "--root", str(folder), "--to", str(tmp_path / "out"))
+    assert convert(*arguments, f"--{option}", str(value)) == 2
+    assert capsys.readouterr().err == f"{InvalidValue(code, name=option, value=value, **limits)}\n"
 
 
 def test_other_files_are_never_written_among(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = tree(folder)
-    for out, message in (
-        (folder, "holds other files already"),
-        (folder / "train" / CLASSES[0] / f"{CLASSES[0]}_0.JPEG", "is no folder"),
-        ("gs://bucket/set", "convert into a folder and upload that"),
-        ("ftp://bucket/set", "is no address that can be read"),
+    file = folder / "train" / CLASSES[0] / f"{CLASSES[0]}_0.JPEG"
+    for out, problem in (
+        (folder, Problem(Place.NOT_EMPTY, place=folder)),
+        (file, Problem(Place.NOT_A_FOLDER, place=file)),
+        ("gs://bucket/set", Problem(Place.READ_ONLY, place="gs://bucket/set")),
+        ("ftp://bucket/set", Problem(Remote.NOT_AN_ADDRESS, address="ftp://bucket/set")),
     ):
         assert convert("folder", "--root", str(folder), "--to", str(out)) == 2
-        assert message in capsys.readouterr().err
+        assert str(problem) in capsys.readouterr().err
     assert tree(folder) == before
 
 
@@ -218,30 +234,30 @@ def test_a_second_process_is_turned_away(
     first = subprocess.Popen([sys.executable, "-c", SLOWLY, "2", *arguments], stderr=subprocess.DEVNULL)
     wait_for_files(tmp_path / "out" / "train", 1, first)
     assert convert(*arguments) == 2
-    assert "Another process writes to" in capsys.readouterr().err
+    assert str(DataError(Place.IN_USE, place=tmp_path / "out")) in capsys.readouterr().err
     first.kill()
     first.wait()
     assert convert(*arguments) == 0
 
 
 def test_a_disk_that_is_too_small_is_noticed_before(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
-    assert convert("folder", "--root", str(folder), "--to", str(tmp_path / "out")) == 2
-    assert "GB left; choose a larger disk" in capsys.readouterr().err
+    images, target = sources.get("folder").images(str(folder)), open_target(str(tmp_path / "out"))
+    with refused(Place.NO_SPACE, place=str(tmp_path / "out"), free_gb=1e-6):
+        conversion.convert(images, target, conversion.Settings(), 1, Progress())
     assert not list((tmp_path / "out").rglob("*.bin"))
 
 
 def test_what_is_complete_needs_no_room(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for file in (folder / "val").rglob("*.JPEG"):
         picture(0, size=(9, 8)).save(file)  # less than is expected of them
     for _ in range(2):
         assert convert("folder", "--root", str(folder), "--to", str(tmp_path / "out")) == 0
-        assert "out is ready: 12 images to train on, 6 to validate." in capsys.readouterr().err
         full = shutil.disk_usage(tmp_path)._replace(free=0)
         monkeypatch.setattr(shutil, "disk_usage", lambda path, full=full: full)
 
@@ -251,7 +267,7 @@ def test_chunks_on_their_way_to_a_bucket_need_room_in_the_temporary_folder(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     with (
-        pytest.raises(DataError, match=r"none cannot hold a\.bin on its way to s3://images/set .* TMPDIR\.$"),
+        refused(Place.NO_TEMPORARY_SPACE, folder=tmp_path / "none", name="a.bin", place="s3://images/set"),
         open_target("s3://images/set").write("train/a.bin"),
     ):
         raise AssertionError("there is nothing to write to")

@@ -1,7 +1,6 @@
 """Files of every kind that ImageNet holds become pixels, or say why not."""
 
 import io
-import re
 import struct
 import zlib
 from pathlib import Path
@@ -11,10 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from datamodules.images import UnreadableImage
 from datamodules.pixels.decoding import read_image
 from datamodules.pixels.large import MAX_PIXELS
+from datamodules.problems import Defect, UnreadableImage
 from tests.datamodules.conftest import DAMAGES, picture
+from tests.refusals import refused
 
 
 def by_pillow(file: Path) -> torch.Tensor:
@@ -72,13 +72,13 @@ def test_damaged_files_are_named(damage, tmp_path: Path) -> None:
     file = tmp_path / "a.JPEG"
     picture(1).save(file)
     damage(file)
-    with pytest.raises(UnreadableImage, match=re.escape(str(file))) as error:
+    with pytest.raises(UnreadableImage) as error:
         read_image(file)
-    assert "\n" not in str(error.value)
+    assert error.value.values["name"] == str(file) and "\n" not in str(error.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableImage, match=r"gone\.JPEG"):
+    with refused(Defect.OTHER, name=str(tmp_path / "gone.JPEG"), said="No such file or directory"):
         read_image(tmp_path / "gone.JPEG")
 
 
@@ -90,5 +90,5 @@ def test_a_bomb_takes_no_memory(tmp_path: Path) -> None:
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
     (tmp_path / "a.png").write_bytes(data)
     assert MAX_PIXELS < 40_000**2
-    with pytest.raises(UnreadableImage, match=r"a\.png \(more than 50,000,000 pixels\)$"):
+    with refused(Defect.TOO_MANY_PIXELS, name=str(tmp_path / "a.png"), limit=MAX_PIXELS):
         read_image(tmp_path / "a.png")

@@ -87,6 +87,6 @@ def test_kept_with_the_index(folder: Path) -> None:
 
 @pytest.mark.parametrize("key", EMBEDDED)
 def test_images_in_memory(key: str) -> None:
-    first, again = sources.get(key).open(None), sources.get(key).open(None)
+    first, again = sources.get(key).images(None), sources.get(key).images(None)
     assert compute_manifest(first) == compute_manifest(again) and len(compute_manifest(first)) == 64
     assert first.train.digest() != first.val.digest()

@@ -8,18 +8,19 @@ import torch
 from PIL import Image
 
 from datamodules.__main__ import main
-from datamodules.errors import DataError
 from datamodules.imagenet import ImageNetDataModule
 from datamodules.pixels.normalisation import normalisation, normalise
+from datamodules.problems import DataError, Reading
+from problems import Code
 from tests.exits import exit_code
+from tests.refusals import refused
 
 
 @pytest.fixture
-def mean_file(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Path:
+def mean_file(folder: Path, tmp_path: Path) -> Path:
     file = tmp_path / "mean.npy"
     options = ["--root", str(folder), "--image_size", "32", "--num_workers", "0", "--output", str(file)]
     assert main(["mean", "folder", *options]) == 0
-    assert "Mean colour" in capfd.readouterr().err
     return file
 
 
@@ -40,7 +41,8 @@ def test_what_cannot_be_written_is_said_before_images_are_read(
 ) -> None:
     (tmp_path / "file").touch()
     assert exit_code(main, ["mean", "digits", "--output", str(tmp_path / "file" / "mean.npy")]) == 2
-    assert capsys.readouterr().err == f"{tmp_path / 'file'}: File exists.\n"
+    problem = DataError(Reading.FAILED, file=tmp_path / "file", said="File exists")
+    assert capsys.readouterr().err == f"{problem}\n"
 
 
 def test_is_subtracted_instead_of_the_mean_colour(folder: Path, mean_file: Path) -> None:
@@ -70,23 +72,21 @@ def test_batches_are_laid_out_alike_on_other_devices() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"),
+    ("content", "code"),
     [
-        (None, "cannot be read: No such file"),
-        (b"PK, or so", "cannot be read: it is no .npy file"),
-        (
-            np.zeros((3, 16, 16), np.float32),
-            "holds 3 x 16 x 16; a mean image of floats, 3 x 32 x 32, is needed",
-        ),
-        (np.zeros((3, 32, 32), np.uint8), "is needed"),
-        (np.array([{}]), "it is no .npy file"),
+        (None, Reading.FAILED),
+        (b"PK, or so", Reading.BAD_MEAN_IMAGE),
+        (np.zeros((3, 16, 16), np.float32), Reading.BAD_MEAN_IMAGE),
+        (np.zeros((3, 32, 32), np.uint8), Reading.BAD_MEAN_IMAGE),
+        (np.array([{}]), Reading.BAD_MEAN_IMAGE),
     ],
 )
-def test_another_file_is_refused(content: object, sentence: str, tmp_path: Path) -> None:
+def test_another_file_is_refused(content: object, code: Code, tmp_path: Path) -> None:
     file = tmp_path / "mean.npy"
     if isinstance(content, bytes):
         file.write_bytes(content)
     elif content is not None:
         np.save(file, content, allow_pickle=True)
-    with pytest.raises(DataError, match=sentence):
+    with refused(code) as error:
         ImageNetDataModule(image_size=32, mean_image=str(file))
+    assert str(error.value.values["file"]) == str(file)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from datamodules.damage import Unreadable
-from datamodules.errors import DataError
 from datamodules.images import Pixels
+from datamodules.problems import DataError
 from datamodules.reading.dataset import Batch, empty_images, make_batch
 from datamodules.reading.process_loader import HELD, PREFETCH, ProcessLoader
 

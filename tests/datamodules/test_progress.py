@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from datamodules import progress
-from datamodules.errors import DataError
+from datamodules.problems import DataError, Reading
 from datamodules.progress import Progress, Report, duration, read_progress
 
 
@@ -32,13 +32,13 @@ def test_the_file_follows_the_stages(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ("error", "state", "message"),
     [
         (DataError("Bad."), "failed", "Bad."),
-        (OSError(errno.ENOSPC, "No space left on device"), "failed", "The disk is full; make room"),
+        (OSError(errno.ENOSPC, "No space left on device"), "failed", str(DataError(Reading.DISK_FULL))),
         (
             PermissionError(errno.EACCES, "Permission denied", b"/a\nb"),
             "failed",
-            "/a\\nb: Permission denied.",
+            str(DataError(Reading.FAILED, file="/a\\nb", said="Permission denied")),
         ),
-        (KeyboardInterrupt(), "stopped", "goes on from here"),
+        (KeyboardInterrupt(), "stopped", "continues from here"),
         (ZeroDivisionError("x"), "failed", "ZeroDivisionError: x"),
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from datamodules.errors import DataError
+from datamodules.problems import DataError
 from datamodules.reading.dataset import Batch
 from datamodules.reading.thread_loader import PREFETCH, ThreadedLoader
 

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from datamodules.errors import DataError
+from datamodules.problems import DataError
 from datamodules.progress import Progress
 
 behaviour, _, file = sys.argv[1:]

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from datamodules.errors import DataError
+from datamodules.problems import Root
 from jobs.submission.spec import JobSpec
 from lightning_modules import registry
 from lightning_modules.classifier import ImageClassifier
+from tests.refusals import refused
 from tracking import records
 from tracking.store import Store
 from training.config_check import check_config
@@ -111,5 +112,5 @@ def test_published_weights_need_a_twin() -> None:
 
 
 def test_images_that_are_not_there() -> None:
-    with pytest.raises(DataError, match="There is no folder /nowhere"):
+    with refused(Root.MISSING, root=Path("/nowhere")):
         check_config(config(data__source="folder", data__root="/nowhere"))

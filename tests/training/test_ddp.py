@@ -147,5 +147,5 @@ def test_what_all_processes_together_cannot_read_counts(arena: Arena, tmp_path: 
         *("--trainer.log_every_n_steps", "2", "--data.max_unreadable", "5"),
     )
     assert (done.returncode, arena.run.status) == (2, "FAILED"), done.stderr
-    assert re.match(r"6 of 64 images to train on cannot be read, more than the 5 that", arena.run.error)
+    assert re.match(r"6 of 64 training images cannot be read, more than the 5 that", arena.run.error)
     assert arena.run.tags["data.skipped"] == "6"

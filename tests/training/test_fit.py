@@ -174,7 +174,7 @@ def test_unreadable_images_are_counted_and_named(limit: str, arena: Arena, tmp_p
     tags = arena.run.tags
     if limit == "0":
         assert (done.returncode, arena.run.status) == (2, "FAILED")
-        assert re.search(r"1 of 16 images to train on cannot be read, .*3\.JPEG", arena.run.error)
+        assert re.search(r"1 of 16 training images cannot be read, .*3\.JPEG", arena.run.error)
         assert tags["data.skipped"] == "1" and str(bad[0]) in tags["data.skipped_files"]
         return
     assert done.returncode == 0, done.stderr

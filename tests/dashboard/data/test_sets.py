@@ -50,7 +50,7 @@ def test_a_folder_that_is_refused_says_why_and_stays_typed(
 @pytest.mark.parametrize("source", [one.key for one in sources.available().values() if not one.needs_root])
 def test_what_needs_no_folder_is_counted(source: str) -> None:
     numbers = count(DataSet(sources.get(source)))
-    images = sources.get(source).open(None)
+    images = sources.get(source).images(None)
     assert (numbers.train.sum(), numbers.val.sum()) == (len(images.train), len(images.val))
     assert numbers.class_names == images.class_names
 
