@@ -77,13 +77,25 @@ def read_runs(
 
 
 def read_points(store: Layout, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], list[Point]]:
-    """The same as `tracking.database.read_points`, through MLflow."""
+    """The same as `tracking.database.read_points`, through MLflow.
+
+    MLflow does not tell in which order points were written. Training processes never write a time before an
+    earlier one of their run, so that the times tell it.
+    """
+    mlflow = client(store)
+    found: dict[tuple[str, str], list[Point]] = {}
+    with reported(store):
+        for pair in pairs:
+            history = sorted(mlflow.get_metric_history(*pair), key=lambda point: point.timestamp)
+            found[pair] = [(point.step, point.value, point.timestamp) for point in history]
+    return found
+
+
+def read_tags(store: Layout, run_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The same as `tracking.database.read_tags`, through MLflow."""
     mlflow = client(store)
     with reported(store):
-        return {
-            pair: [(point.step, point.value, point.timestamp) for point in mlflow.get_metric_history(*pair)]
-            for pair in pairs
-        }
+        return {run_id: dict(mlflow.get_run(run_id).data.tags) for run_id in run_ids}
 
 
 def read_keys(store: Layout, run_ids: Sequence[str]) -> set[str]:

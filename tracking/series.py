@@ -1,6 +1,6 @@
 """The history of metrics as arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from problems import InvalidValue
+from tracking.entities import Point
 from tracking.problems import Wrong
 from tracking.runs import Run, reader
 from tracking.store import Store
 
 AXES = ("epoch", "step", "seconds", "images")
+# The steps after which a run was resumed, separated by blanks.
+RESUMED_STEPS = "job.resumed_steps"
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,16 +39,27 @@ class Series:
 
 
 def read_series(store: Store, run_ids: Sequence[str], keys: Sequence[str]) -> dict[tuple[str, str], Series]:
-    """The series of every (run id, key), empty ones included.
+    """Read the series of every (run id, key), empty ones included.
 
-    A resumed run repeats the steps between its checkpoint and its end: what it logged of them before does
-    not count.
+    Of a step that was logged several times, the last value counts. A resumed run repeats the steps after its
+    checkpoint: as far as it has come again, nothing counts that it logged for them before. Every other step
+    counts, whatever the clock showed.
 
     Raises:
         StoreUnavailable: The store cannot be read.
     """
     pairs = [(run_id, key) for run_id in run_ids for key in keys]
-    return {pair: _series(points) for pair, points in reader(store).read_points(store, pairs).items()}
+    resumed = {
+        run_id: resumed_steps(tags) for run_id, tags in reader(store).read_tags(store, run_ids).items()
+    }
+    points = reader(store).read_points(store, pairs)
+    return {pair: _series(points[pair], resumed[pair[0]]) for pair in pairs}
+
+
+def resumed_steps(tags: Mapping[str, str]) -> list[int]:
+    """Return the steps after which a run was resumed, in order. Older versions recorded only the last one."""
+    text = tags.get(RESUMED_STEPS) or tags.get("job.resumed_step", "")
+    return [int(word) for word in text.split() if word.isdecimal()]
 
 
 def metric_keys(store: Store, run_ids: Sequence[str]) -> list[str]:
@@ -72,11 +86,21 @@ def axis_values(run: Run, series: Series, axis: str) -> npt.NDArray[Any]:
     raise InvalidValue(Wrong.NO_AXIS, axis=axis, axes=", ".join(AXES))
 
 
-def _series(points: Sequence[tuple[int, float | None, int]]) -> Series:
+def _series(points: Sequence[Point], resumed: Sequence[int]) -> Series:
     table = np.array(points, dtype=np.float64).reshape(-1, 3)
-    table = table[np.lexsort((table[:, 1], table[:, 0], table[:, 2]))]  # as they were logged
-    following = np.append(np.minimum.accumulate(table[:0:-1, 0])[::-1], [np.inf] * bool(len(table)))
-    stands = table[:, 0] < following  # nothing that was logged later is of the same step or an earlier one
-    steps, values, milliseconds = table[stands].T
+    steps = table[:, 0]
+    counts = np.ones(len(table), bool)
+    end, left = len(table), list(resumed)
+    # From the last time that steps were repeated to the first.
+    for start in (np.flatnonzero(np.diff(steps) <= 0) + 1)[::-1] if left else ():
+        while left and left[-1] >= steps[start]:
+            left.pop()  # resumed without having lost a step
+        if left:
+            before = steps[:start]
+            counts[:start] &= (before <= left.pop()) | (before > steps[start:end].max())
+            end = start
+    table = table[counts]
+    _, last = np.unique(table[::-1, 0], return_index=True)
+    steps, values, milliseconds = table[len(table) - 1 - last].T
     values = np.where(np.abs(values) >= np.finfo(np.float64).max, np.copysign(np.inf, values), values)
     return Series(steps.astype(np.int64), values, milliseconds / 1000)

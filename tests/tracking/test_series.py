@@ -32,12 +32,36 @@ def test_the_latest_wins_after_a_resume(store, run):
     assert found.values.tolist() == [50.0, 25.0, 15.0]
 
 
-def test_a_resume_takes_back_what_came_after_its_checkpoint(store, run):
-    records.log_metrics(store, run.run_id, {"val/error_top1": 19.0}, 15)
+def test_a_resume_takes_back_what_it_repeats(store, run):
+    records.set_tags(store, run.run_id, {"job.resumed_steps": "12"})
+    records.log_metrics(store, run.run_id, {"val/error_top1": 19.0}, 25)
     found = read(store, run)
-    assert found.steps.tolist() == [10, 15] and found.values.tolist() == [50.0, 19.0]
-    records.log_metrics(store, run.run_id, {"val/error_top1": 18.0}, 25)
-    assert read(store, run).steps.tolist() == [10, 15, 25]
+    assert found.steps.tolist() == [10, 25, 30] and found.values.tolist() == [50.0, 19.0, 30.0]
+    records.log_metrics(store, run.run_id, {"val/error_top1": 18.0}, 35)
+    assert read(store, run).steps.tolist() == [10, 25, 35]
+    records.set_tags(store, run.run_id, {"job.resumed_steps": "12 25"})
+    records.log_metrics(store, run.run_id, {"val/error_top1": 17.0}, 33)
+    assert read(store, run).steps.tolist() == [10, 25, 33, 35]
+    records.log_metrics(store, run.run_id, {"val/error_top1": 16.0}, 38)
+    assert read(store, run).values.tolist() == [50.0, 19.0, 17.0, 16.0]
+
+
+def test_a_resume_that_repeats_nothing_takes_back_nothing(store, run):
+    records.set_tags(store, run.run_id, {"job.resumed_steps": "30"})
+    records.log_metrics(store, run.run_id, {"val/error_top1": 19.0}, 40)
+    assert read(store, run).steps.tolist() == [10, 20, 30, 40]
+
+
+def test_a_step_logged_once_counts_whatever_the_clock_showed(store, config):
+    """Steps 51 to 100 come from a machine whose clock is an hour behind."""
+    run_id = records.create_run(store, config)
+    for step in range(1, 101):
+        time_ms = 1_700_000_000_000 + step - 3_600_000 * (step > 50)
+        records.log_points(store, run_id, [("val/loss", float(step), time_ms, step)])
+    one = runs.get_run(store, run_id)
+    assert read(store, one, "val/loss").steps.tolist() == list(range(1, 101)) and one.step == 100
+    records.log_points(store, run_id, [("val/loss", 7.0, 1_600_000_000_000, 99)])
+    assert read(store, one, "val/loss").values[98] == 7.0, "written last"
 
 
 def test_nothing_logged_is_empty(store, run):
