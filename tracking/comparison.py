@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,14 +36,22 @@ class Summary:
 
 
 def best_and_last(store: Store, runs: Sequence[Run], keys: Sequence[str]) -> list[Summary]:
-    """One summary for each run and metric that has values, in the order of both arguments.
+    """Return one summary for each run and metric that has values, in the order of both arguments.
 
     Raises:
         StoreUnavailable: The store cannot be read.
     """
-    series = read_series(store, [run.run_id for run in runs], keys)
-    pairs = ((run, key, series[run.run_id, key]) for run in runs for key in keys)
-    return [_summarise(run, key, points) for run, key, points in pairs if len(points)]
+    found: dict[tuple[str, str], Summary] = {}
+    for run in runs:
+        found |= {(run.run_id, key): kept for key in keys if (kept := _recall(store, run, key))}
+    unread = [run for run in runs if any((run.run_id, key) not in found for key in keys)]
+    series = read_series(store, [run.run_id for run in unread], keys)
+    for run in unread:
+        for key in keys:
+            if len(points := series[run.run_id, key]):
+                found[run.run_id, key] = _summarise(run, key, points)
+                _keep(store, found[run.run_id, key])
+    return [found[run.run_id, key] for run in runs for key in keys if (run.run_id, key) in found]
 
 
 def differing_settings(runs: Sequence[Run]) -> dict[str, list[str]]:
@@ -100,6 +108,27 @@ def series_csv(store: Store, runs: Sequence[Run], keys: Sequence[str]) -> str:
                     ]
                 )
     return text.getvalue()
+
+
+# Summaries of runs that have ended, whose histories do not change; a resumed run ends at another time.
+_kept: dict[tuple[object, ...], Summary] = {}
+MAX_KEPT = 20_000
+
+
+def _identify(store: Store, run: Run, key: str) -> tuple[object, ...]:
+    return store.root, store.server, run.run_id, run.ended_at, run.step, run.metrics.get(key), key
+
+
+def _recall(store: Store, run: Run, key: str) -> Summary | None:
+    kept = _kept.get(_identify(store, run, key)) if run.is_terminal else None
+    return replace(kept, run=run) if kept else None
+
+
+def _keep(store: Store, summary: Summary) -> None:
+    if summary.run.is_terminal and not np.isnan(summary.last):
+        while len(_kept) >= MAX_KEPT:
+            _kept.pop(next(iter(_kept)), None)
+        _kept[_identify(store, summary.run, summary.key)] = summary
 
 
 def _summarise(run: Run, key: str, points: Series) -> Summary:

@@ -40,11 +40,8 @@ def test_no_query_scans_what_grows_with_all_runs(store: Store, plans: list[str])
     comparison.best_per_architecture(store)
     assert len(found) == 3 and len(plans) > 10
     # Every run of the experiment is a row that listing has to look at; the rest is searched by run.
-    assert [
-        plan
-        for plan in plans
-        if plan.startswith("SCAN") and plan not in ("SCAN r", "SCAN pragma_index_info VIRTUAL TABLE INDEX 1:")
-    ] == []
+    scans = [plan.split(" VIRTUAL")[0] for plan in plans if plan.startswith("SCAN")]
+    assert set(scans) == {"SCAN r", "SCAN pragma_index_info"}
     points = [plan for plan in plans if plan.startswith("SEARCH metrics")]
     assert points and all("(run_uuid=? AND key=?)" in plan for plan in points)
 
@@ -81,4 +78,4 @@ def test_a_history_costs_the_same_with_ten_times_the_runs(store: Store) -> None:
     (run_id, *_) = fill(store, runs=5, points=20)
     before = count_steps(store, run_id)
     fill(store, runs=45, points=20)
-    assert 5 < before and count_steps(store, run_id) <= 1.5 * before
+    assert before > 5 and count_steps(store, run_id) <= 1.5 * before
