@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from lightning_modules.twins import to_twin, twin_of
+from lightning_modules.counterparts import counterpart_of, to_counterpart
 from lightning_modules.weights import is_published, read_checkpoint
 from tracking.store import Store
 from training.starting import find_weights
@@ -29,14 +29,14 @@ def export(store: Store, weights: str, output: Path) -> str:
         raise ValueError(f"{weights} names no run and no checkpoint; what torchvision publishes it has.")
     checkpoint = read_checkpoint(Path(find_weights(store, weights)[0]))
     architecture = checkpoint.architecture
-    twin = twin_of(architecture)
-    for option, value in twin.options.items():
+    counterpart = counterpart_of(architecture)
+    for option, value in counterpart.options.items():
         if checkpoint.options[option] != value:
             raise ValueError(
-                f"{twin.library}'s {twin.name} is {architecture.name} with {option} {value}, "
+                f"{counterpart.library}'s {counterpart.name} is {architecture.name} with {option} {value}, "
                 f"not {checkpoint.options[option]}."
             )
-    state = to_twin(architecture, checkpoint.state)
+    state = to_counterpart(architecture, checkpoint.state)
     if output.exists():
         raise ValueError(f"{output} is there already; name another file.")
     try:
@@ -44,4 +44,4 @@ def export(store: Store, weights: str, output: Path) -> str:
     except (OSError, RuntimeError) as error:
         raise ValueError(f"{output} cannot be written: {str(error).splitlines()[0]}.") from error
     rescaled = " with transform_input=True" if checkpoint.rescales else ""
-    return f"{output} holds a state dict for {twin.library}'s {twin.name}{rescaled}."
+    return f"{output} holds a state dict for {counterpart.library}'s {counterpart.name}{rescaled}."

@@ -14,6 +14,8 @@ from lightning_modules.initialisation import without_numbers
 from lightning_modules.ledger import table as module
 from lightning_modules.ledger.table import measure, measure_network
 from lightning_modules.ledger.tracing import KINDS
+from lightning_modules.problems import InvalidChoice
+from tests.refusals import refused
 
 PRECISIONS = ("32-true", "bf16-mixed")
 BUILT = []
@@ -155,9 +157,9 @@ def test_activations_by_hand():
 def test_activations_of_nonsense(part):
     ledger = measure("alexnet", 10, 64)
     one = {"ledger": ledger, "stage": ledger.stages[0], "layer": ledger.layers[0]}[part]
-    with pytest.raises(ValueError, match="no precision '64-true'; choose one of: 32-true, bf16-mixed"):
+    with refused(InvalidChoice.PRECISION, precision="64-true"):
         one.activation_bytes(1, "64-true")
-    with pytest.raises(ValueError, match="batch_size is 0; it must be 1 or more"):
+    with refused(InvalidChoice.BATCH_SIZE, batch_size=0):
         one.activation_bytes(0)
 
 

@@ -104,7 +104,7 @@ def test_weights_of_a_run(store: Store) -> None:
         check_config(config(model__weights="earlier"))
 
 
-def test_published_weights_need_a_twin() -> None:
+def test_published_weights_need_a_counterpart() -> None:
     check_config(config("resnet18", model__weights="torchvision"))
     with pytest.raises(ValueError, match="torchvision publishes no weights of AlexNet"):
         check_config(config("alexnet", model__weights="torchvision"))

@@ -99,7 +99,7 @@ def test_a_run_starts_from_another(arena: Arena) -> None:
     assert second.params["model.weights"] == first.name
     assert second.params["weights.run"] == first.run_id
     assert second.params["weights.source"] == str(best) and f"started from {best}" in done.stdout
-    assert len(second.params["weights.sha256"]) == 64 and "weights.afresh" not in second.params
+    assert len(second.params["weights.sha256"]) == 64 and "weights.new_layers" not in second.params
     last = arena.store.checkpoint_folder(second.run_id) / "last.ckpt"
     before, after = (torch.load(file, weights_only=True)["state_dict"] for file in (best, last))
     torch.testing.assert_close(after["network.fc.weight"], before["network.fc.weight"], rtol=0, atol=1e-6)

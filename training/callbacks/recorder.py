@@ -83,9 +83,8 @@ class RunRecorder(Callback):
         if pl_module.start is not None:
             self._session.describe(pl_module.start.record())
             if trainer.is_global_zero:
-                print(
-                    "\n".join((f"started from {pl_module.start.source}", *pl_module.start.afresh)), flush=True
-                )
+                omitted = map(str, pl_module.start.omissions)
+                print("\n".join((f"started from {pl_module.start.source}", *omitted)), flush=True)
         if trainer.is_global_zero and trainer.world_size > 1:
             self._one_device = self._session.note_one_device(
                 {"precision": str(trainer.precision), "device": describe_device(pl_module.device)}
