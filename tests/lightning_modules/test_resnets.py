@@ -1,4 +1,4 @@
-"""ResNets: shortcuts by option, plain counterparts, the same numbers as torchvision, how deep they really are."""
+"""ResNets: shortcuts by option, plain counterparts, agreement with torchvision, and real depth."""
 
 import math
 import tomllib
