@@ -126,7 +126,7 @@ def test_precision_is_a_flag_away(precision: str, arena: Arena) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--model.architecture", "resnet19"], "did you mean resnet152"),
+        (["--model.architecture", "resnet19"], "did you mean resnet18"),
         (["--data.image_size", "16"], "too small for ResNet-18"),
         (["--data.source", "folder", "--data.root", "/nowhere"], "/nowhere"),
         (["--model.weights", "/nowhere/best.ckpt"], "/nowhere/best.ckpt"),
