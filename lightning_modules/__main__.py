@@ -1,8 +1,7 @@
-"""Looks at networks from a shell: ``python -m lightning_modules list``, ``... ledger vgg16``."""
+"""Networks on the command line: ``python -m lightning_modules list`` and ``... ledger vgg16``."""
 
 import argparse
 import csv
-import difflib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,8 @@ from command_line import Parser, answer
 from lightning_modules import registry
 from lightning_modules.architecture import Architecture
 from lightning_modules.ledger.table import PRECISIONS, Layer, Ledger, Stage, measure
+from lightning_modules.problems import InvalidChoice
+from problems import InvalidValue
 
 Row = dict[str, Any]
 FORMATS = ("table", "csv", "json")
@@ -19,34 +20,34 @@ MEGABYTE = 2**20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command and returns the exit code: 2 for one that makes no sense."""
+    """Run a command and return its exit code: 2 if it is invalid."""
     options = build_parser().parse_args(arguments)
     return answer(lambda: options.run(options))
 
 
 def build_parser() -> Parser:
-    """Returns the parser of the command line, each command with what runs it as ``run``."""
-    parser = Parser(prog="python -m lightning_modules", description="Networks and what they cost.")
+    """Return the parser of the command line, which stores the function of each command as ``run``."""
+    parser = Parser(prog="python -m lightning_modules", description="Networks and their costs.")
     commands = parser.add_subparsers(title="commands", metavar="list|ledger", required=True)
-    listing = commands.add_parser("list", help="every network one can train")
+    listing = commands.add_parser("list", help="list all networks")
     listing.set_defaults(run=print_list)
-    ledger = commands.add_parser("ledger", help="what a network costs, layer by layer")
+    ledger = commands.add_parser("ledger", help="show what a network costs, layer by layer")
     ledger.set_defaults(run=print_ledger)
-    ledger.add_argument("key", help="a network, as the list names it")
-    ledger.add_argument("--num_classes", type=int, help="width of the classifier; the paper's by default")
+    ledger.add_argument("key", help="key of a network, see the command list")
+    ledger.add_argument("--num_classes", type=int, help="number of classes; the paper's by default")
     ledger.add_argument("--image_size", type=int, help="in pixels; the paper's by default")
     ledger.add_argument(
-        "--option", action="append", default=[], metavar="NAME=VALUE", help="a choice left open"
+        "--option", action="append", default=[], metavar="NAME=VALUE", help="an option of the network"
     )
-    ledger.add_argument("--batch_size", type=int, default=1, help="images that activations count for")
-    ledger.add_argument("--precision", choices=PRECISIONS, default="32-true", help="that they are kept in")
+    ledger.add_argument("--batch_size", type=int, default=1, help="number of images for the activations")
+    ledger.add_argument("--precision", choices=PRECISIONS, default="32-true", help="of the activations")
     for command in (listing, ledger):
         command.add_argument("--format", choices=FORMATS, default="table")
     return parser
 
 
 def print_list(options: argparse.Namespace) -> None:
-    """Prints a row for each network, the oldest first."""
+    """Print a row for each network, the oldest first."""
     architectures = registry.architectures().values()
     rows = [architecture_row(one) for one in architectures]
     if options.format == "json":
@@ -60,7 +61,7 @@ def print_list(options: argparse.Namespace) -> None:
 
 
 def architecture_row(architecture: Architecture) -> Row:
-    """Returns what the registry says about a network, by column."""
+    """Return the description of a network by column."""
     return {
         "key": architecture.key,
         "name": architecture.name,
@@ -74,12 +75,12 @@ def architecture_row(architecture: Architecture) -> Row:
 
 
 def print_ledger(options: argparse.Namespace) -> None:
-    """Prints a row for each layer, and what all of them amount to.
+    """Print a row for each layer, and the totals.
 
     Raises:
-        ValueError: The network, an option or a number makes no sense.
+        InvalidValue: The network, an option or a number is invalid.
     """
-    architecture = find(options.key)
+    architecture = registry.get(options.key)
     choices = architecture.check_options(parse_options(options.option))
     ledger = measure(architecture.key, options.num_classes, options.image_size, **choices)
     batch = (options.batch_size, options.precision)
@@ -95,51 +96,26 @@ def print_ledger(options: argparse.Namespace) -> None:
         print_totals(architecture, ledger, options)
 
 
-def find(key: str) -> Architecture:
-    """Returns the architecture of a key.
-
-    Raises:
-        ValueError: There is none; the message names those whose keys look alike.
-    """
-    found = registry.architectures()
-    if key in found:
-        return found[key]
-    near = difflib.get_close_matches(key.lower(), found, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else "the command list shows those there are."
-    raise ValueError(f"There is no network {key!r}; {hint}")
-
-
 def parse_options(texts: Sequence[str]) -> dict[str, str]:
-    """Splits ``NAME=VALUE`` texts.
+    """Split texts of the form ``NAME=VALUE``.
 
     Raises:
-        ValueError: One of them is something else.
+        InvalidValue: A text has another form.
     """
     for text in texts:
         if not all(text.partition("=")):
-            raise ValueError(f"--option takes NAME=VALUE, not {text!r}.")
+            raise InvalidValue(InvalidChoice.NOT_NAME_AND_VALUE, text=text)
     return dict(text.split("=", 1) for text in texts)
 
 
 def layer_row(layer: Layer, batch_size: int, precision: str) -> Row:
-    """Returns what is known of a layer, by column."""
-    return {
-        "name": layer.name,
-        "kind": layer.kind,
-        "stage": layer.stage,
-        "kernel": layer.kernel,
-        "output_shape": list(layer.output_shape),
-        "parameters": layer.parameters,
-        "macs": layer.macs,
-        "units": layer.units,
-        "activation_bytes": layer.activation_bytes(batch_size, precision),
-        "receptive_field": layer.receptive_field,
-        "stride": layer.stride,
-    }
+    """Return the figures of a layer by column."""
+    kind = {"name": layer.name, "kind": layer.kind, "stage": layer.stage, "kernel": layer.kernel}
+    return kind | stage_row(layer, batch_size, precision)
 
 
-def stage_row(stage: Stage, batch_size: int, precision: str) -> Row:
-    """Returns what is known of a stage, by column."""
+def stage_row(stage: Layer | Stage, batch_size: int, precision: str) -> Row:
+    """Return the figures of a stage by column."""
     return {
         "name": stage.name,
         "output_shape": list(stage.output_shape),
@@ -155,7 +131,7 @@ def stage_row(stage: Stage, batch_size: int, precision: str) -> Row:
 def describe(
     architecture: Architecture, ledger: Ledger, options: argparse.Namespace, choices: Mapping[str, str]
 ) -> Row:
-    """Returns everything about a network, ready for JSON."""
+    """Return all figures of a network, ready for JSON."""
     batch = (options.batch_size, options.precision)
     return {
         "key": architecture.key,
@@ -178,7 +154,7 @@ def describe(
 
 
 def table_row(layer: Layer, batch_size: int, precision: str) -> dict[str, str]:
-    """Returns a layer in few characters."""
+    """Return the figures of a layer as short texts."""
     kernel = layer.kernel.replace(", stride ", "/")
     return {
         "Layer": layer.name,
@@ -193,7 +169,7 @@ def table_row(layer: Layer, batch_size: int, precision: str) -> dict[str, str]:
 
 
 def print_totals(architecture: Architecture, ledger: Ledger, options: argparse.Namespace) -> None:
-    """Prints the sums, and what the columns of the table mean."""
+    """Print the totals, and explain the columns of the table."""
     kept = ledger.activation_bytes(options.batch_size, options.precision) / MEGABYTE
     images = "1 image" if options.batch_size == 1 else f"{options.batch_size} images"
     totals = {
@@ -208,19 +184,19 @@ def print_totals(architecture: Architecture, ledger: Ledger, options: argparse.N
     for name, text in totals.items():
         if ledger.auxiliary_layers or "auxiliary" not in name:
             print(f"  {name:21}{text:>16}")
-    print(f"Kept for the backward pass of {images} in {options.precision}, auxiliary heads included.")
-    print("Field and stride in pixels of the image; empty where a layer sees all of it.")
+    print(f"Activations are kept for the backward pass of {images} in {options.precision}, with all heads.")
+    print("Receptive field and stride are in pixels; they are empty for layers that see the whole image.")
 
 
 def print_csv(rows: Sequence[Row]) -> None:
-    """Prints comma-separated values under a line of names."""
+    """Print comma-separated values with a line of column names."""
     writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
 
 
 def print_table(rows: Sequence[Mapping[str, str]]) -> None:
-    """Prints aligned columns: numbers to the right, all else to the left."""
+    """Print aligned columns: numbers to the right, texts to the left."""
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     widths = {name: max(map(len, (name, *texts))) for name, texts in columns.items()}
     numeric = {

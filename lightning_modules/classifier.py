@@ -1,4 +1,4 @@
-"""The LightningModule that trains every architecture of the registry."""
+"""The LightningModule that trains all architectures of the registry."""
 
 import math
 from typing import Any, cast
@@ -17,33 +17,34 @@ from lightning_modules.weights import Rescale, Start, start_from
 
 
 class ImageClassifier(LightningModule):
-    """A network of the registry, its loss, its errors and the recipe that trains it.
+    """A network of the registry with its loss, its errors and its training recipe.
 
-    The step is the same for every network: cross-entropy on the logits, plus that of each auxiliary
-    head times its weight in ``network.auxiliary_weights``.
+    The training step is the same for all networks: the cross-entropy of the logits, plus that of each
+    auxiliary head times its weight in ``network.auxiliary_weights``.
 
     Args:
         architecture: A key of the registry, such as ``resnet50``.
-        num_classes: Width of the classifier.
+        num_classes: Number of classes.
         image_size: Height and width of the square input, in pixels.
         recipe: ``paper``, ``modern`` or ``quick``.
-        options: Choices the architecture leaves open, such as ``{"stride_on": "3x3"}``.
-        learning_rate: Instead of the recipe's.
-        weights: Where to start: ``torchvision`` for its published weights, a checkpoint of an earlier run
-            (its file; with ``python -m training`` also its name or id), or None for the recipe's
-            initialisation. A checkpoint of this module does not need it: it has weights of its own.
-        scale_learning_rate: Whether ``python -m training`` makes the learning rate proportional to the images
-            of a step; see `recipes.scale_learning_rate`.
-        ema_decay: Of a moving average of the weights that ``python -m training`` validates and keeps; see
-            `training.callbacks.averaging`. None keeps none.
-        compile: Whether ``torch.compile`` makes kernels for the network. The names of its weights stay.
+        options: Options of the architecture, such as ``{"stride_on": "3x3"}``.
+        learning_rate: Replaces the learning rate of the recipe.
+        weights: The weights to start from: ``torchvision`` for its published weights, the file of a
+            checkpoint (with ``python -m training`` also the name or id of an earlier run), or None for the
+            recipe's initialisation. It is not saved in checkpoints, which have weights of their own.
+        scale_learning_rate: Whether ``python -m training`` scales the learning rate with the number of images
+            per step; see `recipes.scale_learning_rate`.
+        ema_decay: Decay of the moving average of the weights that ``python -m training`` validates and saves;
+            see `training.callbacks.averaging`. None for no average.
+        compile: Whether to compile the network with ``torch.compile``. The names of its weights do not
+            change.
 
     Attributes:
-        start: What it started from, and which layers did not; None after an initialisation.
+        start: The weights that it started from, None after an initialisation.
 
     Raises:
-        ValueError: The architecture, recipe or option is unknown, the image size too small, or the weights
-            are not to be had or of another network.
+        InvalidValue: The architecture, recipe or an option is unknown, the image size is too small, or the
+            weights cannot be loaded.
     """
 
     def __init__(
@@ -72,24 +73,24 @@ class ImageClassifier(LightningModule):
         self.rescale: nn.Module = Rescale() if self.start and self.start.rescales else nn.Identity()
         self.network: nn.Module = network.to(memory_format=torch.channels_last)
         if compile:
-            # In place, so that no name of a weight changes. Shapes are few: full batches, and the last one of
-            # a validation, for which kernels of any size would be made, and be slower, if that were allowed.
+            # In place, so that the names of weights do not change. There are few batch sizes: the full one,
+            # and that of the last batch of a validation, for which dynamic shapes would make slower kernels.
             self.network.compile(dynamic=False)
         self.criterion = nn.CrossEntropyLoss(label_smoothing=self.recipe.label_smoothing)
         self.train_errors, self.val_errors = TopErrors(num_classes), TopErrors(num_classes)
-        # `self.log` would divide by the processes' average number of images, rounded down.
+        # `self.log` would divide by the average number of images per process, rounded down.
         self.val_loss = MeanLoss()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Maps normalised images (N x 3 x S x S) to logits (N x classes); in training also auxiliary ones."""
+        """Map normalised images (N x 3 x S x S) to logits (N x classes) and, in training, auxiliary ones."""
         logits: Tensor = self.network(self.rescale(images))
         return logits
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Returns the loss of one batch; auxiliary heads count with the network's own weights.
+        """Return the loss of one batch, including that of auxiliary heads.
 
-        Labels are N classes or, of mixed images, the share of every class, N x classes; the recipe's label
-        smoothing comes on top.
+        Labels are classes (N) or, for mixed images, the share of each class (N x classes). The recipe's label
+        smoothing is applied to both.
         """
         images, labels = batch
         outputs = self.network(self.rescale(images))
@@ -102,12 +103,12 @@ class ImageClassifier(LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Logs the training errors of the epoch."""
+        """Log the training errors of the epoch."""
         self.log_dict({f"train/{name}": error for name, error in self.train_errors.compute().items()})
         self.train_errors.reset()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Adds one batch to the validation loss and errors."""
+        """Add one batch to the validation loss and errors."""
         images, labels = batch
         if not len(labels):  # none of its images could be read
             return
@@ -116,17 +117,17 @@ class ImageClassifier(LightningModule):
         self.val_loss.update(nn.functional.cross_entropy(logits, labels), len(labels))
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the validation loss and errors."""
+        """Log the validation loss and errors."""
         errors = {f"val/{name}": error for name, error in self.val_errors.compute().items()}
         self.log_dict({"val/loss": self.val_loss.compute(), **errors})
         self.val_loss.reset()
         self.val_errors.reset()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Builds the optimiser and the learning-rate schedule of the recipe."""
+        """Build the optimiser and the learning-rate scheduler of the recipe."""
         clips = bool(self.trainer.gradient_clip_val) or self.recipe.gradient_clip is not None
         optimizer = build_optimizer(self.recipe, self.network, fused=not clips)
-        self.trainer.fit_loop.setup_data()  # or the number of batches may not be known yet
+        self.trainer.fit_loop.setup_data()  # otherwise the number of batches may be unknown
         total_steps = int(self.trainer.estimated_stepping_batches)
         batches = self.trainer.num_training_batches
         steps_per_epoch = max(1, math.ceil(min(batches / self.trainer.accumulate_grad_batches, total_steps)))
@@ -140,14 +141,14 @@ class ImageClassifier(LightningModule):
         gradient_clip_val: int | float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Shortens gradients as the trainer says or, where it says nothing, to the recipe's norm."""
+        """Clip gradients as the trainer is configured to do or, by default, to the norm of the recipe."""
         if gradient_clip_val is None:
             gradient_clip_val, gradient_clip_algorithm = self.recipe.gradient_clip, "norm"
         if gradient_clip_val is not None:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what the epoch's training errors have counted so far, in all processes together."""
+        """Add the counts of the training errors of this epoch, summed over all processes."""
         if self._trainer is None:
             return  # nothing was trained
         strategy = self.trainer.strategy
@@ -157,13 +158,10 @@ class ImageClassifier(LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes the counts of the interrupted epoch, and makes room for what may precede the network.
-
-        That is there in a run which started from published weights.
-        """
+        """Restore the counts of the interrupted epoch, and the rescaling layer of some published weights."""
         if "rescale.scale" in checkpoint["state_dict"]:
             self.rescale = Rescale()
         if self._trainer is None or not self.trainer.is_global_zero:
-            return  # the sum over all processes stays what it was
+            return  # the first process has the sum over all processes
         if "train_errors" in checkpoint:
             self.train_errors.take_up(checkpoint["train_errors"])

@@ -1,4 +1,4 @@
-"""The initialisation of our own recipes, and none at all; those of the papers stand with their networks."""
+"""He's initialisation, and building networks without any; those of the papers are with the networks."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,10 +13,10 @@ DRAWS = frozenset({Tensor.normal_, Tensor.uniform_})
 
 @torch.no_grad()
 def draw_he(network: nn.Module) -> None:
-    """Draws all weights from N(0, 2 / fan_in) and sets biases to 0, as He et al. (ICCV 2015, section 2.2).
+    """Draw all weights from N(0, 2 / fan_in) and set biases to 0, as He et al. (ICCV 2015, section 2.2).
 
-    Signals keep their size through any depth of ReLUs, so that nothing has to be waited for: AlexNet's own
-    N(0, 0.01) keeps the loss flat for hundreds of steps.
+    Activations keep their scale through any number of ReLUs, so the loss falls from the first steps on. With
+    AlexNet's own N(0, 0.01) it stays flat for hundreds of steps.
     """
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -27,9 +27,9 @@ def draw_he(network: nn.Module) -> None:
 
 @contextmanager
 def without_numbers() -> Iterator[None]:
-    """Builds networks on the meta device, which knows shapes and no numbers.
+    """Build networks on the meta device, whose tensors have shapes but no numbers.
 
-    Drawing weights that are not there is half the time of building a deep network, so nothing is drawn.
+    Initialisation is skipped; it would be half of the time that a deep network takes to build.
     """
     with torch.device("meta"), _NothingDrawn():
         yield

@@ -1,11 +1,11 @@
-"""Published errors as data: on which images, how an image became a prediction, and who had trained."""
+"""Published errors as data: the test images, the test protocol, and who trained the network."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 VAL, TEST = "ILSVRC2012 val", "ILSVRC2012 test"
-# Those with doubtful labels left out, as the authors of Inception-v3 did.
+# Without images of doubtful labels, which the authors of Inception-v3 left out.
 VAL_KEPT = "ILSVRC2012 val, 48,238 images"
 CIFAR_TEST = "CIFAR-10 test"
 
@@ -26,11 +26,11 @@ METHODS: Mapping[Method, str] = {
 
 @dataclass(frozen=True)
 class Protocol:
-    """How an image becomes a prediction.
+    """How a prediction is made for an image.
 
     Args:
-        method: Where the network looks; predictions are averaged over all of them.
-        scales: Short sides in pixels that the image is resized to; empty for the usual one.
+        method: The crops of the image; the predictions for them are averaged.
+        scales: Short sides in pixels to which the image is resized; empty for the usual one.
     """
 
     method: Method
@@ -49,19 +49,19 @@ CROPS_144, DENSE, WHOLE = Protocol("crops-144"), Protocol("dense"), Protocol("wh
 
 @dataclass(frozen=True)
 class PublishedError:
-    """One published result, in percent; ``None`` where the source gives no figure.
+    """One published result.
 
     Args:
-        top1: Top-1 error.
-        top5: Top-5 error.
-        split: The images it was measured on, such as ``ILSVRC2012 val``.
-        protocol: How an image became a prediction.
-        source: Table or file that prints the figures.
-        models: Number of networks averaged.
-        trained_by: The authors of the network, whoever ported or tested it, or others.
-        options: Of the network that was tested, where not all are at their default.
-        is_relative: Whether it belongs to a relative of the network and is listed for reference only.
-        note: What else distinguishes it.
+        top1: Top-1 error in percent, ``None`` if the source does not give it.
+        top5: Top-5 error in percent, ``None`` if the source does not give it.
+        split: The test images, such as ``ILSVRC2012 val``.
+        protocol: The test protocol.
+        source: The table or file with the figures.
+        models: Number of networks whose predictions were averaged.
+        trained_by: Whether the authors of the network trained it, even if others ported or tested it.
+        options: Options of the network that was tested, unless all have their defaults.
+        is_relative: Whether it is the result of a similar network, listed for reference only.
+        note: Other differences.
     """
 
     top1: float | None
@@ -77,7 +77,7 @@ class PublishedError:
 
     @property
     def origin(self) -> str:
-        """Where it is printed, and of which training, in one line."""
+        """The source and the kind of training, in one line."""
         options = ", ".join(f"{name} {value}" for name, value in self.options.items()).replace("_", " ")
         by = "trained by others" if self.trained_by == "others" else ""
         return ", ".join(filter(None, (self.source, by, options, self.note)))

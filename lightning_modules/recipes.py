@@ -1,4 +1,4 @@
-"""How a network is trained, as data, and the optimiser and schedule made from it."""
+"""Training recipes as data, and the optimiser and learning-rate schedule that are built from them."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -7,9 +7,12 @@ from torch import nn
 from torch.optim import SGD, AdamW, Optimizer, RMSprop
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
+from lightning_modules.problems import InvalidChoice
 from lightning_modules.schedules import Cosine, OneCycle, Plateau, Schedule
+from problems import InvalidValue
 
-# Devices for which torch has SGD and AdamW as one kernel: at 61 M parameters a step on a CPU takes a fifth.
+# Devices for which torch has fused SGD and AdamW. With 61 M parameters, a fused step on a CPU is five times
+# as fast.
 FUSED_DEVICES = frozenset({"cpu", "cuda", "mps"})
 
 BuiltSchedule = tuple[LRScheduler | ReduceLROnPlateau, Literal["step", "epoch"], str | None]
@@ -17,28 +20,28 @@ BuiltSchedule = tuple[LRScheduler | ReduceLROnPlateau, Literal["step", "epoch"],
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything but the network and the images that decides how a training goes.
+    """All hyperparameters of a training except the network and the images.
 
     Args:
-        source: Where it is written down.
-        optimizer: The rule of the update.
-        learning_rate: The highest, before the schedule; for ``batch_size`` images a step.
-        momentum: Of SGD and RMSProp; AdamW keeps its usual two.
-        nesterov: Whether SGD looks ahead.
-        rms_decay: How much of RMSProp's mean square gradient stays from step to step.
-        rms_eps: What RMSProp adds to its root. torch adds it after the root, TensorFlow before.
-        gradient_clip: Longest gradient, by its Euclidean norm over all parameters; longer ones are scaled.
-        weight_decay: L2 penalty of SGD and RMSProp, decoupled with AdamW.
-        decay_all: Whether biases and normalisation weights decay too.
-        batch_size: Images a step.
-        epochs: Passes over the training images.
-        schedule: How the learning rate moves.
-        warmup_epochs: Epochs before the schedule counts in full.
-        warmup_factor: Share of the learning rate during them; ``None`` is a linear rise.
-        label_smoothing: Share of the target spread over all classes.
-        initialisation: The network's own, or He's for all its layers.
-        augmentation: Name of what the datamodule does to training images.
-        open_choices: What the source leaves open and what was chosen, a sentence each.
+        source: The publication of the recipe.
+        optimizer: The optimiser.
+        learning_rate: The highest learning rate of the schedule, for ``batch_size`` images per step.
+        momentum: Momentum of SGD and RMSprop; AdamW uses its default betas.
+        nesterov: Whether SGD uses Nesterov momentum.
+        rms_decay: Smoothing constant of RMSprop's mean squared gradient.
+        rms_eps: Epsilon of RMSprop. PyTorch adds it after the square root, TensorFlow before.
+        gradient_clip: Largest norm of the gradient of all parameters together; longer ones are scaled down.
+        weight_decay: L2 penalty for SGD and RMSprop, decoupled weight decay for AdamW.
+        decay_all: Whether weight decay also applies to biases and normalisation weights.
+        batch_size: Number of images per step.
+        epochs: Number of epochs.
+        schedule: The learning-rate schedule.
+        warmup_epochs: Number of epochs before the schedule begins.
+        warmup_factor: Factor of the learning rate during the warm-up; ``None`` for a linear increase.
+        label_smoothing: Amount of label smoothing.
+        initialisation: The initialisation of the paper, or He's for all layers.
+        augmentation: Name of the data augmentation.
+        open_choices: What the source does not specify and what was chosen, a sentence each.
     """
 
     source: str
@@ -63,13 +66,13 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate is {self.learning_rate}; it must be above 0.")
+            raise InvalidValue(InvalidChoice.LEARNING_RATE, learning_rate=self.learning_rate)
         if self.warmup_epochs and isinstance(self.schedule, Plateau):
             raise ValueError("A plateau schedule has no warm-up; set warmup_epochs to 0.")
 
 
 def modern(learning_rate: float) -> Recipe:
-    """Returns what most reference trainings do today, the same for every family but the learning rate."""
+    """Return today's common recipe, the same for every family except for the learning rate."""
     return Recipe(
         source="Common practice since He et al., Bag of Tricks (CVPR 2019), and torchvision's references",
         learning_rate=learning_rate,
@@ -88,7 +91,7 @@ def modern(learning_rate: float) -> Recipe:
 
 
 def quick(learning_rate: float, epochs: int) -> Recipe:
-    """Returns a training of minutes, made to learn small images at 64 px on a CPU."""
+    """Return a recipe that takes minutes, made for small images at 64 px on a CPU."""
     return Recipe(
         source="Ours, tuned on the digits of scikit-learn at 64 px",
         optimizer="adamw",
@@ -103,31 +106,29 @@ def quick(learning_rate: float, epochs: int) -> Recipe:
 
 
 def scale_learning_rate(recipe: Recipe, images_per_step: int) -> Recipe:
-    """Returns the recipe with a learning rate in proportion to the images of a step.
+    """Return the recipe with a learning rate in proportion to the number of images per step.
 
-    The linear rule of Goyal et al., "Accurate, Large Minibatch SGD" (2017), section 2.1: k times the images,
-    k times the learning rate. They found it for SGD with a warm-up and up to 8,192 images; for the adaptive
-    optimisers nothing says that it holds.
+    This is the linear scaling rule of Goyal et al., "Accurate, Large Minibatch SGD" (2017), section 2.1. They
+    tested it for SGD with a warm-up and up to 8,192 images per step; it may not hold for adaptive optimisers.
 
     Args:
-        recipe: Its learning rate is for its ``batch_size`` images a step.
-        images_per_step: On all devices together, over all batches whose gradients are added up.
+        recipe: A recipe whose learning rate is for its ``batch_size`` images per step.
+        images_per_step: Images per step on all devices together, including accumulated batches.
     """
     return replace(recipe, learning_rate=recipe.learning_rate * images_per_step / recipe.batch_size)
 
 
 def build_optimizer(recipe: Recipe, module: nn.Module, fused: bool = True) -> Optimizer:
-    """Returns the recipe's optimiser over the module's trainable parameters.
+    """Build the recipe's optimiser for the trainable parameters of a module.
 
-    Without ``decay_all``, parameters of one dimension (biases, normalisation) form a second group
-    that does not decay.
+    Without ``decay_all``, parameters of one dimension (biases, normalisation weights) form a second group
+    without weight decay.
 
     Args:
-        recipe: Names the optimiser and its numbers.
-        module: Has the parameters.
-        fused: Whether it may be one kernel where the device has such. Not where gradients are clipped: fused
-            optimisers take the scaling of mixed precision back themselves, so that nothing can be clipped
-            before.
+        recipe: The recipe.
+        module: The module.
+        fused: Whether to use a fused optimiser where the device has one. It cannot be combined with gradient
+            clipping, because in mixed precision fused optimisers unscale the gradients themselves.
     """
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     groups = [{"params": parameters, "weight_decay": recipe.weight_decay}]
@@ -155,10 +156,10 @@ def build_optimizer(recipe: Recipe, module: nn.Module, fused: bool = True) -> Op
 def build_scheduler(
     recipe: Recipe, optimizer: Optimizer, total_steps: int, steps_per_epoch: int
 ) -> BuiltSchedule:
-    """Returns the recipe's schedule for a training of ``total_steps`` optimiser steps.
+    """Build the recipe's learning-rate scheduler for a training of ``total_steps`` optimiser steps.
 
     Returns:
-        The scheduler, how often to step it, and the metric it looks at, if any.
+        The scheduler, its interval, and the metric it monitors, if any.
     """
     schedule = recipe.schedule
     if isinstance(schedule, Plateau):
@@ -169,7 +170,7 @@ def build_scheduler(
             min_lr=recipe.learning_rate * schedule.multiplier**schedule.reductions,
         )
         return scheduler, "epoch", schedule.monitor
-    # A run spends at most a tenth of itself on the warm-up, however short: it should see its learning rate.
+    # The warm-up is limited to a tenth of the run, so that short runs reach their learning rate.
     warmup_steps = min(recipe.warmup_epochs * steps_per_epoch, total_steps // 10)
 
     def factor(step: int) -> float:

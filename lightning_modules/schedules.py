@@ -1,4 +1,4 @@
-"""Learning-rate schedules: what multiplies a recipe's learning rate, and when."""
+"""Learning-rate schedules as data: the factor of a recipe's learning rate at each step."""
 
 import math
 from dataclasses import dataclass
@@ -6,67 +6,67 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Constant:
-    """The same learning rate throughout."""
+    """A constant learning rate."""
 
     def factor(self, progress: float, epoch: float) -> float:
-        """Returns 1."""
+        """Return 1."""
         return 1.0
 
 
 @dataclass(frozen=True)
 class Step:
-    """Multiplies the learning rate by ``multiplier`` every so many epochs."""
+    """A schedule that multiplies the learning rate by ``multiplier`` every ``every_epochs`` epochs."""
 
     every_epochs: int
     multiplier: float
 
     def factor(self, progress: float, epoch: float) -> float:
-        """Returns what the completed periods amount to."""
+        """Return the factor after the completed periods."""
         return self.multiplier ** int(epoch / self.every_epochs)
 
 
 @dataclass(frozen=True)
 class Milestones:
-    """Multiplies the learning rate by ``multiplier`` at some points of the training.
+    """A schedule that multiplies the learning rate by ``multiplier`` at certain points of the training.
 
     Args:
-        at: The points, as shares of the whole training, such as 0.5 for its middle.
-        multiplier: What the learning rate is multiplied by at each.
+        at: The points as fractions of the whole training, such as 0.5 for its middle.
+        multiplier: The factor at each point.
     """
 
     at: tuple[float, ...]
     multiplier: float
 
     def factor(self, progress: float, epoch: float) -> float:
-        """Returns what the points that lie behind amount to."""
+        """Return the factor after the points that have passed."""
         return self.multiplier ** sum(progress >= point for point in self.at)
 
 
 @dataclass(frozen=True)
 class Cosine:
-    """Falls to zero along half a cosine."""
+    """Cosine annealing to zero."""
 
     def factor(self, progress: float, epoch: float) -> float:
-        """Returns 1 at the start and 0 at the end."""
+        """Return 1 at the start and 0 at the end."""
         return _fall(progress)
 
 
 @dataclass(frozen=True)
 class OneCycle:
-    """Rises from a small learning rate to the recipe's and falls to zero, both along half a cosine.
+    """An increase from a small learning rate to the recipe's, then a decrease to zero; both are half cosines.
+
+    From Smith and Topin, "Super-convergence" (2018), without the cycle of the momentum.
 
     Args:
-        rise: Share of the training spent rising.
-        start: First learning rate as a share of the recipe's.
-
-    After Smith and Topin, "Super-convergence" (2018), without the cycle of the momentum.
+        rise: Fraction of the training that the increase takes.
+        start: First learning rate as a fraction of the recipe's.
     """
 
     rise: float = 0.3
     start: float = 0.04
 
     def factor(self, progress: float, epoch: float) -> float:
-        """Returns ``start`` at the start, 1 after ``rise`` and 0 at the end."""
+        """Return ``start`` at the start, 1 after ``rise`` and 0 at the end."""
         if progress < self.rise:
             return 1.0 - (1.0 - self.start) * _fall(progress / self.rise)
         return _fall((progress - self.rise) / (1.0 - self.rise))
@@ -74,13 +74,13 @@ class OneCycle:
 
 @dataclass(frozen=True)
 class Plateau:
-    """Multiplies the learning rate when the validation error no longer falls.
+    """A schedule that multiplies the learning rate when the validation error stops improving.
 
     Args:
-        multiplier: What the learning rate is multiplied by.
-        patience_epochs: Epochs without improvement to wait for.
-        reductions: How often at most.
-        monitor: The metric looked at; lower is better.
+        multiplier: The factor of each reduction.
+        patience_epochs: Number of epochs without improvement before a reduction.
+        reductions: Largest number of reductions.
+        monitor: The monitored metric; lower is better.
     """
 
     multiplier: float = 0.1

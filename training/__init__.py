@@ -1,14 +1,14 @@
-"""What happens inside a training process."""
+"""The training process."""
 
 import os
 
-# OpenMP's threads spin for a while at every barrier. Where something else wants the cores too (the page one
-# watches the run on), long spinning makes a step ten times slower; this is short.
+# OpenMP's threads spin at every barrier. If other programs need the cores too, such as the dashboard, long
+# spinning makes a step ten times slower; this is short.
 OPENMP_SETTINGS = {"GOMP_SPINCOUNT": "10000"}
 
-# GPUs have the numbers that nvidia-smi, and so every page, shows; CUDA would count from the fastest on.
+# Number GPUs as nvidia-smi and the dashboard do; CUDA would start with the fastest.
 CUDA_SETTINGS = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 
-# Here, since OpenMP and CUDA read them when torch is loaded.
+# Set here because OpenMP and CUDA read them when torch is imported.
 for name, value in (OPENMP_SETTINGS | CUDA_SETTINGS).items():
     os.environ.setdefault(name, value)

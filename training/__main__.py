@@ -1,4 +1,4 @@
-"""Trains one run: ``python -m training fit --config run.yaml``; ``export`` hands its weights on."""
+"""Training of one run, ``python -m training fit --config run.yaml``, and ``export`` of its weights."""
 
 import training.lightning  # noqa: F401
 
@@ -14,35 +14,35 @@ from pathlib import Path
 from typing import NoReturn
 
 import torch
-from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from command_line import Parser, answer, underscored
-from datamodules.problems import DataError
 from tracking.problems import StoreUnavailable
 from tracking.store import Store
 from training.callbacks.stopping import leave_on_sigterm
 from training.cli import ArenaCLI
 from training.export import export
-from training.failures import describe, misses_a_peer
+from training.failures import EXPLAINED, describe, misses_a_peer
 from training.hardware import keep_freed_memory
+from training.problems import StopRequested
 from training.ranks import Ranks
-from training.session import FAILED, STOPPED, WRONG, Session, StopRequested, is_first
+from training.session import FAILED, STOPPED, WRONG, Session, is_first
 
-# For people who write training loops; here they would greet everyone who starts a run.
+# Warnings for people who write training loops, which are of no use to people who start runs.
 _HINTS = (
     ".*does not have many workers.*",
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*smaller than the logging interval.*",
     ".*isinstance.treespec, LeafSpec.*",
-    ".*sync_dist=True.*when logging on epoch level.*",  # torchmetrics has synchronised already
-    ".*`srun` command is available on your system.*",  # a cluster's login node trains locally, too
+    ".*sync_dist=True.*when logging on epoch level.*",  # torchmetrics has already synchronised
+    ".*`srun` command is available on your system.*",  # the login node of a cluster can train, too
 )
 _ADVERTISEMENTS = ("litlogger", "LitLogger", "litmodels", "weights_only", "TPU available")
 
 
 def main() -> int:
-    """Runs the command line and returns the exit code; whatever happens is written into the run's record."""
+    """Run the command line, record how the run ended, and return the exit code."""
     if sys.argv[1:2] == ["export"]:
         return _export(sys.argv[2:])
     sys.argv[1:] = underscored(sys.argv[1:])
@@ -63,10 +63,10 @@ def main() -> int:
 
 
 def leave_at_once(code: int, ranks: Ranks) -> NoReturn:
-    """Ends a process of several without taking leave of the others, once its record is written.
+    """End a process of several at once, after its record is written.
 
-    At a usual exit PyTorch takes the connections down, for which NCCL waits up to half an hour for processes
-    that may be stuck or gone.
+    A normal exit would close PyTorch's connections, and NCCL would wait up to half an hour for processes that
+    may be stuck or gone.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -79,12 +79,13 @@ def _train(session: Session, ranks: Ranks) -> int:
         ArenaCLI(session)
     except (StopRequested, SIGTERMException, KeyboardInterrupt) as stop:
         session.stop()
-        return _report(str(stop) or "stopped", STOPPED)
-    except (ValueError, DataError, StoreUnavailable, MisconfigurationException) as error:
-        session.fail(str(error))
-        return _report(str(error), WRONG)
+        return _report(str(stop) or "Stopped.", STOPPED)
+    except EXPLAINED as error:
+        sentence, tags = describe(error, session.batch_size)
+        session.fail(sentence, tags)
+        return _report(sentence, WRONG)
     except SystemExit as leaving:
-        # Lightning leaves this way after Ctrl-C; a wrong command line leaves before there is a run.
+        # Lightning exits this way after Ctrl-C; for an invalid command line there is no run yet.
         session.stop()
         return leaving.code if isinstance(leaving.code, int) else FAILED
     except BaseException as error:
@@ -97,10 +98,11 @@ def _train(session: Session, ranks: Ranks) -> int:
 def _fail(error: BaseException, session: Session, ranks: Ranks) -> str:
     sentence, tags = describe(error, session.batch_size)
     if misses_a_peer(error):
-        ranks.end_with_the_lost()
+        ranks.wait_for_lost()
         if not is_first():
             return sentence
-        sentence = session.rank_error() or sentence
+        if found := session.rank_error():
+            sentence, tags = found, {}  # that process has set the tags
     session.fail(sentence, tags)
     return sentence
 
@@ -110,7 +112,9 @@ def _export(arguments: Sequence[str]) -> int:
         prog="python -m training export",
         description="Write a run's weights under the names of the same network in torchvision or timm.",
     )
-    parser.add_argument("weights", metavar="RUN", help="name, beginning of the id, or a checkpoint file")
+    parser.add_argument(
+        "weights", metavar="RUN", help="name or beginning of the id of a run, or a checkpoint file"
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="such as resnet18.pth")
     options = parser.parse_args(arguments)
     return answer(

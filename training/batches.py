@@ -1,22 +1,25 @@
-"""Batches that take less memory and teach the same; imports nothing, since supervisors and pages ask too."""
+"""Batches that need less memory and train the same. Imports nothing: supervisors and pages use it, too."""
 
-# The tag that says what a run which ran out of memory should be tried again with.
+# The tag with the batch size to try again with, of a run that ran out of memory.
 RETRY_BATCH = "job.retry_batch"
 
 
 def smaller_batch(batch_size: int) -> int | None:
-    """Returns a batch of at most half the size, of which several make as many images a step; see `split`.
+    """Return a batch size of at most half, several of which make as many images per step; see `split`.
 
-    None where there is none: one image cannot be halved.
+    Returns:
+        The batch size, None for a batch of one image.
     """
     return split(batch_size, batch_size // 2)[0] if batch_size > 1 else None
 
 
 def split(images: int, largest: int) -> tuple[int, int]:
-    """Returns equal batches of at most ``largest`` images, and how many of them make so many images.
+    """Split a number of images into equal batches of at most ``largest`` images.
 
-    As few as are exact. Where that would take more than twice as many as needed (701 is a prime number), the
-    fewest that there can be: together they lack less than one image each.
+    Returns:
+        The batch size and the number of batches: the smallest number that divides the images exactly. If that
+        is more than twice the smallest possible number (701 is prime), it is the smallest possible number,
+        and fewer than one image per batch is left out.
     """
     fewest = -(-images // largest)
     exact = next(count for count in range(fewest, images + 1) if images % count == 0)
@@ -25,6 +28,6 @@ def split(images: int, largest: int) -> tuple[int, int]:
 
 
 def step_text(batch_size: int, count: int, images: int) -> str:
-    """Returns what so many batches a step come to, beside the images a step that there were."""
+    """Return how the images per step of several batches compare to the previous number, as text."""
     now = batch_size * count
     return f"still {now} images" if now == images else f"{now} images instead of {images}"

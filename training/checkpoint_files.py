@@ -1,4 +1,4 @@
-"""Checkpoint files that are whole or not there: a crash or a full disk never costs the one before."""
+"""Checkpoint files that are complete or absent: a crash or a full disk never damages the previous one."""
 
 import hashlib
 import os
@@ -10,11 +10,13 @@ from typing import Any, BinaryIO, cast
 import torch
 from lightning_fabric.plugins import CheckpointIO
 
+from problems import InvalidValue
 from tracking.problems import StoreUnavailable
+from training.problems import BadCheckpoint
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
-# A file is whole if its digest is in there, under whatever name: so there is no moment, between two
-# renamings, in which none is. Some history is kept, for the case that a crash keeps the newest from its name.
+# A checkpoint is complete if this file has its digest, under any name, so that there is a complete one also
+# between two renames. Earlier digests are kept in case a crash prevents the newest file from being renamed.
 DIGESTS = "sha256.txt"
 
 _HISTORY = 3
@@ -22,30 +24,30 @@ _BLOCK_BYTES = 2**22
 
 
 class CheckpointFiles(CheckpointIO):
-    """How Lightning writes and reads: beside the target, to the disk, with a digest, and never any code."""
+    """Lightning's access to checkpoints: atomic writes with a digest, and reads that run no code."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None
     ) -> None:
-        """Writes a checkpoint; see `write`."""
+        """Write a checkpoint; see `write`."""
         write(checkpoint, Path(path))
 
     def load_checkpoint(
         self, path: str | Path, map_location: object = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Reads a checkpoint; see `read`."""
+        """Read a checkpoint; see `read`."""
         return read(Path(path))
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        """Deletes a checkpoint."""
+        """Delete a checkpoint."""
         Path(path).unlink(missing_ok=True)
 
 
 def write(checkpoint: dict[str, Any], file: Path) -> None:
-    """Writes a checkpoint; what was `LAST` becomes `PREVIOUS`.
+    """Write a checkpoint; the former `LAST` becomes `PREVIOUS`.
 
     Raises:
-        StoreUnavailable: It cannot be written; what was there before is still there.
+        StoreUnavailable: It cannot be written; the former ones still exist.
     """
     partial = file.with_name(f"{file.name}.partial")
     try:
@@ -63,53 +65,50 @@ def write(checkpoint: dict[str, Any], file: Path) -> None:
     except (OSError, RuntimeError) as error:
         partial.unlink(missing_ok=True)
         if _os_error(error) is None:
-            raise  # no fault of the disk: such as a loader process that died meanwhile
-        raise StoreUnavailable(
-            f"The checkpoint {file} cannot be written ({_reason(error)}); what was saved before is still "
-            f"there. Make room and resume the run."
-        ) from error
+            raise  # not an error of the disk, for example a loader process that died meanwhile
+        raise StoreUnavailable(BadCheckpoint.NOT_WRITTEN, file=file, said=_reason(error)) from error
 
 
 def read(file: Path) -> dict[str, Any]:
-    """Reads a checkpoint into main memory; no code in it is ever run.
+    """Read a checkpoint into main memory. Code in it is never run.
 
     Raises:
-        ValueError: It is missing, no checkpoint, or more than data.
+        InvalidValue: It is missing, not a checkpoint, or more than data.
     """
     try:
         content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ValueError(f"{file} is refused: reading it would run code that is inside it.") from error
+        raise InvalidValue(BadCheckpoint.HAS_CODE, file=file) from error
     except (OSError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{file} is not a checkpoint that can be read ({_reason(error)}).") from error
+        raise InvalidValue(BadCheckpoint.UNREADABLE, file=file, said=_reason(error)) from error
     return content
 
 
-def find_newest(folder: Path) -> tuple[Path | None, list[str]]:
-    """Looks for the newest checkpoint of a run that is whole.
+def find_newest(folder: Path) -> tuple[Path | None, list[Path]]:
+    """Find the newest checkpoint of a run that is complete.
 
     Returns:
-        The file, None if there is none, and a sentence about each newer one that is damaged.
+        The file, None if there is none, and the newer ones that are damaged.
     """
     digests = {digest for digest, _ in _read_digests(folder)}
-    complaints: list[str] = []
+    damaged: list[Path] = []
     for name in (LAST, PREVIOUS):
         file = folder / name
         if not file.is_file():
             continue
         if _digest_of(file) in digests:
-            return file, complaints
-        complaints.append(f"{file} is damaged: it is not what was written.")
-    return None, complaints
+            return file, damaged
+        damaged.append(file)
+    return None, damaged
 
 
 def keep_one(folder: Path) -> None:
-    """Deletes what only a run that goes on needs."""
+    """Delete the checkpoint that only a resumed run needs."""
     (folder / PREVIOUS).unlink(missing_ok=True)
 
 
 class _Hashing:
-    """A file that knows the digest of what was written to it."""
+    """A file that computes the digest of what is written to it."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.digest = hashlib.sha256()
@@ -122,7 +121,7 @@ class _Hashing:
 
 
 def _add_digest(file: Path, digest: str) -> None:
-    """Replaces the list by one that also knows a file which is about to get its name."""
+    """Add the digest of a file that is about to be renamed."""
     known = _read_digests(file.parent)
     others = [line for line in known if line[1] != file.name]
     history = [line for line in known if line[1] == file.name][1 - _HISTORY :]
@@ -135,7 +134,7 @@ def _add_digest(file: Path, digest: str) -> None:
 
 
 def _read_digests(folder: Path) -> list[tuple[str, str]]:
-    """Digests and names, the newest of each name last."""
+    """Return digests and names, the newest of each name last."""
     try:
         lines = (folder / DIGESTS).read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -152,7 +151,7 @@ def _digest_of(file: Path) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Puts renamings on the disk, too."""
+    """Write renames to the disk."""
     number = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(number)
@@ -161,7 +160,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """What the file system said; torch hides it behind a complaint of its own."""
+    """Return the error of the file system, which torch hides behind an error of its own."""
     cause = _os_error(error)
     if cause is not None and cause.strerror:
         return cause.strerror.lower()

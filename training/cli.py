@@ -1,4 +1,4 @@
-"""The LightningCLI of the arena: its parser, its defaults and what it adds to Lightning's Trainer."""
+"""The command line for training: arguments, defaults, and the callbacks that are added to the Trainer."""
 
 import sys
 from typing import Any
@@ -13,6 +13,7 @@ from pytorch_lightning.plugins.environments import SLURMEnvironment
 from datamodules.imagenet import ImageNetDataModule
 from lightning_modules.classifier import ImageClassifier
 from lightning_modules.recipes import scale_learning_rate
+from problems import InvalidValue, Problem
 from training.callbacks.averaging import MovingAverage
 from training.callbacks.checkpoints import Checkpoints
 from training.callbacks.pacing import Pacing
@@ -22,6 +23,7 @@ from training.callbacks.validation import SharedValidation
 from training.checkpoint_files import CheckpointFiles, find_newest, keep_one
 from training.hardware import check_accelerator, check_trainer, choose_precision, use_tensor_cores
 from training.logger import RunLogger
+from training.problems import BadCheckpoint, InvalidSettings
 from training.session import Session, is_first
 from training.starting import find_weights
 
@@ -32,8 +34,8 @@ class ArenaCLI(LightningCLI):
     """``python -m training fit --config run.yaml``: one run, recorded in MLflow from start to end.
 
     Args:
-        session: The record to write to.
-        args: Command line, for calls from Python; ``sys.argv`` otherwise.
+        session: The record of the run.
+        args: The arguments, for calls from Python; those of ``sys.argv`` by default.
     """
 
     def __init__(self, session: Session, args: list[str] | None = None) -> None:
@@ -49,9 +51,9 @@ class ArenaCLI(LightningCLI):
                 "max_epochs": 1,
                 "enable_model_summary": False,
                 "num_sanity_val_steps": 0,
-                # Into a file it would write over itself; the recorder prints lines there.
+                # In a log file it would overwrite itself; the recorder prints lines there.
                 "enable_progress_bar": sys.stderr.isatty(),
-                # The datamodule deals the images out to the processes itself.
+                # The datamodule distributes the images over the processes itself.
                 "use_distributed_sampler": False,
             },
             args=args,
@@ -59,23 +61,23 @@ class ArenaCLI(LightningCLI):
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        """Offers ``fit`` alone: every run of this process is a record of training."""
+        """Return only ``fit``: each process trains one run."""
         return {name: skip for name, skip in LightningCLI.subcommands().items() if name == "fit"}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Links what the data decides to the network, and takes the run to write to."""
+        """Add the arguments of a run, and link those of the network to those of the data."""
         link_data_to_model(parser)
         parser.add_argument(
             "--run_id",
             type=str | None,
             default=None,
-            help="MLflow run to write to; it goes on from its newest checkpoint that is whole",
+            help="MLflow run to write to; it continues from its newest complete checkpoint",
         )
         add_checkpoint_interval(parser)
         add_cluster_options(parser)
 
     def before_instantiate_classes(self) -> None:
-        """Opens the record first, so that whatever fails from here on is written down."""
+        """Open the record first, so that all later failures are recorded."""
         config = self.config[self.subcommand]
         parser = self._parser(self.subcommand)
         settings = yaml.safe_load(parser.dump(config, skip_none=False, skip_link_targets=True))
@@ -88,9 +90,8 @@ class ArenaCLI(LightningCLI):
         shown["trainer"] = {key: settings["trainer"][key] for key in ("max_epochs", "accelerator", "devices")}
         shown["trainer"] |= changed.get("trainer", {})
         if config.checkpoint_interval_s < 0:
-            raise ValueError(
-                f"checkpoint_interval_s is {config.checkpoint_interval_s:g}; it must be 0 or more."
-            )
+            interval_s = config.checkpoint_interval_s
+            raise InvalidValue(InvalidSettings.CHECKPOINT_INTERVAL, checkpoint_interval_s=interval_s)
         self.session.batch_size = config.data.batch_size
         self.session.begin(shown, config.run_id)
         if is_first():
@@ -103,17 +104,16 @@ class ArenaCLI(LightningCLI):
                 self.session.describe({"weights.run": run_id})
 
     def _resume(self, config: Namespace) -> None:
-        """Lets a run that was interrupted go on; what it started from is in its checkpoint."""
-        checkpoint, complaints = find_newest(self.session.checkpoint_folder)
+        """Continue an interrupted run from its checkpoint, which includes its starting weights."""
+        checkpoint, damaged = find_newest(self.session.checkpoint_folder)
         if checkpoint:
             config.ckpt_path, config.weights_only, config.model.weights = str(checkpoint), True, None
-        elif complaints:
-            complaints.append("There is no other checkpoint: the run begins anew.")
-        if complaints:
-            self.session.note_damage(complaints)
+        if damaged:
+            notes = [str(Problem(BadCheckpoint.DAMAGED, file=file)) for file in damaged]
+            self.session.note_damage(notes if checkpoint else [*notes, BadCheckpoint.NONE_LEFT.value])
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Adds precision, logger, record, stop and checkpoints where the configuration leaves them open."""
+        """Add the precision, logger and callbacks that the configuration does not set."""
         config = self._get(self.config_init, "trainer")
         kwargs = {
             "logger": RunLogger(self.session),
@@ -123,13 +123,13 @@ class ArenaCLI(LightningCLI):
         if config["precision"] is None:
             kwargs["precision"] = choose_precision(config["accelerator"])
         if config["benchmark"] is None and not config["deterministic"]:
-            kwargs["benchmark"] = True  # cuDNN tries its algorithms once a shape, and there are few shapes
+            kwargs["benchmark"] = True  # cuDNN tries its algorithms once for each of the few shapes
         given = config["callbacks"] or []
         config["callbacks"] = [*(given if isinstance(given, list) else [given]), *self._callbacks()]
         given = config["plugins"] or []
         config["plugins"] = [*(given if isinstance(given, list) else [given]), CheckpointFiles()]
         if SLURMEnvironment.detect():
-            # It is not Lightning that puts the job back into the cluster's queue: see jobs.engines.slurm.
+            # Lightning does not requeue the job: jobs.engines.slurm does.
             config["plugins"].append(SLURMEnvironment(auto_requeue=False))
         return super().instantiate_trainer(**kwargs)
 
@@ -139,7 +139,7 @@ class ArenaCLI(LightningCLI):
         return [
             *(
                 [] if decay is None else [MovingAverage(decay)]
-            ),  # first: who saves after a step saves its update
+            ),  # first, so that a checkpoint after a step includes its update
             SharedValidation(),
             RunRecorder(self.session),
             Pacing(self.session, self.checkpoints),
@@ -148,10 +148,10 @@ class ArenaCLI(LightningCLI):
         ]
 
     def before_fit(self) -> None:
-        """Lets the recipe say what happens to training images, and scales its learning rate if asked to.
+        """Set the augmentation of the recipe, scale its learning rate if configured, and check the hardware.
 
         Raises:
-            ValueError: What is asked for cannot be had on this machine.
+            InvalidValue: The settings are not possible on this machine.
         """
         assert isinstance(self.datamodule, ImageNetDataModule) and isinstance(self.model, ImageClassifier)
         self.datamodule.augmentation = self.datamodule.augmentation or self.model.recipe.augmentation
@@ -168,30 +168,30 @@ class ArenaCLI(LightningCLI):
         )
 
     def after_fit(self) -> None:
-        """Deletes what only an interrupted run needs; `Checkpoints` has saved the final state."""
+        """Delete the checkpoint that only an interrupted run needs; the final state is already saved."""
         if self.trainer.is_global_zero:
             keep_one(self.session.checkpoint_folder)
 
 
 def link_data_to_model(parser: LightningArgumentParser) -> None:
-    """Gives the network the number of classes and the image size of the data."""
+    """Link the number of classes and the image size of the network to the data."""
     parser.link_arguments("data.image_size", "model.image_size")
     parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
     parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
 
 
 def add_checkpoint_interval(parser: LightningArgumentParser) -> None:
-    """Takes how often to save."""
+    """Add the option for the interval between checkpoints."""
     parser.add_argument(
         "--checkpoint_interval_s",
         type=float,
         default=CHECKPOINT_INTERVAL_S,
-        help="seconds between two checkpoints, more where saving takes long; 0 saves after every step",
+        help="seconds between checkpoints, more if saving takes long; 0 saves after every step",
     )
 
 
 def add_cluster_options(parser: LightningArgumentParser) -> None:
-    """Takes what a run asks of a cluster, which is the business of whoever starts it there."""
+    """Add the resources to request from a cluster, which the training itself ignores."""
     parser.add_argument(
         "--slurm", type=dict[str, Any] | None, default=None, help="see jobs.engines.slurm_options"
     )

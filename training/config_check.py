@@ -1,4 +1,4 @@
-"""Whether a configuration can work, found out before anything starts."""
+"""Check a configuration before anything starts."""
 
 import training.lightning  # noqa: F401
 
@@ -19,22 +19,24 @@ from lightning_modules import registry
 from lightning_modules.classifier import ImageClassifier
 from lightning_modules.initialisation import without_numbers
 from lightning_modules.weights import check_weights
+from problems import InvalidValue
 from tracking.store import Store
 from training.callbacks.averaging import check_decay
 from training.cli import add_checkpoint_interval, add_cluster_options, link_data_to_model
+from training.problems import InvalidSettings
 from training.starting import find_weights
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Looks at everything that can be looked at without training.
+    """Check everything that can be checked without training.
 
     Args:
         config: A run's YAML as a mapping: trainer, model, data, seed_everything.
 
     Raises:
-        ValueError: A key, type or value is wrong; one sentence says which.
-        DataError: The images are not there or not as they must be.
-        StoreUnavailable: The run to start from cannot be looked up.
+        ValueError: A key, type or value is invalid.
+        DataError: The images do not exist or are invalid.
+        StoreUnavailable: The run with the starting weights cannot be read.
     """
     parsed = _parse(config)
     architecture = registry.get(parsed.model.architecture)
@@ -42,7 +44,7 @@ def check_config(config: Mapping[str, Any]) -> None:
     architecture.check_options(parsed.model.options or {})
     architecture.check_size(parsed.data.image_size)
     if parsed.trainer.max_epochs is not None and parsed.trainer.max_epochs < 1:
-        raise ValueError(f"max_epochs is {parsed.trainer.max_epochs}; train for 1 epoch or more.")
+        raise InvalidValue(InvalidSettings.MAX_EPOCHS, max_epochs=parsed.trainer.max_epochs)
     if parsed.model.ema_decay is not None:
         check_decay(parsed.model.ema_decay)
     _check_seed(parsed.seed_everything)
@@ -59,10 +61,10 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a configuration with the defaults of what it leaves open; what has none stays away.
+    """Return a configuration completed with defaults, without values that are None.
 
     Raises:
-        ValueError: A key, type or value is wrong; one sentence says which.
+        InvalidValue: A key, type or value is invalid.
     """
     parsed = _parse(config).as_dict()
     sections = {name: {**parsed[name], **config.get(name, {})} for name in ("trainer", "model", "data")}
@@ -79,18 +81,18 @@ def check_start(
     image_size: int | None = None,
     num_classes: int | None = None,
 ) -> None:
-    """Looks at the weights a run should start from; those of torchvision are not downloaded yet.
+    """Check the weights that a run starts from, without downloading those of torchvision.
 
     Args:
         weights: ``torchvision``, a run of this store, or a checkpoint file.
         architecture: A key of the registry.
-        options: Of the network.
-        image_size: In pixels; the paper's if None. Layers that depend on it may differ.
-        num_classes: The paper's if None. The classifier may differ.
+        options: Options of the network.
+        image_size: Image size in pixels; the paper's if None. Layers that depend on it may differ.
+        num_classes: Number of classes; the paper's if None. The classifier may differ.
 
     Raises:
-        ValueError: There are none, or they do not fit; one sentence.
-        StoreUnavailable: The run cannot be looked up.
+        InvalidValue: There are none, or they do not fit.
+        StoreUnavailable: The run cannot be read.
     """
     found, _ = find_weights(Store.default(), weights)
     known = registry.get(architecture)
@@ -111,7 +113,7 @@ def _parse(config: Mapping[str, Any]) -> Any:
     try:
         return parser.parse_object(deepcopy(dict(config)))
     except ArgumentError as error:
-        raise ValueError(_first_sentence(str(error))) from error
+        raise InvalidValue(InvalidSettings.NOT_PARSED, said=_first_sentence(str(error))) from error
 
 
 def _first_sentence(message: str) -> str:
@@ -121,15 +123,15 @@ def _first_sentence(message: str) -> str:
 
 def _check_seed(seed: bool | int) -> None:
     if not 0 <= seed <= max_seed_value:
-        raise ValueError(f"The seed is {seed}; it must be from 0 to {max_seed_value}.")
+        raise InvalidValue(InvalidSettings.SEED, seed=seed, largest=max_seed_value)
 
 
 def _check_devices(accelerator: str, devices: Any) -> None:
-    wanted = len(devices) if isinstance(devices, list) else devices
-    if str(wanted) == "0":
-        raise ValueError("devices is 0; train on 1 or more, or on 'auto' for all.")
-    if accelerator in ("cpu", "mps") or not str(wanted).isdigit() or int(wanted) <= 1:
+    requested = len(devices) if isinstance(devices, list) else devices
+    if str(requested) == "0":
+        raise InvalidValue(InvalidSettings.NO_DEVICES)
+    if accelerator in ("cpu", "mps") or not str(requested).isdigit() or int(requested) <= 1:
         return
     available = torch.cuda.device_count()
-    if accelerator != "auto" and int(wanted) > available:
-        raise ValueError(f"{wanted} GPUs are asked for, but this machine has {available}.")
+    if accelerator != "auto" and int(requested) > available:
+        raise InvalidValue(InvalidSettings.TOO_FEW_GPUS, requested=int(requested), available=available)

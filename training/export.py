@@ -1,47 +1,51 @@
-"""A run's network as a state dict of the library that has the same one."""
+"""Export of a run's network as a state dict of the library that has the same network."""
 
 from pathlib import Path
 
 import torch
 
-from lightning_modules.twins import to_twin, twin_of
+from lightning_modules.counterparts import counterpart_of, to_counterpart
 from lightning_modules.weights import is_published, read_checkpoint
+from problems import InvalidValue
 from tracking.store import Store
+from training.problems import NoExport
 from training.starting import find_weights
 
 
 def export(store: Store, weights: str, output: Path) -> str:
-    """Writes a run's weights under the names of the same network in torchvision or timm.
+    """Write a run's weights under the names of the same network in torchvision or timm.
 
     Args:
-        store: Where runs are.
+        store: The store of the runs.
         weights: A run's name or the beginning of its id, or a checkpoint file.
-        output: The file to write, as `torch.save` does; it must not exist yet.
+        output: The file to write with `torch.save`; it must not exist yet.
 
     Returns:
-        What was written and how to load it, one sentence.
+        One sentence: what was written and how to load it.
 
     Raises:
-        ValueError: There are no such weights, no library has this network, or it cannot hold these weights.
+        InvalidValue: There are no such weights, no library has this network, or its network cannot hold these
+            weights.
         StoreUnavailable: The store cannot be read.
     """
     if is_published(weights):
-        raise ValueError(f"{weights} names no run and no checkpoint; what torchvision publishes it has.")
+        raise InvalidValue(NoExport.PUBLISHED, weights=weights)
     checkpoint = read_checkpoint(Path(find_weights(store, weights)[0]))
     architecture = checkpoint.architecture
-    twin = twin_of(architecture)
-    for option, value in twin.options.items():
-        if checkpoint.options[option] != value:
-            raise ValueError(
-                f"{twin.library}'s {twin.name} is {architecture.name} with {option} {value}, "
-                f"not {checkpoint.options[option]}."
-            )
-    state = to_twin(architecture, checkpoint.state)
+    counterpart = counterpart_of(architecture)
+    library, name = counterpart.library, counterpart.name
+    for option, theirs in counterpart.options.items():
+        if (ours := checkpoint.options[option]) != theirs:
+            values = {"option": option, "theirs": theirs, "ours": ours}
+            network = architecture.name
+            raise InvalidValue(NoExport.OTHER_OPTION, library=library, name=name, network=network, **values)
+    state = to_counterpart(architecture, checkpoint.state)
     if output.exists():
-        raise ValueError(f"{output} is there already; name another file.")
+        raise InvalidValue(NoExport.FILE_EXISTS, file=output)
     try:
         torch.save(state, output)
     except (OSError, RuntimeError) as error:
-        raise ValueError(f"{output} cannot be written: {str(error).splitlines()[0]}.") from error
+        said = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InvalidValue(NoExport.NOT_WRITTEN, file=output, said=said) from error
     rescaled = " with transform_input=True" if checkpoint.rescales else ""
-    return f"{output} holds a state dict for {twin.library}'s {twin.name}{rescaled}."
+    return f"{output} contains a state dict for {library}'s {name}{rescaled}."

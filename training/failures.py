@@ -1,49 +1,90 @@
-"""Why a training process failed, in one sentence that says what to do."""
+"""Why a training process failed: a code, and one sentence that includes what to do."""
 
 import errno
 import re
 from collections.abc import Iterator
 
 import torch
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from datamodules.problems import DataError
+from problems import Problem
+from tracking.problems import StoreUnavailable
 from training.batches import RETRY_BATCH, smaller_batch, step_text
+from training.problems import FAILURE, FailedTraining, Failure, TrainingDiverged
 
-# In the words of CUDA and the driver; of cuBLAS, cuDNN and their kin; of MPS; of the processor's allocator.
+# These texts are matched because PyTorch, CUDA and the communication libraries raise a RuntimeError for
+# everything and have no codes. Messages of CUDA and its driver; of cuBLAS, cuDNN and similar libraries; of
+# MPS; of the CPU's allocator.
 _MEMORY = re.compile(
     r"out of memory|ERROR_OUT_OF_MEMORY|ALLOC_FAILED|Invalid buffer size|not enough memory"
     r"|(can.t|cannot) allocate memory|unable to allocate",
     re.I,
 )
-_WORKER = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (?:is .* signal: ([\w ]+)|exited)")
+_LOADER = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (?:is .* signal: ([\w ]+)|exited)")
 _PEER = re.compile(
     r"Connection (closed|reset) by (remote )?peer|ncclRemoteError|gloo.*Broken pipe"
     r"|^Broken pipe$|Failed to recv, got 0 bytes"  # while they connect
 )
 
+# What a user can put right: these errors have a sentence of their own.
+EXPLAINED = (Problem, ValueError, DataError, MisconfigurationException)
+
 
 def describe(error: BaseException, batch_size: int) -> tuple[str, dict[str, str]]:
-    """Returns why, and the tags which let somebody try again.
+    """Describe why a training failed.
 
     Args:
-        error: What ended the training.
-        batch_size: Images a step on each device.
+        error: The error that ended the training.
+        batch_size: Number of images per step on each device.
+
+    Returns:
+        One sentence, and tags for the run: always `FAILURE`, and `RETRY_BATCH` where a smaller batch may fit.
+    """
+    failure = classify(error)
+    tags = {FAILURE: failure.value}
+    if isinstance(error, EXPLAINED):
+        return str(error), tags
+    match failure:
+        case Failure.LOADER_DIED:
+            return _describe_loader(error), tags
+        case Failure.OUT_OF_MEMORY:
+            return _describe_memory(batch_size, tags), tags
+        case Failure.DISK_FULL:
+            files = (one.filename for one in causes(error) if isinstance(one, OSError) and one.filename)
+            return str(Problem(FailedTraining.DISK_FULL, file=next(files, "a file"))), tags
+        case Failure.PROCESS_DIED:
+            return str(Problem(FailedTraining.PROCESS_DIED)), tags
+    said = next(iter(str(error).splitlines()), "")
+    return str(Problem(FailedTraining.OTHER, kind=type(error).__name__, said=said)), tags
+
+
+def classify(error: BaseException) -> Failure:
+    """Return why a training failed.
+
+    Args:
+        error: The error that ended the training.
     """
     chain = list(causes(error))
-    texts = " ".join(str(one) for one in chain)
-    if worker := _WORKER.search(texts):
-        return _worker_sentence(worker[1], worker[2] or "", texts), {}
+    if isinstance(error, TrainingDiverged):
+        return Failure.NAN
+    if isinstance(error, DataError):
+        return Failure.DATA
+    if any(isinstance(one, OSError) and one.errno in (errno.ENOSPC, errno.EDQUOT) for one in chain):
+        return Failure.DISK_FULL
+    if isinstance(error, StoreUnavailable):
+        return Failure.STORE
+    if isinstance(error, EXPLAINED):
+        return Failure.SETTINGS
+    if _find_loader(error):
+        return Failure.LOADER_DIED
     if is_out_of_memory(error):
-        return _memory_sentence(batch_size)
-    if any(isinstance(one, OSError) and one.errno == errno.ENOSPC for one in chain):
-        file = next((one.filename for one in chain if isinstance(one, OSError) and one.filename), "a file")
-        return f"The disk is full: {file} cannot be written. Make room and resume the run.", {}
-    if misses_a_peer(error):
-        return "Another process of this run died; the log may say why. Resume the run.", {}
-    return next(iter(f"{type(error).__name__}: {error}".splitlines())), {}
+        return Failure.OUT_OF_MEMORY
+    return Failure.PROCESS_DIED if misses_a_peer(error) else Failure.OTHER
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Returns whether memory did not suffice, of the device or of the machine."""
+    """Return whether the device or the machine ran out of memory."""
     return any(
         isinstance(one, MemoryError | torch.OutOfMemoryError) or _MEMORY.search(str(one))
         for one in causes(error)
@@ -51,37 +92,41 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def misses_a_peer(error: BaseException) -> bool:
-    """Returns whether another process of the run has gone, so that it is there that something is wrong."""
+    """Return whether another process of the run is gone, which then has the actual error."""
     return any(_PEER.search(str(one)) for one in causes(error))
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yields an error and what led to it."""
+    """Yield an error and the errors that led to it."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
-def _memory_sentence(batch_size: int) -> tuple[str, dict[str, str]]:
+def _describe_memory(batch_size: int, tags: dict[str, str]) -> str:
     is_on_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    place = torch.cuda.get_device_name() if is_on_gpu else "this machine"
+    device = torch.cuda.get_device_name() if is_on_gpu else "this machine"
     smaller = smaller_batch(batch_size)
     if smaller is None:
-        return f"Out of memory on {place}, with single images; take smaller images or another network.", {}
+        return str(Problem(FailedTraining.OUT_OF_MEMORY_WITH_ONE_IMAGE, device=device))
+    tags[RETRY_BATCH] = str(smaller)
     count = batch_size // smaller
-    sentence = (
-        f"Out of memory: batches of {batch_size} do not fit on {place}; try {smaller}, "
-        f"{count} of them a step: {step_text(smaller, count, batch_size)}."
-    )
-    return sentence, {RETRY_BATCH: str(smaller)}
+    values = {"batch_size": batch_size, "device": device, "smaller": smaller, "count": count}
+    step = step_text(smaller, count, batch_size)
+    return str(Problem(FailedTraining.OUT_OF_MEMORY, step=step, **values))
 
 
-def _worker_sentence(pid: str, signal: str, texts: str) -> str:
-    how = f"died ({signal.lower()})" if signal else "ended unexpectedly"
-    if "shared memory" in texts or signal == "Bus error":
-        return (
-            f"A process that loads images (number {pid}) {how}: the shared memory (/dev/shm) is full; "
-            "take fewer workers or enlarge it, and resume the run."
-        )
-    hint = ", often for lack of main memory; take fewer workers" if signal == "Killed" else "; see the log"
-    return f"A process that loads images (number {pid}) {how}{hint}, and resume the run."
+def _find_loader(error: BaseException) -> re.Match[str] | None:
+    return _LOADER.search(" ".join(map(str, causes(error))))
+
+
+def _describe_loader(error: BaseException) -> str:
+    found = _find_loader(error)
+    assert found is not None
+    pid, signal = found[1], found[2] or ""
+    if signal == "Bus error" or any("shared memory" in str(one) for one in causes(error)):
+        code = FailedTraining.LOADER_SHARED_MEMORY
+    else:
+        code = FailedTraining.LOADER_KILLED if signal == "Killed" else FailedTraining.LOADER_DIED
+    ended = f"died ({signal.lower()})" if signal else "ended unexpectedly"
+    return str(Problem(code, pid=pid, ended=ended))

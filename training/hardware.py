@@ -1,4 +1,4 @@
-"""What the machine under a training process is good at."""
+"""The hardware of a training process: memory allocator, precision, GPUs and compilers."""
 
 import ctypes
 import os
@@ -8,27 +8,32 @@ import sys
 import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+
+from problems import InvalidValue
+from training.problems import InvalidSettings, UnusableGPU
 
 if TYPE_CHECKING:
     from pytorch_lightning import Trainer
 
-# The first compute capability that multiplies bfloat16 itself.
+# The first compute capability with bfloat16 in hardware.
 WITH_BF16 = (8, 0)
-# The oldest driver for each CUDA, by their first numbers.
+# The oldest driver for each version of CUDA, by major version.
 DRIVERS = {11: 450, 12: 525, 13: 580}
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
 def keep_freed_memory() -> bool:
-    """Tells glibc's allocator to keep what is freed, since every step asks for the same sizes again.
+    """Configure glibc's allocator to keep freed memory, since every step allocates the same sizes again.
 
-    Without it each large activation is mapped and its pages cleared anew at every step. Same effect as
-    ``MALLOC_MMAP_THRESHOLD_`` and its kin in the environment, but no restart is needed. Returns whether
-    the allocator took all settings (False where there is no glibc).
+    Otherwise each large activation is mapped and its pages are cleared at every step. The effect is that of
+    ``MALLOC_MMAP_THRESHOLD_`` and related environment variables, without a restart.
+
+    Returns:
+        Whether the allocator accepted all settings; False without glibc.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -43,10 +48,10 @@ def keep_freed_memory() -> bool:
 
 
 def choose_precision(accelerator: str) -> str:
-    """Picks the fastest precision that trains without loss scaling, of what this process can use.
+    """Choose the fastest precision for the device that this process will use; see `precision_for`.
 
     Args:
-        accelerator: Lightning's name of it: ``auto``, ``cpu``, ``gpu``, ``cuda`` or ``mps``.
+        accelerator: Lightning's name: ``auto``, ``cpu``, ``gpu``, ``cuda`` or ``mps``.
     """
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return precision_for("cuda", torch.cuda.get_device_capability())
@@ -56,11 +61,11 @@ def choose_precision(accelerator: str) -> str:
 
 
 def precision_for(device: str, capability: tuple[int, int] | None = None) -> str:
-    """Picks the same for a kind of device without opening one, which on a GPU would take memory.
+    """Choose the precision for a type of device without initialising it, which on a GPU would need memory.
 
     Args:
-        device: ``cuda``, ``mps`` or ``cpu``, which is the processor of this machine.
-        capability: Of the GPU; one that is not known is taken for a recent one.
+        device: ``cuda``, ``mps`` or ``cpu`` (that of this machine).
+        capability: Compute capability of the GPU; a recent one is assumed if it is unknown.
     """
     if device == "cuda":
         return "bf16-mixed" if capability is None or capability >= WITH_BF16 else "16-mixed"
@@ -68,103 +73,96 @@ def precision_for(device: str, capability: tuple[int, int] | None = None) -> str
 
 
 def check_accelerator(accelerator: str) -> None:
-    """Makes sure that PyTorch can use the GPU that a run is to train on.
+    """Check that PyTorch can use the GPU that a run will train on.
 
     Raises:
-        ValueError: It cannot; one sentence.
+        InvalidValue: It cannot.
     """
     if accelerator not in ("cuda", "gpu") or torch.backends.mps.is_available():
         return
     if not torch.cuda.is_available():
-        needs = f" needs NVIDIA's driver {driver_needed()} or later and" if torch.version.cuda else ""
-        raise ValueError(
-            f"PyTorch {torch.__version__}{needs} finds no GPU that it can use; train with accelerator cpu, "
-            "or install what nvidia-smi and https://pytorch.org agree on."
-        )
-    if problem := unusable(torch.cuda.get_device_capability(), torch.cuda.get_device_name()):
-        raise ValueError(problem)
+        code = UnusableGPU.NONE_FOUND_WITH_DRIVER if torch.version.cuda else UnusableGPU.NONE_FOUND
+        raise InvalidValue(code, version=torch.__version__, needed=driver_needed())
+    if problem := find_problem(torch.cuda.get_device_capability(), torch.cuda.get_device_name()):
+        raise problem
 
 
 def driver_needed() -> int:
-    """Returns the oldest driver of NVIDIA's, by its first number, for the CUDA of the installed PyTorch.
+    """Return the major version of the oldest NVIDIA driver for the CUDA version of the installed PyTorch.
 
-    From NVIDIA's table of minor version compatibility; 0 without CUDA.
+    It is from NVIDIA's table of minor version compatibility; 0 without CUDA.
     """
     major = int((torch.version.cuda or "0").partition(".")[0])
     return max((driver for cuda, driver in DRIVERS.items() if cuda <= major), default=0)
 
 
-def unusable(capability: tuple[int, int] | None, name: str, driver: str = "") -> str:
-    """Returns in one sentence why the installed PyTorch cannot use a GPU, empty if nothing speaks against it.
+def find_problem(capability: tuple[int, int] | None, name: str, driver: str = "") -> InvalidValue | None:
+    """Return why the installed PyTorch cannot use a GPU, None if it can as far as is known.
 
     Args:
         capability: Compute capability of the GPU, None if unknown.
-        name: Of the GPU.
-        driver: Its version, such as 580.95; empty if unknown.
+        name: Name of the GPU.
+        driver: Version of its driver, such as 580.95; empty if unknown.
     """
-    version = torch.__version__
+    about: dict[str, Any] = {"version": torch.__version__, "gpu": name}
     if torch.version.hip:
-        return ""  # AMD's, of which nothing is known here
+        return None  # AMD's GPUs are not checked
     if not torch.version.cuda:
-        return f"PyTorch {version} was built without CUDA and cannot use {name}; install one with CUDA."
+        return InvalidValue(UnusableGPU.BUILT_WITHOUT_CUDA, **about)
     first = driver.partition(".")[0]
     if first.isdecimal() and int(first) < driver_needed():
-        return (
-            f"PyTorch {version} was built for CUDA {torch.version.cuda}, which needs NVIDIA's driver "
-            f"{driver_needed()} or later, and {name} has {driver}; update it or install an older PyTorch."
-        )
+        about |= {"cuda": torch.version.cuda, "needed": driver_needed(), "driver": driver}
+        return InvalidValue(UnusableGPU.OLD_DRIVER, **about)
     built_for = re.findall(r"sm_(\d+)(\d)", torch._C._cuda_getArchFlags() or "")
     oldest = min(((int(major), int(minor)) for major, minor in built_for), default=(0, 0))
     if capability is not None and capability < oldest:
-        return (
-            f"PyTorch {version} has kernels for compute capability {oldest[0]}.{oldest[1]} and later, and "
-            f"{name} has {capability[0]}.{capability[1]}; install an older PyTorch or train with "
-            "accelerator cpu."
-        )
-    return ""
+        about |= {"oldest": "{}.{}".format(*oldest), "capability": "{}.{}".format(*capability)}
+        return InvalidValue(UnusableGPU.OLD_GPU, **about)
+    return None
 
 
 def use_tensor_cores(device: torch.device) -> None:
-    """Lets a GPU multiply float32 matrices in TF32, as PyTorch lets it convolve unless told otherwise.
+    """Allow TF32 for matrix products in float32 on a GPU, as PyTorch does for convolutions by default.
 
-    TF32 keeps 10 binary digits of a factor and adds up in float32. Without it ``32-true`` would convolve with
-    tensor cores and compute linear layers without: several times slower, and no more exact as a whole.
+    TF32 has a mantissa of 10 bits and accumulates in float32. Without it, ``32-true`` would use tensor cores
+    for convolutions but not for linear layers: several times slower, and not more precise as a whole.
     """
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
 
 
 def cpu_has_bf16() -> bool:
-    """Returns whether this CPU multiplies bfloat16 itself; emulated, it would be slower than float32."""
-    if not hasattr(torch.cpu, "get_capabilities"):  # older than torch 2.12: unknown, so take the safe way
+    """Return whether this CPU has bfloat16 in hardware; emulated, it would be slower than float32."""
+    if not hasattr(torch.cpu, "get_capabilities"):  # before torch 2.12 it is unknown
         return False
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
 
 
 def check_trainer(trainer: "Trainer", *, sync_batchnorm: bool, compile: bool) -> None:
-    """Makes sure that this machine can do what a run asks for.
+    """Check that the settings of a run are possible on this machine.
 
     Raises:
-        ValueError: It cannot; one sentence.
+        InvalidValue: They are not.
     """
     kind = trainer.strategy.root_device.type
-    wanted = trainer.num_devices * trainer.num_nodes
-    if trainer.world_size != wanted:
-        raise ValueError(
-            f"{wanted} processes were asked for, but Slurm has started {trainer.world_size}; take fewer "
-            f"devices or, of srun, --nodes={trainer.num_nodes} --ntasks-per-node={trainer.num_devices}."
+    requested = trainer.num_devices * trainer.num_nodes
+    if trainer.world_size != requested:
+        raise InvalidValue(
+            InvalidSettings.PROCESSES,
+            requested=requested,
+            started=trainer.world_size,
+            nodes=trainer.num_nodes,
+            devices=trainer.num_devices,
         )
     if sync_batchnorm and trainer.world_size > 1 and kind == "cpu":
-        raise ValueError("sync_batchnorm needs GPUs, and this run is on a CPU; leave it out.")
+        raise InvalidValue(InvalidSettings.SYNC_BATCHNORM_ON_CPU)
     if compile and (missing := missing_compiler(kind)):
-        raise ValueError(
-            f"compile needs {missing}, which this machine lacks; install it or leave compile out."
-        )
+        raise InvalidValue(InvalidSettings.NO_COMPILER, missing=missing)
 
 
 def missing_compiler(device: str) -> str:
-    """Returns what ``torch.compile`` needs for a kind of device and cannot find, empty if nothing."""
+    """Return what ``torch.compile`` needs for a type of device and does not find, empty if nothing."""
     named = os.environ.get("CXX")
     compilers = [named] if named else ["g++", "clang++", "c++"]
     if not any(shutil.which(compiler) for compiler in compilers):
@@ -173,5 +171,5 @@ def missing_compiler(device: str) -> str:
         if find_spec("triton") is None:
             return "Triton"
         if not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
-            return "Python's headers (Python.h, in Debian's python3-dev) for Triton"
+            return "the headers of Python (Python.h, in Debian's python3-dev) for Triton"
     return ""

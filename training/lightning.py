@@ -1,7 +1,7 @@
-"""Imports Lightning; a module that begins a process with it imports this one first.
+"""The import of Lightning, without packages that it does not need; the first import of each main module.
 
-torchmetrics, which comes with Lightning, would load the hidden packages for metrics of sounds, plots and
-pretrained networks. Not for the package as a whole: the supervisor takes from it what needs no torch.
+torchmetrics, which Lightning needs, would import the hidden packages for audio metrics, plots and pretrained
+networks. This is not in ``__init__``, because the supervisor imports modules that do not need torch.
 """
 
 from tracking.imports import hidden

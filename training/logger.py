@@ -1,4 +1,4 @@
-"""Lightning's logger, writing into the run that this process works on."""
+"""A logger for Lightning that writes to the run of this process."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,9 +10,9 @@ from training.session import Session
 
 
 class RunLogger(Logger):
-    """Hands each batch of metrics over before training goes on, so that a kill loses none.
+    """A logger that stores metrics before training continues, so that none are lost if the process is killed.
 
-    Lightning's own MLFlowLogger also decides the run's final status, which here belongs to Session alone.
+    Lightning's own MLFlowLogger would also set the run's final status, which here only `Session` does.
     """
 
     def __init__(self, session: Session) -> None:
@@ -31,8 +31,8 @@ class RunLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Writes metrics at the session's step: Lightning's own is one behind when it validates."""
+        """Write metrics at the session's step: Lightning's own is one less in a validation."""
         self._session.spool.log_metrics(metrics, self._session.step)
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """Does nothing: submitting recorded the complete configuration already."""
+        """Do nothing: the complete configuration was recorded by the submission."""

@@ -1,4 +1,4 @@
-"""Ends a run of several processes as one, when one of them has died."""
+"""Ending of all processes of a run when one of them has died."""
 
 import os
 import signal
@@ -12,27 +12,29 @@ from typing import Protocol
 import psutil
 from pytorch_lightning.strategies.launchers import subprocess_script
 
+from problems import Problem
+from training.problems import FAILURE, FailedTraining, Failure
 from training.session import FAILED, STOPPED, Session
 
-# For the first process to find out what is wrong with all of them, before it is the other one's error.
+# Time for the first process to find an error that all of them have, before the other one's error is recorded.
 PATIENCE_S = 10.0
-# These ask to stop, and mostly all of them; the first needs as long as it may wait for another to leave.
+# Signals that request a stop, usually of all processes, for which the first one may need this long.
 REQUESTS = (-signal.SIGINT, -signal.SIGTERM)
 REQUEST_PATIENCE_S = 20.0
 
 
 class Child(Protocol):
-    """What is needed of a `subprocess.Popen`."""
+    """The part of `subprocess.Popen` that is needed."""
 
     def wait(self) -> int:
-        """Wait until it has ended, and return as what."""
+        """Wait until it has ended, and return its exit code."""
 
 
 class Ranks:
-    """Watches the processes that Lightning starts beside this one, in the place of Lightning's observer.
+    """Watcher of the processes that Lightning starts, which replaces Lightning's own.
 
-    That one kills whatever is left, also while the first process writes down how the run has ended, and
-    does not say which was lost. Processes that somebody else starts, such as a cluster, are his to watch.
+    Lightning's watcher kills all other processes, even while the first one records how the run ended, and
+    does not report which one died. Processes that a cluster starts are watched by the cluster.
 
     Args:
         session: The record of the run.
@@ -45,17 +47,17 @@ class Ranks:
         self._ending = threading.Lock()
 
     def take_over(self) -> None:
-        """Lets Lightning hand the processes over as soon as it has started them."""
+        """Replace Lightning's watcher of the processes that it starts."""
         subprocess_script._launch_process_observer = self._watch  # type: ignore[assignment]
 
-    def end_with_the_lost(self) -> None:
-        """Ends this process in the way of the one that it misses; comes back if that was not started here."""
+    def wait_for_lost(self) -> None:
+        """Wait for the watcher to end this process because of the missing one, if that was started here."""
         self._is_missed.set()
         if self._threads:
             threading.Event().wait(PATIENCE_S)
 
     def leave(self) -> None:
-        """Waits for those started here to leave as well, and ends those that do not."""
+        """Wait for the processes started here to exit, and kill those that do not."""
         self._is_missed.set()
         deadline_s = time.monotonic() + PATIENCE_S
         for thread in self._threads:
@@ -64,7 +66,7 @@ class Ranks:
             self.end()
 
     def end(self) -> None:
-        """Ends all that was started here."""
+        """Kill all processes started here."""
         for process in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
                 process.kill()
@@ -85,7 +87,7 @@ class Ranks:
         if code in REQUESTS:
             self._is_missed.wait(REQUEST_PATIENCE_S)
         elif code > 0:
-            # Most of what goes wrong does so in all of them, and each says so itself.
+            # Most errors occur in all processes, and each records its own.
             self._is_missed.wait(PATIENCE_S)
         if self._session.has_ended:
             return
@@ -93,17 +95,23 @@ class Ranks:
             self._end(rank, code)
 
     def _end(self, rank: int, code: int) -> None:
-        how = f"died ({signal.strsignal(-code)})" if code < 0 else f"ended with exit code {code}"
-        sentence = f"Worker died: the process of rank {rank} {how}; see the log."
+        sentence = str(
+            Problem(FailedTraining.RANK_DIED, rank=rank, signal=signal.strsignal(-code))
+            if code < 0
+            else Problem(FailedTraining.RANK_EXITED, rank=rank, exit_code=code)
+        )
+        tags = {FAILURE: Failure.PROCESS_DIED.value}
         is_lost = code == -signal.SIGKILL and self._session.is_supervised
         if is_lost:
-            self._session.note_loss(sentence)
+            self._session.note_loss(sentence, tags)
         else:
-            sentence = self._session.rank_error() or sentence
-            self._session.fail(sentence)
+            if found := self._session.rank_error():
+                sentence, tags = found, {}  # that process has set the tags
+            self._session.fail(sentence, tags)
         sys.stderr.write(f"{sentence}\n")
         sys.stderr.flush()
         self.end()
         if is_lost:
-            os.kill(os.getpid(), signal.SIGKILL)  # the run is as lost as if it had been this process
+            # The supervisor resumes the run as if this process had been the one that was killed.
+            os.kill(os.getpid(), signal.SIGKILL)
         os._exit(FAILED)

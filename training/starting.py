@@ -1,25 +1,27 @@
-"""From what a run names as its starting weights to the file that holds them."""
+"""Find the file with the weights that a run starts from."""
 
 from pathlib import Path
 
 from lightning_modules.weights import is_published
+from problems import InvalidValue
 from tracking import runs
 from tracking.store import Store
 from tracking.uploads import CHECKPOINTS
+from training.problems import NoStart
 
 
 def find_weights(store: Store, weights: str) -> tuple[str, str]:
-    """Finds starting weights.
+    """Find starting weights.
 
     Args:
-        store: Where runs are.
+        store: The store of the runs.
         weights: ``torchvision``, a checkpoint file, or a run's name or the beginning of its id.
 
     Returns:
-        What `ImageClassifier` takes, and the id of the run they are from, empty where it is none.
+        The weights in the form that `ImageClassifier` takes, and the id of their run, empty if there is none.
 
     Raises:
-        ValueError: There is no such file or run, or it has saved no checkpoint; one sentence.
+        InvalidValue: There is no such file or run, or the run has saved no checkpoint.
         StoreUnavailable: The store cannot be read.
     """
     if is_published(weights):
@@ -28,12 +30,12 @@ def find_weights(store: Store, weights: str) -> tuple[str, str]:
     if file.is_file():
         return str(file.absolute()), ""
     if not weights.strip():
-        raise ValueError("Name the run or the checkpoint file whose weights to start from.")
+        raise InvalidValue(NoStart.UNNAMED)
     if len(file.parts) > 1 or file.suffix:
-        raise ValueError(f"There is no checkpoint {weights}.")
+        raise InvalidValue(NoStart.NO_FILE, file=weights)
     run = runs.find_run(store, weights)
     for name in CHECKPOINTS:
         checkpoint = store.checkpoint_folder(run.run_id) / name
         if checkpoint.is_file():
             return str(checkpoint), run.run_id
-    raise ValueError(f"{run.name} has saved no checkpoint yet; choose another run.")
+    raise InvalidValue(NoStart.NO_CHECKPOINT_YET, run=run.name)

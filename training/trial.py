@@ -1,6 +1,6 @@
-"""A few real steps of a run, measured and forgotten: ``python -m training.trial --config run.yaml``.
+"""A trial: a few steps of a run are measured, ``python -m training.trial --config run.yaml``.
 
-Prints one line of JSON at its end. Nothing is recorded or saved.
+It prints one line of JSON at its end. Nothing is recorded or saved.
 """
 
 import json
@@ -22,17 +22,17 @@ from training.hardware import keep_freed_memory
 from training.session import Session
 
 ITERATIONS = 20
-# Kernels are chosen and memory is asked for in the first; what follows is the pace.
+# In the first iterations, kernels are chosen and memory is allocated.
 WARM_UP = 5
 
 
 class Stopwatch(Callback):
-    """Measures the batches after the warm-up, and ends the training after the last.
+    """A callback that measures the batches after the warm-up, and ends the training after the last.
 
     Attributes:
-        images: Trained on since the warm-up.
-        seconds: They took.
-        iterations: Batches in all.
+        images: Number of images since the warm-up.
+        seconds: Their duration.
+        iterations: Number of all batches.
     """
 
     def __init__(self, iterations: int) -> None:
@@ -44,7 +44,7 @@ class Stopwatch(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Counts one batch; the device is waited for where time is taken."""
+        """Count one batch; wait for the device when the time is measured."""
         self.iterations += 1
         if self.iterations > self._warm_up:
             self.images += len(batch[1])
@@ -58,18 +58,18 @@ class Stopwatch(Callback):
             trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Takes the time where the images end before the iterations do."""
+        """Measure the time if there are fewer batches than iterations."""
         if self._began_s and not self.seconds and trainer.current_epoch + 1 == trainer.max_epochs:
             wait_for(pl_module.device)
             self.seconds = time.perf_counter() - self._began_s
 
 
 class TrialCLI(ArenaCLI):
-    """The same network, data and trainer as of a run, without its record.
+    """The command line of a run, without its record.
 
     Args:
-        stopwatch: Measures.
-        args: Command line.
+        stopwatch: The callback that measures.
+        args: The arguments.
     """
 
     def __init__(self, stopwatch: Stopwatch, args: list[str]) -> None:
@@ -77,25 +77,25 @@ class TrialCLI(ArenaCLI):
         super().__init__(Session(Store.default()), args)
 
     def before_instantiate_classes(self) -> None:
-        """Leaves out the record, and the weights to start from: they take no more time than others."""
+        """Omit the record and the starting weights, which do not change the speed."""
         self.config[self.subcommand].model.weights = None
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Leaves out validation and everything that writes."""
+        """Omit validation and everything that writes."""
         silent = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
         return super().instantiate_trainer(limit_val_batches=0, **silent, **kwargs)
 
     def _callbacks(self) -> list[Callback]:
-        # Of what a run has beside its record, what takes time and memory in each step.
+        # Of the callbacks of a run, keep those that need time and memory in each step.
         return [*(one for one in super()._callbacks() if isinstance(one, MovingAverage)), self.stopwatch]
 
     def after_fit(self) -> None:
-        """Keeps nothing."""
+        """Do nothing: there is no checkpoint."""
 
 
 def main(arguments: list[str]) -> int:
     """Train for a few batches and print what was measured, or why that was impossible."""
-    # Where memory does not suffice the system ends this process, and no other.
+    # If the main memory is full, the kernel kills this process rather than another.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
     keep_freed_memory()
@@ -118,7 +118,7 @@ def main(arguments: list[str]) -> int:
 
 
 def wait_for(device: torch.device) -> None:
-    """Lets a device end what it was given to do."""
+    """Wait until a device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -126,7 +126,7 @@ def wait_for(device: torch.device) -> None:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has had: of the GPU if it has one, otherwise of the machine."""
+    """Return the peak memory of this process in bytes: of the GPU if it uses one, or main memory."""
     if torch.cuda.is_available() and torch.cuda.max_memory_reserved():
         return torch.cuda.max_memory_reserved()
     kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

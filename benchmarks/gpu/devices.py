@@ -15,7 +15,7 @@ from jobs.submission.submit import submit
 from jobs.supervision.shutdown import shutdown
 from jobs.supervision.supervisor import ensure_supervisor
 from tracking import runs
-from training.hardware import missing_compiler, unusable
+from training.hardware import find_problem, missing_compiler
 
 LIMIT_S = 120.0
 
@@ -36,8 +36,9 @@ def facts(bench: Bench) -> Iterator[Row]:
         "PyTorch",
         f"{torch.__version__}, CUDA {torch.version.cuda}, built for {torch._C._cuda_getArchFlags()}",
     )
-    problems = [unusable(gpu.capability, gpu.name, machine.driver) for gpu in machine.gpus]
-    yield Row("PyTorch can use them", "; ".join(filter(None, problems)) or "yes", "yes", not any(problems))
+    found = [find_problem(gpu.capability, gpu.name, machine.driver) for gpu in machine.gpus]
+    problems = [str(one) for one in found if one]
+    yield Row("PyTorch can use them", "; ".join(problems) or "yes", "yes", not problems)
     missing = missing_compiler(bench.device)
     yield Row("torch.compile", f"lacks {missing}" if missing else "has what it needs")
 

@@ -65,7 +65,9 @@ def weights_problem(
     if weights is None:
         return ""
     if weights == PUBLISHED:
-        without = [one.name for one in chosen.values() if not one.twin or one.twin.library != PUBLISHED]
+        without = [
+            one.name for one in chosen.values() if not one.counterpart or one.counterpart.library != PUBLISHED
+        ]
         if without:
             return f"torchvision publishes no weights of {join(without)}; choose other networks or weights."
     from tracking.problems import StoreUnavailable

@@ -33,7 +33,8 @@ START_LABELS = {
     "weights.published_error_top1": "Published top-1 error, %",
     "weights.published_error_top5": "Published top-5 error, %",
     "weights.protocol": "Measured on",
-    "weights.afresh": "Newly initialised",
+    "weights.new_layers": "Newly initialised",
+    "weights.afresh": "Newly initialised",  # of earlier runs
     "weights.sha256": "SHA-256",
 }
 

@@ -108,13 +108,13 @@ def check_size(configs: Sequence[Config]) -> Answer:
 
 def check_gpu(configs: Sequence[Config], machine: Machine) -> list[Answer]:
     """Ask whether the installed PyTorch can use the GPUs; nothing where nobody wants one and all is well."""
-    from training.hardware import missing_compiler, unusable
+    from training.hardware import find_problem, missing_compiler
 
     answers = [Answer("GPU", None, machine.problem)] if machine.problem else []
     devices = {device_of(config["trainer"], machine) for config in configs}
     if "cuda" in devices:
-        problems = (unusable(gpu.capability, gpu.name, machine.driver) for gpu in machine.gpus)
-        answers += [Answer("GPU", False, problem) for problem in dict.fromkeys(problems) if problem]
+        found = (find_problem(gpu.capability, gpu.name, machine.driver) for gpu in machine.gpus)
+        answers += [Answer("GPU", False, text) for text in dict.fromkeys(str(one) for one in found if one)]
     if any(config["model"].get("compile") for config in configs):
         missing = {device: missing_compiler(device) for device in devices}
         answers += [

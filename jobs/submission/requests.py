@@ -8,6 +8,7 @@ from tracking.entities import HOME
 from tracking.runs import Run
 from tracking.spool import deliver_left
 from tracking.store import Store
+from training.problems import FAILURE
 
 # The tags of a run that lost its process: how often without a newer checkpoint, and why.
 LOST, LOST_REASON = "job.lost", "job.lost_reason"
@@ -62,7 +63,7 @@ def put_back(store: Store, run_id: str, tags: Mapping[str, object]) -> None:
     Raises:
         StoreUnavailable: The store cannot be written.
     """
-    again = {"job.request": "resume", "job.error": "", "job.exit_code": "", **tags}
+    again = {"job.request": "resume", "job.error": "", FAILURE: "", "job.exit_code": "", **tags}
     records.set_tags(store, run_id, again)
     # Last, because SCHEDULED is the sign for the supervisor.
     records.set_status(store, run_id, "SCHEDULED")

@@ -11,6 +11,7 @@ from tracking import runs
 from tracking.runs import Run
 from tracking.store import Store
 from training.batches import RETRY_BATCH, smaller_batch, step_text
+from training.problems import FAILURE, Failure
 
 
 def batch_to_try(run: Run) -> int | None:
@@ -20,9 +21,10 @@ def batch_to_try(run: Run) -> int | None:
 
 
 def memory_tags(run: Run) -> dict[str, str]:
-    """What a run that was killed for lack of memory gets to know."""
+    """Return the tags of a run that the kernel killed because the main memory was full."""
     smaller = smaller_batch(int(run.number("data.batch_size") or 1))
-    return {RETRY_BATCH: str(smaller)} if smaller else {}
+    tags = {FAILURE: Failure.OUT_OF_MEMORY.value}
+    return tags | ({RETRY_BATCH: str(smaller)} if smaller else {})
 
 
 def with_batch(config: Mapping[str, Any], batch_size: int) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""The ledger: what a network is made of and takes, layer by layer, without running it."""
+"""The ledger: the size and costs of a network, layer by layer, without running it."""

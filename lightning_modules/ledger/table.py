@@ -1,7 +1,8 @@
 """Parameters, multiply-accumulates, receptive fields and activation memory of a network, without running it.
 
-Everything is measured on torch's meta device, which holds shapes but no numbers: the network runs there
-once in training, once in training under autocast and, if it has auxiliary heads, once in evaluation.
+Everything is measured on PyTorch's meta device, whose tensors have shapes but no numbers. The network runs
+there once in training mode, once in training mode under autocast and, if it has auxiliary heads, once in
+evaluation mode.
 """
 
 import math
@@ -17,33 +18,35 @@ from torch import nn
 from lightning_modules import registry
 from lightning_modules.initialisation import without_numbers
 from lightning_modules.ledger.tracing import KINDS, Pair, as_pair, kind_of, longer_sides, trace_once
+from lightning_modules.problems import InvalidChoice
+from problems import InvalidValue
 
 WEIGHTED = ("conv", "linear")
-# Lightning's names, and which of the two measurements of activation memory counts for each.
+# Lightning's names, and the index of the measurement of activation memory (`kept_bytes`) for each.
 PRECISIONS = {"32-true": 0, "bf16-mixed": 1, "16-mixed": 1}
-# Batch normalisation needs more than one; odd, so that no other first dimension passes for the batch.
+# More than one for batch normalisation, and odd so that no other first dimension equals it.
 BATCH = 5
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer, for one image.
+    """The figures of one layer, for one image.
 
     Args:
-        name: Its path in the network, such as ``conv2.0.residual.3``.
+        name: Path in the network, such as ``conv2.0.residual.3``.
         kind: ``conv``, ``linear``, ``norm`` (batch), ``lrn`` or ``pool``.
-        stage: The child of the network it belongs to.
-        output_shape: Without the batch: channels, height, width, or features alone.
-        parameters: Trainable weights and biases.
-        macs: Multiply-accumulates of convolutions and linear layers; 0 for all others.
-        kernel: Of convolutions and pools, for people: ``3x3, stride 2, 32 groups``; ``global``, or nothing.
-        receptive_field: Pixels of the image that a value of the output can depend on, along the longer side
-            of the rectangle; several paths count as the one that sees furthest, and the image is taken to
-            go on beyond its edges. ``None`` once the whole image is seen by design.
-        stride: Pixels of the image between neighbours of the output; ``None`` with the receptive field.
-        running_statistics: Means and variances that batch normalisation keeps besides its parameters.
-        kept_bytes: Made here or by what follows up to the next layer (ReLU, concatenation) and kept for the
-            backward pass: bytes an image in float32 and under autocast to 16 bits; see `activation_bytes`.
+        stage: The child of the network that the layer belongs to.
+        output_shape: Channels, height and width, or only features; without the batch.
+        parameters: Number of trainable weights and biases.
+        macs: Multiply-accumulates of convolutions and linear layers; 0 for other layers.
+        kernel: Kernel of convolutions and pools as text: ``3x3, stride 2, 32 groups`` or ``global``.
+        receptive_field: Size in pixels of the part of the image that an output value depends on: the longer
+            side of the rectangle, on the path with the largest one, without regard to the edges of the image.
+            ``None`` for layers that always see the whole image.
+        stride: Distance of neighbouring output values in pixels of the image, ``None`` as above.
+        running_statistics: Number of running means and variances of batch normalisation.
+        kept_bytes: Bytes per image that are kept for the backward pass, in float32 and under autocast to 16
+            bits. Operations up to the next layer (ReLU, concatenation) are included. See `activation_bytes`.
     """
 
     name: str
@@ -60,17 +63,17 @@ class Layer:
 
     @property
     def units(self) -> int:
-        """Outputs of a convolution or linear layer; 0 for all others."""
+        """Number of output values of a convolution or linear layer; 0 for other layers."""
         return math.prod(self.output_shape) if self.kind in WEIGHTED else 0
 
     def activation_bytes(self, batch_size: int = 1, precision: str = "32-true") -> int:
-        """Returns the bytes that wait for the backward pass; see `Ledger.activation_bytes`."""
+        """Return the bytes that are kept for the backward pass; see `Ledger.activation_bytes`."""
         return _activation_bytes((self,), batch_size, precision)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage, for one image: what it puts out and the sums over its layers, as `Layer` has them."""
+    """The figures of one stage, for one image: its output and the sums over its layers, as in `Layer`."""
 
     name: str
     output_shape: tuple[int, ...]
@@ -82,19 +85,19 @@ class Stage:
     kept_bytes: Pair = (0, 0)
 
     def activation_bytes(self, batch_size: int = 1, precision: str = "32-true") -> int:
-        """Returns the bytes that wait for the backward pass; see `Ledger.activation_bytes`."""
+        """Return the bytes that are kept for the backward pass; see `Ledger.activation_bytes`."""
         return _activation_bytes((self,), batch_size, precision)
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """What a network costs.
+    """The figures of a network.
 
     Args:
-        layers: In the order of the forward pass, auxiliary heads left out.
-        stages: The same, summed up.
-        auxiliary_layers: Those that run in training only.
-        weight_copy_bytes: Copies of the weights in 16 bits that autocast keeps for the backward pass.
+        layers: The layers in the order of the forward pass, without auxiliary heads.
+        stages: The stages, without auxiliary heads.
+        auxiliary_layers: The layers that run in training mode only.
+        weight_copy_bytes: Bytes of the 16-bit copies of weights that autocast keeps for the backward pass.
     """
 
     layers: tuple[Layer, ...]
@@ -104,72 +107,73 @@ class Ledger:
 
     @property
     def parameters(self) -> int:
-        """Trainable weights and biases without auxiliary heads."""
+        """Number of trainable weights and biases, without auxiliary heads."""
         return sum(layer.parameters for layer in self.layers)
 
     @property
     def parameters_with_auxiliary(self) -> int:
-        """Trainable weights and biases of all that trains."""
+        """Number of trainable weights and biases, with auxiliary heads."""
         return self.parameters + sum(layer.parameters for layer in self.auxiliary_layers)
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of one forward pass of one image, auxiliary heads left out."""
+        """Multiply-accumulates of a forward pass of one image, without auxiliary heads."""
         return sum(layer.macs for layer in self.layers)
 
     @property
     def units(self) -> int:
-        """Outputs of convolutions and linear layers for one image, auxiliary heads left out."""
+        """Output values of convolutions and linear layers for one image, without auxiliary heads."""
         return sum(layer.units for layer in self.layers)
 
     @property
     def running_statistics(self) -> int:
-        """Means and variances of batch normalisation, auxiliary heads left out."""
+        """Number of running means and variances, without auxiliary heads."""
         return sum(layer.running_statistics for layer in self.layers)
 
     @property
     def running_statistics_with_auxiliary(self) -> int:
-        """Means and variances of all batch normalisation."""
+        """Number of running means and variances, with auxiliary heads."""
         return self.running_statistics + sum(layer.running_statistics for layer in self.auxiliary_layers)
 
     def activation_bytes(self, batch_size: int = 1, precision: str = "32-true") -> int:
-        """Returns the bytes that autograd keeps from the forward pass in training, auxiliary heads included.
+        """Return the bytes that autograd keeps from the forward pass in training, with auxiliary heads.
 
-        Values that several operations need count once. Parameters, the images themselves and what does not
-        grow with the batch (the statistics of batch normalisation, copies of weights) do not count.
+        Tensors that several operations need are counted once. Parameters, the images themselves and tensors
+        that do not grow with the batch (statistics of batch normalisation, copies of weights) are not
+        counted.
 
         Args:
-            batch_size: Images a step.
+            batch_size: Number of images per step.
             precision: ``32-true``, or autocast to 16 bits: ``bf16-mixed`` or ``16-mixed``.
 
         Raises:
-            ValueError: Another precision, or a batch below 1.
+            InvalidValue: The precision is unknown, or the batch size is below 1.
         """
         return _activation_bytes((*self.layers, *self.auxiliary_layers), batch_size, precision)
 
 
 def _activation_bytes(parts: Iterable[Layer | Stage], batch_size: int, precision: str) -> int:
     if precision not in PRECISIONS:
-        raise ValueError(f"There is no precision {precision!r}; choose one of: {', '.join(PRECISIONS)}.")
+        raise InvalidValue(InvalidChoice.PRECISION, precision=precision, allowed=", ".join(PRECISIONS))
     if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; it must be 1 or more.")
+        raise InvalidValue(InvalidChoice.BATCH_SIZE, batch_size=batch_size)
     return batch_size * sum(part.kept_bytes[PRECISIONS[precision]] for part in parts)
 
 
 def measure(
     key: str, num_classes: int | None = None, image_size: int | None = None, **options: str
 ) -> Ledger:
-    """Measures an architecture of the registry; an answer once given is kept.
+    """Measure an architecture of the registry. Results are cached.
 
     Args:
         key: A key of the registry.
-        num_classes: Width of the classifier; the paper's if ``None``.
+        num_classes: Number of classes; the paper's if ``None``.
         image_size: Height and width of the square input in pixels; the paper's if ``None``.
-        **options: Choices the architecture leaves open.
+        **options: Options of the architecture.
 
     Raises:
-        ValueError: The key or an option is unknown, or the image too small.
-        TypeError: The network holds something that cannot be counted; see `measure_network`.
+        InvalidValue: The key or an option is unknown, or the image is too small.
+        TypeError: The network has something that cannot be counted; see `measure_network`.
     """
     architecture = registry.get(key)
     return _measure(
@@ -188,23 +192,23 @@ def _measure(key: str, num_classes: int, image_size: int, **options: str) -> Led
 
 
 def measure_network(network: nn.Module, image_size: int) -> Ledger:
-    """Measures a network on the meta device whose children, in order, are its stages.
+    """Measure a network on the meta device.
 
     Args:
-        network: Maps N x 3 x S x S to logits, in training perhaps to a tuple with those of auxiliary heads.
-            It is left in evaluation mode.
+        network: A module that maps N x 3 x S x S to logits or, in training mode, to a tuple of logits with
+            those of auxiliary heads. Its children, in order, are its stages. It is left in evaluation mode.
         image_size: S, in pixels.
 
     Raises:
-        TypeError: It has parameters in a layer of a kind that is not counted here, a layer with parameters
-            that runs twice, or operations that resize maps in ways whose receptive field is not known here.
+        TypeError: It has parameters in a layer of an unknown kind, a layer with parameters that runs twice,
+            or an operation that resizes feature maps and whose receptive field is not known.
     """
-    # The layout of training: it decides where a map is copied before it is flattened.
+    # The memory format of training; it determines where maps are copied before they are flattened.
     network = network.to(memory_format=torch.channels_last)
     images = torch.empty(BATCH, 3, image_size, image_size, device="meta")
     images = images.to(memory_format=torch.channels_last)
     full, half = trace_once(network.train(), images), trace_once(network, images, autocast=True)
-    # Without heads that rest, evaluation would show nothing else.
+    # Only networks with auxiliary heads run differently in evaluation mode.
     evaluation = trace_once(network.eval(), images) if network.auxiliary_weights else full
     modules = dict(network.named_modules())
     _check_complete(modules, full.outputs)
@@ -247,18 +251,16 @@ def measure_network(network: nn.Module, image_size: int) -> Ledger:
 
 
 def describe_kernel(module: nn.Module) -> str:
-    """Says what slides over the map: ``3x3``, ``11x11, stride 4``, ``3x3, 2 groups``, ``global``."""
+    """Describe a kernel: ``3x3``, ``11x11, stride 4``, ``3x3, 2 groups``, ``global``."""
     if isinstance(module, nn.AdaptiveAvgPool2d):
         return "global" if as_pair(module.output_size) == (1, 1) else f"to {_text(module.output_size)}"
     if not isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
         return ""
     parts = [_text(module.kernel_size)]
-    if as_pair(module.stride) != (1, 1):
-        rows, columns = as_pair(module.stride)
-        parts.append(f"stride {rows}" if rows == columns else f"stride {rows}x{columns}")
-    if as_pair(getattr(module, "dilation", 1)) != (1, 1):
-        rows, columns = as_pair(module.dilation)
-        parts.append(f"dilation {rows}" if rows == columns else f"dilation {rows}x{columns}")
+    for name in ("stride", "dilation"):
+        rows, columns = as_pair(getattr(module, name, 1))
+        if (rows, columns) != (1, 1):
+            parts.append(f"{name} {rows}" if rows == columns else f"{name} {rows}x{columns}")
     if getattr(module, "groups", 1) > 1:
         parts.append(f"{module.groups} groups")
     return ", ".join(parts)
@@ -277,10 +279,10 @@ def _count_statistics(module: nn.Module) -> int:
 
 
 def _check_complete(modules: Mapping[str, nn.Module], counted: Iterable[str]) -> None:
-    """Makes sure that each parameter belongs to one of the layers that ran.
+    """Check that each parameter belongs to exactly one of the counted layers.
 
     Raises:
-        TypeError: One does not, or to two of them; the message says where it is.
+        TypeError: A parameter belongs to none or to several of them.
     """
     times = Counter(id(parameter) for name in counted for parameter in modules[name].parameters())
     for name, module in modules.items():
@@ -289,7 +291,7 @@ def _check_complete(modules: Mapping[str, nn.Module], counted: Iterable[str]) ->
                 known = ", ".join(kind.__name__ for kind in KINDS)
                 raise TypeError(
                     f"Parameters of {name or 'the network'}, a {type(module).__name__}, are counted "
-                    f"{times[id(parameter)]} times. The ledger knows: {known}."
+                    f"{times[id(parameter)]} times. The ledger supports: {known}."
                 )
 
 

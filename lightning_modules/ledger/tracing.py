@@ -1,7 +1,7 @@
-"""One run of a network on torch's meta device, which holds shapes but no numbers, watched from the outside.
+"""Tracing of a network's forward pass on PyTorch's meta device, whose tensors have shapes but no numbers.
 
-Seen are which layers ran and what they put out, how far into the image each value looks, and what autograd
-keeps for the backward pass.
+The trace has the layers that ran and the shapes of their outputs, their receptive fields, and the tensors
+that autograd keeps for the backward pass.
 """
 
 from collections import Counter
@@ -30,7 +30,7 @@ KINDS: dict[type[nn.Module], str] = {
 }
 
 aten = torch.ops.aten
-# Operations that may change height and width, with receptive fields known here (see `_follow`).
+# Operations that may change height and width, and whose receptive field is known (see `_follow`).
 RESIZING = (
     aten.convolution,
     aten.max_pool2d_with_indices,
@@ -45,19 +45,19 @@ Pair = tuple[int, int]
 
 
 def kind_of(module: nn.Module) -> str:
-    """Returns what sort of layer a module is, one of `KINDS`; empty for all others."""
+    """Return the kind of a layer, one of the values of `KINDS`; empty for other modules."""
     return next((kind for known, kind in KINDS.items() if isinstance(module, known)), "")
 
 
 @dataclass(frozen=True)
 class Field:
-    """Receptive field of a tensor's values and stride between them, in pixels down and across."""
+    """The receptive field of a tensor's values and the stride between them, in pixels (rows, columns)."""
 
     size: Pair
     stride: Pair
 
     def slide(self, kernel: Any, stride: Any = 1, dilation: Any = 1) -> "Field":
-        """Returns those of what a convolution or pool makes of the tensor."""
+        """Return the field of the output of a convolution or pool of this tensor."""
         spans = [step * (length - 1) for length, step in zip(as_pair(kernel), as_pair(dilation), strict=True)]
         rows, columns = (
             size + step * span for size, step, span in zip(self.size, self.stride, spans, strict=True)
@@ -67,20 +67,20 @@ class Field:
 
 
 def longer_sides(seen: Field | None) -> tuple[int | None, int | None]:
-    """Returns the larger of the two sizes and of the two strides; None for the whole image."""
+    """Return the larger of the two sizes and of the two strides, None for the whole image."""
     return (max(seen.size), max(seen.stride)) if seen else (None, None)
 
 
 @dataclass
 class Trace:
-    """What one forward pass on the meta device showed.
+    """The result of one forward pass on the meta device.
 
     Args:
-        outputs: Shapes of the layers' outputs without the batch, in the order in which they ran.
-        stages: The same of the network's children.
-        fields: Of the outputs of both; ``None`` for the whole image.
-        kept_bytes: What each layer leaves for the backward pass, for one image.
-        weight_copy_bytes: What autocast's copies of parameters add.
+        outputs: Output shapes of the layers without the batch, in the order in which the layers ran.
+        stages: Output shapes of the network's children.
+        fields: Receptive fields of both; ``None`` for the whole image.
+        kept_bytes: Bytes that each layer keeps for the backward pass, for one image.
+        weight_copy_bytes: Bytes of autocast's copies of parameters.
     """
 
     outputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -91,11 +91,11 @@ class Trace:
 
 
 def trace_once(network: nn.Module, images: Tensor, autocast: bool = False) -> Trace:
-    """Runs a network once on the meta device, in the mode it is in.
+    """Run a network once on the meta device, in its current mode.
 
     Raises:
-        TypeError: A layer with parameters runs twice, or an operation resizes maps in a way whose receptive
-            field is not known here.
+        TypeError: A layer with parameters runs twice, or an operation resizes feature maps and its receptive
+            field is not known.
     """
     trace = Trace()
     watch = _Watch(images)
@@ -111,14 +111,14 @@ def trace_once(network: nn.Module, images: Tensor, autocast: bool = False) -> Tr
     def leave(name: str, shapes: dict[str, tuple[int, ...]]) -> Callable[..., None]:
         def hook(module: nn.Module, _: Any, output: Tensor) -> None:
             if name in shapes and next(module.parameters(), None) is not None:
-                raise TypeError(f"{name} runs more than once; the ledger would count its work once.")
+                raise TypeError(f"{name} runs more than once, which the ledger does not support.")
             shapes[name] = tuple(output.shape[1:])
             trace.fields[name] = watch.fields[_view(output)]
 
         return hook
 
     def keep(tensor: Tensor) -> Tensor:
-        # Held here as well, so that no other storage gets the same number before the sums are made.
+        # The reference ensures that no other storage gets the same number before the sums are computed.
         kept[_storage(tensor)] = tensor
         return tensor
 
@@ -141,27 +141,26 @@ def trace_once(network: nn.Module, images: Tensor, autocast: bool = False) -> Tr
         if storage in cast.copies:
             trace.weight_copy_bytes += size
         elif storage not in given and tensor.shape[:1] == images.shape[:1]:
-            maker = watch.makers[storage] or next(
-                iter(trace.outputs), ""
-            )  # padding may come before all layers
-            trace.kept_bytes[maker] += size // len(images)
+            # Padding may come before the first layer.
+            layer = watch.makers[storage] or next(iter(trace.outputs), "")
+            trace.kept_bytes[layer] += size // len(images)
     return trace
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Follows every operation: what of the image its result depends on, and in which layer it was made."""
+    """A mode that records for each result its receptive field and the layer that computed it."""
 
     def __init__(self, images: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.layer = ""
         self.makers: dict[int, str] = {}
-        # Of tensors that depend on the image: weights have none. Of the whole image: None.
+        # For tensors that depend on the image; weights have no entry. None means the whole image.
         self.fields: dict[Any, Field | None] = {_view(images): Field((1, 1), (1, 1))}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Runs the operation and notes what comes out."""
+        """Run the operation and record its results."""
         given = _tensors(args)
         inputs = [tensor for tensor in given if _view(tensor) in self.fields]
         before = [self.fields[_view(tensor)] for tensor in inputs]
@@ -169,7 +168,9 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         made = _tensors(result)
         resized = _map_sizes(made) - _map_sizes(inputs) if _map_sizes(inputs) else None
         if resized and func.overloadpacket not in RESIZING:
-            raise TypeError(f"{func} resizes a map; the ledger does not know what that does to what is seen.")
+            raise TypeError(
+                f"{func} resizes a feature map, and the ledger does not know its receptive field."
+            )
         after = _follow(func, args, before)
         known = {_storage(tensor) for tensor in given}
         for tensor in made:
@@ -177,26 +178,26 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.makers[_storage(tensor)] = self.layer
             if inputs:
                 self.fields[_view(tensor)] = after
-            else:  # forget an earlier tensor in the same place
+            else:  # an earlier tensor may have had the same storage
                 self.fields.pop(_view(tensor), None)
         return result
 
 
 def _run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Runs an operation on the meta device, two of them the way of devices that compute."""
+    """Run an operation on the meta device, two of them as on other devices."""
     match func.overloadpacket:
         case aten.native_batch_norm:
-            # Torch would run some twenty operations to find this out, most of the time of a deep network.
+            # PyTorch would run some twenty operations for this, most of the time of a deep network.
             mean = args[0].new_empty(args[0].shape[1], dtype=torch.float32)
             return torch.empty_like(args[0]), mean, torch.empty_like(mean)
         case aten.convolution:
-            # Channels come last, as in the weights; the meta device does not know.
+            # Channels are last as in the weights, which the meta device ignores.
             return torch.empty_like(func(*args, **kwargs), memory_format=torch.channels_last)
     return func(*args, **kwargs)
 
 
 def _follow(func: Any, args: tuple[Any, ...], fields: list[Field | None]) -> Field | None:
-    """Returns the receptive field of an operation's result from those of what goes in."""
+    """Return the receptive field of an operation's result, given those of its inputs."""
     narrow = [one for one in fields if one is not None]
     if not narrow or len(narrow) < len(fields):
         return None
@@ -220,18 +221,18 @@ def _follow(func: Any, args: tuple[Any, ...], fields: list[Field | None]) -> Fie
 
 
 def _adapt(length: int, parts: int) -> Pair:
-    """Returns the largest window and the step, rounded down, of an adaptive pool along one side of a map."""
+    """Return the largest window and the stride, rounded down, of an adaptive pool along one side."""
     edges = ((part * length // parts, -(-(part + 1) * length // parts)) for part in range(parts))
     return max(end - start for start, end in edges), length // parts
 
 
 def _map_sizes(tensors: Iterable[Tensor]) -> set[torch.Size]:
-    """Returns the heights and widths among N x C x H x W."""
+    """Return the heights and widths of tensors of shape N x C x H x W."""
     return {tensor.shape[2:] for tensor in tensors if tensor.ndim == 4}
 
 
 def _tensors(value: Any) -> list[Tensor]:
-    """Returns the tensors among the arguments or results of an operation, those in lists included."""
+    """Return the tensors among the arguments or results of an operation, also those in lists."""
     if isinstance(value, Tensor):
         return [value]
     return [tensor for item in value for tensor in _tensors(item)] if isinstance(value, list | tuple) else []
@@ -243,7 +244,7 @@ def _furthest(pairs: Iterable[Pair]) -> Pair:
 
 
 class _Autocast(TorchFunctionMode):
-    """Does what autocast does to layers; torch's own leaves the meta device out."""
+    """A mode that works as autocast does, which does not support the meta device."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -252,7 +253,7 @@ class _Autocast(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Runs the function, convolutions and products in 16 bits."""
+        """Run the function, convolutions and linear layers in 16 bits."""
         if func in (functional.conv2d, functional.linear):
             args, kwargs = tree_map_only(Tensor, self._shorten, (args, kwargs))
         return func(*args, **(kwargs or {}))
@@ -270,11 +271,11 @@ def _storage(tensor: Tensor) -> int:
 
 
 def _view(tensor: Tensor) -> Any:
-    """Names what a tensor shows, which stays the same where autograd wraps it anew."""
+    """Identify the data of a tensor, also where autograd wraps it in another object."""
     return _storage(tensor), tensor.storage_offset(), tensor.shape, tensor.stride()
 
 
 def as_pair(value: Any) -> Pair:
-    """Returns what holds down and across, where one number stands for both."""
+    """Return a value for rows and columns; one number stands for both."""
     values = (value,) if isinstance(value, int) else tuple(value)
     return values[0], values[-1]

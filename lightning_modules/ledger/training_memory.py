@@ -1,14 +1,14 @@
-"""How much memory training a network takes, estimated from its ledger without running it.
+"""An estimate of the memory that training a network takes, from its ledger and without running it.
 
-The peak of a step is where the forward pass ends and the backward pass begins: all activations are there,
-and so are the gradients of the step before, which training clears only then. Counted exactly are the
-tensors that live at that moment. The workspace and the overhead on top are estimates whose three constants
-come from measurements (``benchmarks/memory.py``): AlexNet, VGG-16, GoogLeNet and ResNet-50 on a CPU, in
-float32 and bfloat16, 1.2 to 4.3 GB, are met within 12 % (medians of three trainings). The same training
-varies by up to 8 % from run to run, once by 18 %; the heap grows for some four steps and then stays.
+The peak of a step is at the end of the forward pass, when all activations exist, and also the gradients of
+the previous step, which are cleared only afterwards. The tensors that exist at this moment are counted
+exactly. The workspace and the overhead are estimates with three constants from measurements
+(``benchmarks/memory.py``): AlexNet, VGG-16, GoogLeNet and ResNet-50 on a CPU, in float32 and bfloat16, with
+1.2 to 4.3 GB, agree within 12 % (medians of three trainings). The same training varies by up to 8 % from run
+to run, once by 18 %. The heap grows during the first four steps or so.
 
-Not included: Python and the libraries before a network is built (about 0.8 GB), the processes that load
-images, and the copy that a checkpoint is. On a GPU torch keeps a heap of its own, with other holes in it.
+Not included are Python and the libraries before a network is built (about 0.8 GB), the DataLoader's worker
+processes, and the copy for a checkpoint. On a GPU, PyTorch's own allocator has another overhead.
 """
 
 from collections.abc import Mapping
@@ -20,30 +20,30 @@ from lightning_modules.ledger.table import PRECISIONS, Ledger, measure
 from lightning_modules.recipes import Recipe
 
 FLOAT32_BYTES = 4
-# A batch arrives in bytes and is turned into float32 on the device; both stay for the step.
+# A batch arrives in bytes and is converted to float32 on the device; both are kept for the step.
 BYTES_PER_PIXEL = 1 + FLOAT32_BYTES
-# Walking back through a layer takes the gradients of its output and of its input.
+# The backward pass of a layer needs the gradients of its output and of its input.
 MAPS_IN_BACKWARD = 2
-# glibc's heap, told to give nothing back (see training/hardware.py): what a freed activation leaves
-# often fits no gradient. Measured from 0.15 (VGG-16, GoogLeNet) to 0.5 (ResNet-50 in float32).
+# Fragmentation of glibc's heap, which keeps freed memory (see training/hardware.py): gradients often do not
+# fit where activations were. Measured from 0.15 (VGG-16, GoogLeNet) to 0.5 (ResNet-50 in float32).
 HOLES_PER_ACTIVATION = 0.3
-# Code that is loaded when first used, kernels that are compiled for each shape, stacks of threads.
+# Code that is loaded on first use, kernels that are compiled for each shape, stacks of threads.
 LIBRARY_BYTES = 50 * 2**20
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes at the peak of a training step, by what they are for.
+    """Bytes at the peak of a training step, by purpose.
 
     Args:
-        parameters: Weights, biases and running statistics, auxiliary heads included.
-        gradients: One for each parameter.
-        optimizer_state: What the optimiser remembers of earlier gradients.
-        weight_copies: Weights in 16 bits, made by autocast and kept for the backward pass.
-        activations: What autograd keeps of the forward pass; see `Ledger.activation_bytes`.
-        images: The batch, as it arrives and in float32.
-        workspace: Gradients of the largest map and of what it was made from. Estimated.
-        overhead: Holes in the heap, and code that comes with the first step. Estimated.
+        parameters: Weights, biases and running statistics, with auxiliary heads.
+        gradients: One value for each parameter.
+        optimizer_state: State of the optimiser.
+        weight_copies: 16-bit copies of weights that autocast keeps for the backward pass.
+        activations: Tensors that autograd keeps from the forward pass; see `Ledger.activation_bytes`.
+        images: The batch, in bytes and in float32.
+        workspace: Gradients of the largest feature map and of the input of its layer (estimate).
+        overhead: Fragmentation of the heap, and code that the first step loads (estimate).
     """
 
     parameters: int
@@ -57,12 +57,12 @@ class Memory:
 
     @property
     def counted(self) -> int:
-        """Bytes of tensors that live where the backward pass begins, without any estimate."""
+        """Bytes of tensors that exist when the backward pass begins, without the estimates."""
         return self.total - self.workspace - self.overhead
 
     @property
     def total(self) -> int:
-        """All together: how much the process grows from building the network to the end of a few steps."""
+        """All bytes: the growth of the process from building the network to the end of a few steps."""
         return sum(getattr(self, part.name) for part in fields(self))
 
 
@@ -75,20 +75,20 @@ def estimate(
     recipe: str = "quick",
     options: Mapping[str, str] | None = None,
 ) -> Memory:
-    """Estimates the memory that training an architecture of the registry takes.
+    """Estimate the memory that training an architecture of the registry takes.
 
     Args:
         key: A key of the registry.
-        num_classes: Width of the classifier; the paper's if ``None``.
+        num_classes: Number of classes; the paper's if ``None``.
         image_size: Height and width of the square input in pixels; the paper's if ``None``.
-        batch_size: Images a step; the recipe's if ``None``.
+        batch_size: Number of images per step; the recipe's if ``None``.
         precision: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
-        recipe: ``paper``, ``modern`` or ``quick``; its optimiser decides on the state.
-        options: Choices the architecture leaves open.
+        recipe: ``paper``, ``modern`` or ``quick``, which determines the optimiser.
+        options: Options of the architecture.
 
     Raises:
-        ValueError: The key, an option, the recipe or the precision is unknown, the image too small or the
-            batch below 1.
+        InvalidValue: The key, an option, the recipe or the precision is unknown, the image is too small, or
+            the batch size is below 1.
     """
     architecture = registry.get(key)
     chosen = architecture.get_recipe(recipe)
@@ -98,10 +98,10 @@ def estimate(
 
 
 def add_up(ledger: Ledger, image_size: int, batch_size: int, precision: str, recipe: Recipe) -> Memory:
-    """Estimates the memory that a network takes from its ledger at the same image size.
+    """Estimate the memory that training a network takes, from its ledger at the same image size.
 
     Raises:
-        ValueError: The precision is unknown or the batch below 1.
+        InvalidValue: The precision is unknown, or the batch size is below 1.
     """
     activations = ledger.activation_bytes(batch_size, precision)
     is_mixed = PRECISIONS[precision] == 1
@@ -121,7 +121,7 @@ def add_up(ledger: Ledger, image_size: int, batch_size: int, precision: str, rec
 
 
 def count_states(recipe: Recipe) -> int:
-    """Returns how many numbers the recipe's optimiser keeps for each parameter."""
+    """Return how many values the recipe's optimiser keeps for each parameter."""
     if recipe.optimizer == "adamw":
         return 2  # running means of the gradient and of its square
     return int(recipe.momentum > 0) + int(recipe.optimizer == "rmsprop")

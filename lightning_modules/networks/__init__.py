@@ -1,1 +1,1 @@
-"""The networks: one file a family, found by what it lists in ``ARCHITECTURES``."""
+"""The networks, one file per family; the registry reads ``ARCHITECTURES`` of each file."""

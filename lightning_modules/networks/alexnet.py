@@ -1,11 +1,12 @@
 """AlexNet and its variants, from "ImageNet Classification with Deep Convolutional Neural Networks".
 
-Krizhevsky, Sutskever and Hinton (NIPS 2012), section 3 and figure 2; CaffeNet is Caffe's
-bvlc_reference_caffenet (Jia et al., arXiv 1408.5093), AlexNet-OWT the network of "One weird trick for
-parallelizing convolutional neural networks" (Krizhevsky, arXiv 1404.5997) as torchvision has it.
+Krizhevsky, Sutskever and Hinton (NIPS 2012), section 3 and figure 2. CaffeNet is Caffe's
+bvlc_reference_caffenet (Jia et al., arXiv 1408.5093). AlexNet-OWT is the network of "One weird trick for
+parallelizing convolutional neural networks" (Krizhevsky, arXiv 1404.5997) in torchvision's version.
 
-Input N x 3 x 224 x 224 (CaffeNet 227; 227 gives the same maps; any size from 64 on works, AlexNet-OWT's from
-63 on), output N x classes. Maps of 55, 27, 13 and 6 pixels in all of them. With 1000 classes:
+The input is N x 3 x 224 x 224 (CaffeNet: 227), the output N x classes. Sizes from 64 px on work (AlexNet-OWT:
+from 63 px on); 227 px gives the same feature maps as 224 px. All of them have maps of 55, 27, 13 and 6
+pixels. With 1000 classes:
 
     ==================  ==========  ====================
     Network             Parameters  Multiply-accumulates
@@ -17,26 +18,27 @@ Input N x 3 x 224 x 224 (CaffeNet 227; 227 gives the same maps; any size from 64
     ==================  ==========  ====================
 
 Deviations:
-    - The two streams live on one device, as grouped convolutions; each normalises its own channels, as
-      in the code of 2012 (Caffe normalises across both, which differs in four channels of each layer).
-    - The paper crops 224 px but prints maps of 55, which 224 does not give without padding. The code of
-      2012 rounds up; here zeros on the right and at the bottom complete the last step of 4 pixels.
-    - alpha of the local response normalisation counts for the mean, not the sum, of the squares: the
-      code of 2012 divides by the window, the formula in the paper does not.
-    - ReLU comes before normalisation in the first layer, as the paper says (the code has it after pooling).
-    - Unless a run is given the mean image of its training set (``data.mean_image``), the mean colour is
-      subtracted, where the paper subtracts the mean of each pixel: over 2,000 images of Tiny ImageNet the
-      two differ by 5 of 255 (root mean square), of which chance explains 1.5. Either way pixels are then
-      divided by their deviation. The paper does not say so: its network sees -124 to 151, ours -2.1 to 2.6.
-    - Dropout scales the kept outputs by 2 in training, where the paper halves all of them in testing.
-    - CaffeNet is often called AlexNet in one stream. It runs on one device, yet its convolutions have two
-      groups: the network without groups is another, with 1.4 M parameters more. What CaffeNet changes is
-      that it pools before it normalises, across all channels and with k = 1, since Caffe's files do not set
-      k. Caffe's own AlexNet starts biases at 0.1, CaffeNet at 1, as the paper does.
-    - AlexNet-OWT has no local response normalisation, pads the first convolution by 2 and starts from
-      torch's default initialisation, as torchvision has it; its dropout stands before fc6 and fc7, not
-      after. The code of 2014 normalises, does not pad and rounds up. torchvision averages the last map to
-      6 x 6, which changes nothing at 224 px; at other sizes fc6 fits the map instead.
+    - The two streams are grouped convolutions on one device. Each normalises its own channels, as in the
+      code of 2012 (Caffe normalises across both, which differs in four channels of each layer).
+    - The paper has crops of 224 px and maps of 55 px, which requires padding. The code of 2012 rounds up;
+      here zeros on the right and at the bottom complete the last stride of 4 pixels.
+    - alpha of the local response normalisation is the factor of the mean of the squares, not of their sum:
+      the code of 2012 divides by the window size, the formula in the paper does not.
+    - ReLU precedes normalisation in the first layer, as in the paper (in the code it follows pooling).
+    - The mean colour is subtracted, unless a run is given the mean image of its training set
+      (``data.mean_image``), which is what the paper subtracts. For 2,000 images of Tiny ImageNet the two
+      differ by 5 of 255 (root mean square), of which 1.5 are explained by chance. In both cases pixels are
+      then divided by their standard deviation, which the paper does not mention: the input of its network
+      ranges from -124 to 151, that of ours from -2.1 to 2.6.
+    - Dropout doubles the kept outputs in training; the paper halves all outputs in testing.
+    - CaffeNet is often described as AlexNet in one stream. It runs on one device, but its convolutions have
+      two groups; the network without groups has 1.4 M parameters more. CaffeNet differs from AlexNet in
+      that it pools before it normalises, and normalises across all channels with k = 1, since Caffe's files
+      do not set k. Caffe's own AlexNet initialises biases with 0.1, CaffeNet with 1, as the paper does.
+    - AlexNet-OWT follows torchvision: no local response normalisation, padding of 2 in the first
+      convolution, PyTorch's default initialisation, and dropout before fc6 and fc7 instead of after them.
+      The code of 2014 normalises, does not pad, and rounds up. torchvision averages the last map to 6 x 6,
+      which has no effect at 224 px; here fc6 has the size of the map instead.
 """
 
 from collections import OrderedDict
@@ -45,7 +47,7 @@ from functools import partial
 
 from torch import nn
 
-from lightning_modules.architecture import Architecture, Paper, Twin
+from lightning_modules.architecture import Architecture, Counterpart, Paper
 from lightning_modules.networks.local_response_norm import LocalResponseNorm
 from lightning_modules.published import CENTER, TEN_CROPS, TEST, VAL, PublishedError
 from lightning_modules.recipes import Recipe, modern, quick
@@ -56,19 +58,19 @@ Finish = Callable[[nn.Sequential, int], tuple[nn.Sequential, nn.Module]]
 
 
 def convolve(channels: int, width: int, kernel: int, padding: int, groups: int = 1) -> nn.Sequential:
-    """Returns a convolution of stride 1 and its ReLU."""
+    """Build a convolution of stride 1 with its ReLU."""
     return nn.Sequential(
         nn.Conv2d(channels, width, kernel, padding=padding, groups=groups), nn.ReLU(inplace=True)
     )
 
 
 def normalise_first(stage: nn.Sequential, channels: int, groups: int) -> tuple[nn.Sequential, nn.Module]:
-    """Returns a stage that ends in the paper's local response normalisation, and the pool after it."""
+    """Append the paper's local response normalisation to a stage; return the stage and the pool after it."""
     return stage.append(LocalResponseNorm(channels, k=2.0, groups=groups)), nn.MaxPool2d(3, 2)
 
 
 def pool_first(stage: nn.Sequential, channels: int) -> tuple[nn.Sequential, nn.Module]:
-    """Returns a stage as it is, and a pool with Caffe's local response normalisation after it."""
+    """Return a stage unchanged, and the pool after it with Caffe's local response normalisation."""
     return stage, nn.Sequential(nn.MaxPool2d(3, 2), LocalResponseNorm(channels, k=1.0))
 
 
@@ -76,11 +78,11 @@ class AlexNet(nn.Sequential):
     """The network of 2012, with its initialisation.
 
     Args:
-        num_classes: Width of the classifier.
+        num_classes: Number of classes.
         image_size: Height and width of the square input, in pixels.
-        groups: Streams that meet only at conv3 and in the fully connected layers.
-        finish: Adds normalisation and pool to each of the first two stages, given its channels.
-        hidden_std: Standard deviation of the first weights of fc6 and fc7; 0.01 in all other layers.
+        groups: Number of streams, which are connected only in conv3 and the fully connected layers.
+        finish: Adds normalisation and pooling to a stage with a number of channels.
+        hidden_std: Standard deviation of the initial weights of fc6 and fc7; 0.01 in other layers.
     """
 
     auxiliary_weights: tuple[float, ...] = ()
@@ -116,7 +118,7 @@ class AlexNet(nn.Sequential):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws weights from normal distributions; biases are 1 where ReLUs are to be fed early, else 0."""
+        """Draw weights from normal distributions; biases are 1 in some layers (section 5), otherwise 0."""
         for name, layer in self.named_modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 is_hidden = name.startswith(("fc6", "fc7"))
@@ -126,10 +128,10 @@ class AlexNet(nn.Sequential):
 
 
 class OneWeirdTrick(nn.Sequential):
-    """The network of 2014, without groups or normalisation; torch's own initialisation.
+    """The network of 2014, without groups or normalisation, with PyTorch's default initialisation.
 
     Args:
-        num_classes: Width of the classifier.
+        num_classes: Number of classes.
         image_size: Height and width of the square input, in pixels.
     """
 
@@ -159,7 +161,7 @@ class OneWeirdTrick(nn.Sequential):
 
 
 def map_side(padded_size: int) -> int:
-    """Returns the side of the last map for an image with its padding: 6 for 227 pixels, 1 for 67."""
+    """Return the side of the last map for an image with its padding: 6 for 227 pixels, 1 for 67."""
     side = (padded_size - 11) // 4 + 1
     for _ in range(3):
         side = (side - 3) // 2 + 1
@@ -167,12 +169,12 @@ def map_side(padded_size: int) -> int:
 
 
 def build_streams(number: int, num_classes: int, image_size: int) -> AlexNet:
-    """Returns the paper's network with a number of streams, each of which normalises by itself."""
+    """Build the paper's network with a number of streams, each of which normalises its own channels."""
     return AlexNet(num_classes, image_size, number, partial(normalise_first, groups=number))
 
 
 def build_caffenet(num_classes: int, image_size: int) -> AlexNet:
-    """Returns Caffe's network: two groups of convolutions, but pools before it normalises all channels."""
+    """Build Caffe's network, which pools before it normalises across both groups."""
     return AlexNet(num_classes, image_size, 2, pool_first, hidden_std=0.005)
 
 
@@ -228,8 +230,8 @@ PAPER_RECIPE = Recipe(
     schedule=Plateau(multiplier=0.1, patience_epochs=5, reductions=3),
     augmentation="alexnet",
     open_choices=(
-        "The rate was divided by hand when validation stopped improving; we wait 5 epochs.",
-        "Whether biases decay is not said; here they do.",
+        "The learning rate was reduced by hand when validation stopped improving; we wait 5 epochs.",
+        "Weight decay of biases is not specified; here it applies.",
     ),
 )
 CAFFENET_RECIPE = Recipe(
@@ -242,9 +244,9 @@ CAFFENET_RECIPE = Recipe(
     schedule=Step(every_epochs=20, multiplier=0.1),
     augmentation="light",
     open_choices=(
-        "Caffe counts iterations, 450,000 with a step every 100,000: 89.9 and 20.0 epochs.",
-        "Caffe doubles the learning rate of biases; here all learn at the same.",
-        "Caffe warps whole images to a square; here squares are cut from their middle.",
+        "Caffe counts iterations: 450,000 with a step every 100,000, which are 89.9 and 20.0 epochs.",
+        "Caffe doubles the learning rate of biases; here it is the same for all parameters.",
+        "Caffe resizes whole images to a square; here the square is their center crop.",
     ),
 )
 ONE_WEIRD_TRICK_RECIPE = Recipe(
@@ -255,7 +257,9 @@ ONE_WEIRD_TRICK_RECIPE = Recipe(
     epochs=90,
     schedule=Step(every_epochs=30, multiplier=0.1),
     augmentation="modern",
-    open_choices=("The recipe is that of torchvision's weights, since the network is torchvision's.",),
+    open_choices=(
+        "This is the recipe of torchvision's weights, because the network is torchvision's version.",
+    ),
 )
 OTHER_RECIPES = {"modern": modern(0.01), "quick": quick(5e-4, epochs=4)}
 describe = partial(Architecture, family="AlexNet", depth=8)
@@ -270,8 +274,8 @@ ARCHITECTURES = (
         minimum_size=64,
         published=PUBLISHED,
         recipes={"paper": PAPER_RECIPE, **OTHER_RECIPES},
-        note="Two streams that meet at conv3; 96 % of the weights are in the fully connected layers.",
-        differences=("torchvision's alexnet is another network, here AlexNet-OWT; Keras has none.",),
+        note="Two streams, connected in conv3; 96 % of the weights are in the fully connected layers.",
+        differences=("torchvision's alexnet is another network, here AlexNet-OWT; Keras has no AlexNet.",),
     ),
     describe(
         key="alexnet_one_stream",
@@ -284,7 +288,7 @@ ARCHITECTURES = (
         recipes={"paper": PAPER_RECIPE, **OTHER_RECIPES},
         note="AlexNet's widths without groups: 2 % more parameters, 57 % more multiply-accumulates.",
         differences=(
-            "torchvision's alexnet has one stream too, but other widths and no normalisation: AlexNet-OWT.",
+            "torchvision's alexnet (AlexNet-OWT) also has one stream, but other widths and no normalisation.",
         ),
     ),
     describe(
@@ -296,7 +300,7 @@ ARCHITECTURES = (
         minimum_size=64,
         published=CAFFENET_PUBLISHED,
         recipes={"paper": CAFFENET_RECIPE, **OTHER_RECIPES},
-        note="AlexNet that pools before it normalises; one device, but still two groups of convolutions.",
+        note="AlexNet with pooling before normalisation; on one device, but still with two groups.",
     ),
     describe(
         key="alexnet_owt",
@@ -307,10 +311,11 @@ ARCHITECTURES = (
         minimum_size=63,
         published=ONE_WEIRD_TRICK_PUBLISHED,
         recipes={"paper": ONE_WEIRD_TRICK_RECIPE, **OTHER_RECIPES},
-        note="One stream of 64 to 384 channels, no normalisation: what torchvision calls AlexNet.",
-        twin=Twin("torchvision", "alexnet"),
+        note="One stream of 64 to 384 channels without normalisation; torchvision's alexnet.",
+        counterpart=Counterpart("torchvision", "alexnet"),
         differences=(
-            "torchvision averages the last map to 6 x 6, which changes nothing at 224 px; Keras has none.",
+            "torchvision averages the last map to 6 x 6, which has no effect at 224 px.",
+            "Keras has no AlexNet.",
         ),
     ),
 )

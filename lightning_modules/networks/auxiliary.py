@@ -1,17 +1,17 @@
-"""Networks with auxiliary classifiers, which train with them and are dropped afterwards."""
+"""Networks with auxiliary classifiers, which are used in training only."""
 
 from torch import Tensor, nn
 
 
 class AuxiliaryHead(nn.Sequential):
-    """A classifier on an inner map; maps N x C x H x W to N x classes."""
+    """A classifier of an intermediate feature map, from N x C x H x W to N x classes."""
 
 
 class HeadedNetwork(nn.Module):
-    """Stages one after the other; a head among them looks at what the stage before it puts out."""
+    """A sequence of stages, some of which are auxiliary heads for the output of the stage before them."""
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Maps N x 3 x S x S to N x classes; in training to that and the logits of every head."""
+        """Map N x 3 x S x S to N x classes, in training mode to a tuple with the logits of all heads."""
         x, auxiliary = images, []
         for stage in self.children():
             if not isinstance(stage, AuxiliaryHead):

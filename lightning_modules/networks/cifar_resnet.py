@@ -1,10 +1,10 @@
-"""The small ResNets for CIFAR-10 and their plain twins, from "Deep Residual Learning for Image Recognition".
+"""Small ResNets for CIFAR-10 and plain counterparts, from "Deep Residual Learning for Image Recognition".
 
 He, Zhang, Ren and Sun (arXiv 1512.03385, CVPR 2016), section 4.2: a 3x3 convolution, three stages of 2n 3x3
-convolutions with 16, 32 and 64 channels, global average pooling and one linear layer; 6n + 2 in all.
+convolutions with 16, 32 and 64 channels, global average pooling and one linear layer; 6n + 2 layers in total.
 
-Input N x 3 x 32 x 32 (from 8 on), output N x classes. With 10 classes, and the paper's shortcuts without
-parameters (option A) or none at all:
+The input is N x 3 x 32 x 32 (sizes from 8 px on work), the output N x classes. With 10 classes, and the
+paper's shortcuts without parameters (option A) or no shortcuts:
 
     =====  ===  ==========  ====================
     Depth    n  Parameters  Multiply-accumulates
@@ -20,17 +20,17 @@ parameters (option A) or none at all:
 Projections (option B) add 2,752 parameters and 262,144 multiply-accumulates at every depth.
 
 Deviations:
-    - The shortcuts are those of ``resnet``: zeros follow the channels that are there, the even pixels stay.
-      Copies that centre the channels among the zeros are as good, but their weights do not fit here.
-    - The mean colour is subtracted, the mean image of the paper only where a run is given one; see
+    - The shortcuts are those of ``resnet``: zeros are appended to the channels, and even pixels are kept.
+      Implementations with the channels in the middle are equivalent, but their weights do not fit here.
+    - The mean colour is subtracted, or the mean image as in the paper if a run is given one; see
       ``alexnet``.
-    - A run that leaves out no images is shorter than it looks: 64,000 steps are 182 epochs of the 45,000
-      images the paper fixes its schedule on, 164 of all 50,000. We count epochs of 45,000.
-    - ResNet-110 starts at a tenth of the learning rate for one epoch; the paper waits for a training error
+    - 64,000 steps are 182 epochs of 45,000 images, with which the paper chose its schedule, or 164 epochs of
+      all 50,000 images. We train for 182 epochs.
+    - ResNet-110 starts with a tenth of the learning rate for one epoch; the paper waits for a training error
       below 80 %, about 400 steps or 1.1 epochs.
-    - Fresh weights under evaluation: the running statistics are still 0 and 1, so every block doubles the
-      variance of its input, and 600 of them overflow float32. ResNet-1202 gives numbers only once it has
-      trained for some steps.
+    - Before training, the running statistics are 0 and 1, so in evaluation mode every block doubles the
+      variance of its input, and 600 blocks overflow float32. ResNet-1202 has finite outputs only after some
+      training steps.
 """
 
 from collections.abc import Mapping
@@ -47,18 +47,18 @@ from lightning_modules.schedules import Milestones
 
 
 def build_cifar(build_block: Block, depth: int, num_classes: int) -> ResNet:
-    """Returns a network of ``depth`` layers, 6n + 2: n blocks of two convolutions in each of three stages."""
+    """Build a network of ``depth`` = 6n + 2 layers: three stages of n blocks with two convolutions."""
     stem = {"conv1": nn.Sequential(*convolve(3, 16, 3), nn.ReLU(inplace=True))}  # N x 16 x 32 x 32
     return ResNet(stem, 16, build_block, 1, (16, 32, 64), 3 * ((depth - 2) // 6,), num_classes)
 
 
 def build_cifar_resnet(depth: int, num_classes: int, image_size: int, shortcut: str) -> ResNet:
-    """Returns a network of basic blocks; its layers do not depend on the image size."""
+    """Build a network of basic blocks; its layers do not depend on the image size."""
     return build_cifar(partial(build_basic, shortcut=shortcut), depth, num_classes)
 
 
 def build_cifar_plain(depth: int, num_classes: int, image_size: int) -> ResNet:
-    """Returns a network without shortcuts; its layers do not depend on the image size."""
+    """Build a network without shortcuts; its layers do not depend on the image size."""
     return build_cifar(build_plain, depth, num_classes)
 
 
@@ -71,24 +71,24 @@ PAPER_RECIPE = Recipe(
     schedule=Milestones(at=(0.5, 0.75), multiplier=0.1),
     augmentation="cifar",
     open_choices=(
-        "The paper counts 64,000 steps; 182 epochs are as many of 45,000 images, 164 of all 50,000.",
-        "Whether biases and normalisation weights decay is not said; here they do.",
-        "The classifier's initialisation is not given; it is drawn from N(0, 0.01).",
+        "The paper trains for 64,000 steps: 182 epochs of 45,000 images, or 164 of all 50,000.",
+        "Weight decay of biases and normalisation weights is not specified; here it applies.",
+        "The classifier's initialisation is not specified; here it is N(0, 0.01).",
     ),
 )
 WARM = (
-    "The paper starts at 0.01 until the training error is below 80 %, about 400 steps or 1.1 epochs; here 1."
+    "The paper starts with 0.01 until the training error is below 80 %, after about 1.1 epochs; here 1 epoch."
 )
 WARM_RECIPE = replace(
     PAPER_RECIPE, warmup_epochs=1, warmup_factor=0.1, open_choices=(*PAPER_RECIPE.open_choices, WARM)
 )
-WARM_1202 = "The paper trains 1202 layers as it does 110; we take that to mean the low start as well."
+WARM_1202 = "The paper trains 1202 layers as it does 110; we assume that this includes the low start."
 WARM_RECIPE_1202 = replace(WARM_RECIPE, open_choices=(*WARM_RECIPE.open_choices, WARM_1202))
 QUICK = quick(3e-3, epochs=5)
 
 
 def reported(top1: float, note: str = "") -> PublishedError:
-    """Returns a result of one network on the test images of CIFAR-10, each looked at once as it is."""
+    """Return a result of one network on the test images of CIFAR-10, each with a single view."""
     return PublishedError(top1, None, CIFAR_TEST, WHOLE, "He 2015, Table 6", note=note)
 
 
@@ -110,12 +110,12 @@ describe = partial(
 )
 PAPER_RECIPES = {110: WARM_RECIPE, 1202: WARM_RECIPE_1202}
 PLAIN_NOTES = {
-    20: "CIFAR ResNet-20 without its shortcuts; no deeper plain network trains better.",
-    110: "CIFAR ResNet-110 without its shortcuts; hardly trains: an error over 60 %, says the paper.",
+    20: "CIFAR ResNet-20 without shortcuts; deeper plain networks have higher training errors.",
+    110: "CIFAR ResNet-110 without shortcuts; hardly trains: the paper reports an error above 60 %.",
 }
 RESNET_NOTES = {
-    110: "54 blocks in 1.7 M parameters; starts at a tenth of its learning rate.",
-    1202: "600 blocks; trains without difficulty and yet tests worse than 110 layers.",
+    110: "54 blocks with 1.7 M parameters; starts with a tenth of its learning rate.",
+    1202: "600 blocks; trains without difficulty, but has a higher test error than 110 layers.",
 }
 
 ARCHITECTURES = (
@@ -139,10 +139,10 @@ ARCHITECTURES = (
             key=f"cifar_plain{depth}",
             name=f"CIFAR Plain-{depth}",
             network=partial(build_cifar_plain, depth),
-            published=(),  # the paper shows curves alone
+            published=(),  # the paper has only curves
             recipes={"paper": PAPER_RECIPE, "modern": modern(0.1), "quick": QUICK},
             depth=depth,
-            note=PLAIN_NOTES.get(depth, f"CIFAR ResNet-{depth} without its shortcuts; deeper trains worse."),
+            note=PLAIN_NOTES.get(depth, f"CIFAR ResNet-{depth} without shortcuts."),
         )
         for depth in (20, 32, 44, 56, 110)
     ),

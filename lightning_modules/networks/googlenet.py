@@ -2,30 +2,30 @@
 
 Szegedy et al. (arXiv 1409.4842, CVPR 2015), table 1.
 
-Input N x 3 x 224 x 224 (any size from 47 on works), output N x classes; in training also the logits of
-two auxiliary classifiers. 6,998,552 parameters (13,378,280 with both heads) and 1,582,671,872
-multiply-accumulates with 1000 classes.
+The input is N x 3 x 224 x 224 (sizes from 47 px on work), the output N x classes, in training mode also the
+logits of two auxiliary classifiers. With 1000 classes, it has 6,998,552 parameters (13,378,280 with both
+heads) and 1,582,671,872 multiply-accumulates.
 
-GoogLeNet-BN is the network that torchvision calls ``googlenet``, a port of TensorFlow's Inception-v1: any
-size from 15 on, 6,624,904 parameters (13,004,888 with both heads) and 1,498,376,192 multiply-accumulates.
-Against the paper's it has batch normalisation (epsilon 1e-3, not torch's 1e-5) after every convolution in
-place of biases, no local response normalisation, 3x3 convolutions where the paper has 5x5, a last pool
-between stages of 2x2 instead of 3x3, dropout of 0.2 instead of 0.4, and heads whose first pool always
-puts out 4x4.
+GoogLeNet-BN is torchvision's ``googlenet``, a port of TensorFlow's Inception-v1. It works with sizes from 15
+px on and has 6,624,904 parameters (13,004,888 with both heads) and 1,498,376,192 multiply-accumulates. In
+contrast to the paper's network, it has batch normalisation (epsilon 1e-3, not PyTorch's 1e-5) after every
+convolution instead of biases, no local response normalisation, 3x3 convolutions instead of 5x5, a last pool
+between stages of 2x2 instead of 3x3, dropout of 0.2 instead of 0.4, and heads whose first pool always has an
+output of 4x4.
 
 Deviations:
-    - The parameter and operation columns of table 1 do not agree with its own widths in places (the first
-      convolution above all); the widths are followed, as by everybody else.
-    - The paper gives neither the constants of local response normalisation nor the initialisation nor
+    - In table 1, some numbers of parameters and operations do not agree with the widths (mainly those of the
+      first convolution). The widths are used here, as in all other implementations.
+    - The paper specifies neither the constants of local response normalisation, nor the initialisation, nor
       the rounding of the pools. All three follow Caffe's configuration of this network: k = 1, n = 5,
       alpha = 1e-4 of the mean square, beta = 0.75; uniform weights of variance 1/fan_in and biases of
-      0.2 (0 in the classifiers); sizes rounded up.
-    - At sizes other than 224 the last pool averages the whole map and the heads take the map they get.
-    - No average of the weights along the training (Polyak).
-    - GoogLeNet-BN starts from the same distribution. torchvision draws all weights from N(0, 0.01), which
-      shrinks the signal layer by layer and leaves it to batch normalisation to bring it back.
-    - In training both variants put out the logits of the head after 4a before those of the head after 4d;
-      torchvision has them the other way round.
+      0.2 (0 in the classifiers); sizes are rounded up.
+    - At sizes other than 224 px, the last pool averages the whole map, and the heads fit their maps.
+    - There is no (Polyak) averaging of the weights during training.
+    - GoogLeNet-BN has the same initialisation. torchvision draws all weights from N(0, 0.01), so that
+      activations shrink from layer to layer and depend on batch normalisation.
+    - In training mode, the logits of the head after 4a come before those of the head after 4d; torchvision
+      has the opposite order.
 """
 
 from dataclasses import replace
@@ -34,7 +34,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.architecture import Architecture, Paper, Twin
+from lightning_modules.architecture import Architecture, Counterpart, Paper
 from lightning_modules.networks.auxiliary import AuxiliaryHead, HeadedNetwork
 from lightning_modules.networks.local_response_norm import LocalResponseNorm
 from lightning_modules.published import CENTER, CROPS_144, TEN_CROPS, TEST, VAL, PublishedError
@@ -58,7 +58,7 @@ WIDTHS = {
 def convolve(
     channels: int, width: int, kernel: int, stride: int = 1, *, batch_norm: bool = False
 ) -> nn.Module:
-    """Returns a convolution, padded to keep the size at stride 1: with bias, or else normalised."""
+    """Build a convolution with bias or batch normalisation, padded to keep the size at stride 1."""
     padding = kernel // 2
     if not batch_norm:
         return nn.Conv2d(channels, width, kernel, stride, padding)
@@ -67,12 +67,12 @@ def convolve(
 
 
 class Inception(nn.Module):
-    """Four branches over one input, concatenated; figure 2(b).
+    """Four parallel branches whose outputs are concatenated; figure 2(b).
 
     Args:
         channels: Channels of the input.
-        widths: A row of ``WIDTHS``; the output has the 1x1, 3x3, 5x5 and pool projection's channels.
-        batch_norm: Whether this is torchvision's, normalised and with 3x3 in place of 5x5.
+        widths: A row of ``WIDTHS``; the output has the channels of 1x1, 3x3, 5x5 and the pool projection.
+        batch_norm: Whether to build torchvision's variant, with batch normalisation and 3x3 instead of 5x5.
     """
 
     def __init__(
@@ -91,18 +91,18 @@ class Inception(nn.Module):
             conv(five_reduce, five, 3 if batch_norm else 5),
         )
         self.branch4 = nn.Sequential(nn.MaxPool2d(3, 1, padding=1), conv(channels, projection, 1))
-        # Once over the concatenation instead of once a branch: autograd then keeps one copy, not two.
+        # Once for the concatenation instead of once per branch, so that autograd keeps one copy and not two.
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps N x C x H x W to N x C' x H x W."""
+        """Map N x C x H x W to N x C' x H x W."""
         branches = (self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x))
         output: Tensor = self.relu(torch.cat(branches, 1))
         return output
 
 
 class Classifier(AuxiliaryHead):
-    """A classifier on an inner map, there to send gradients into the middle; section 5."""
+    """A classifier of an intermediate feature map, for better gradients in the lower layers; section 5."""
 
     def __init__(self, channels: int, side: int, num_classes: int, batch_norm: bool = False) -> None:
         pooled = 4 if batch_norm else -(-(side - 5) // 3) + 1
@@ -122,9 +122,9 @@ class GoogLeNet(HeadedNetwork):
     """The 22-layer network of 2014, with Caffe's initialisation.
 
     Args:
-        num_classes: Width of the classifiers.
-        image_size: Height and width of the input, which the heads of the paper depend on.
-        batch_norm: Whether to build torchvision's variant instead.
+        num_classes: Number of classes.
+        image_size: Height and width of the input, on which the paper's heads depend.
+        batch_norm: Whether to build torchvision's variant.
     """
 
     auxiliary_weights: tuple[float, ...] = (0.3, 0.3)
@@ -163,7 +163,7 @@ class GoogLeNet(HeadedNetwork):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws weights uniformly with variance 1/fan_in; biases are 0.2, those of classifiers 0."""
+        """Draw weights from uniform distributions of variance 1/fan_in; biases are 0.2, in classifiers 0."""
         classifiers = {self.fc, self.auxiliary1[-1], self.auxiliary2[-1]}
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -173,7 +173,7 @@ class GoogLeNet(HeadedNetwork):
 
 
 def map_side(image_size: int) -> int:
-    """Returns the side of the maps of the fourth stage: 14 for 224 pixels, 3 for 47, 1 for 15."""
+    """Return the side of the maps of the fourth stage: 14 for 224 pixels, 3 for 47, 1 for 15."""
     side = (image_size + 1) // 2
     for _ in range(3):
         side = side // 2
@@ -197,17 +197,17 @@ PAPER_RECIPE = Recipe(
     schedule=Step(every_epochs=8, multiplier=0.96),
     augmentation="googlenet",
     open_choices=(
-        "Learning rate, weight decay, batch size and length are not given; they are Caffe's.",
-        "The paper trained asynchronously on many machines and averaged the weights; we do neither.",
-        "How strong the photometric distortions are is not given; here they reach 40 % each way.",
-        "Images are always interpolated bilinearly; the paper draws one of four ways for each.",
+        "Learning rate, weight decay, batch size and number of epochs are not specified; they are Caffe's.",
+        "The paper trains asynchronously on many machines and averages the weights; we do neither.",
+        "The strength of the photometric distortions is not specified; here it is up to 40 %.",
+        "Interpolation is always bilinear; the paper chooses one of four methods at random.",
     ),
 )
 BN_PAPER_RECIPE = replace(
     PAPER_RECIPE,
     open_choices=(
         *PAPER_RECIPE.open_choices,
-        "This variant has no paper: the recipe was meant for the network without batch normalisation.",
+        "This variant has no paper; the recipe is for the network without batch normalisation.",
     ),
 )
 PUBLISHED = (
@@ -239,9 +239,9 @@ ARCHITECTURES = (
         published=PUBLISHED,
         recipes={"paper": PAPER_RECIPE, "modern": modern(0.01), "quick": quick(1e-3, epochs=5)},
         depth=22,
-        note="Nine inception modules; two auxiliary classifiers train with it and are dropped afterwards.",
+        note="Nine inception modules; two auxiliary classifiers that are used in training only.",
         differences=(
-            "torchvision's googlenet is another network, here GoogLeNet-BN: normalised, with 3x3 for 5x5.",
+            "torchvision's googlenet is another network (here GoogLeNet-BN): batch norm, and 3x3 for 5x5.",
             "Keras has no GoogLeNet.",
         ),
     ),
@@ -257,11 +257,11 @@ ARCHITECTURES = (
         recipes={"paper": BN_PAPER_RECIPE, "modern": modern(0.1), "quick": quick(1e-3, epochs=5)},
         depth=22,
         note="torchvision's GoogLeNet: batch norm instead of biases and response norm, 3x3 instead of 5x5.",
-        twin=Twin("torchvision", "googlenet", heads=("aux",)),
+        counterpart=Counterpart("torchvision", "googlenet", heads=("aux",)),
         differences=(
-            "torchvision scales the input anew for its ported weights (transform_input); we do not.",
-            "torchvision puts out the second head's logits before the first's.",
-            "torchvision's own count of parameters (6,624,904) leaves the heads out; they train here.",
+            "torchvision rescales the input for its ported weights (transform_input); we do not.",
+            "torchvision returns the second head's logits before the first's.",
+            "torchvision's number of parameters (6,624,904) does not include the heads, which we train.",
             "Keras has no GoogLeNet.",
         ),
     ),

@@ -2,31 +2,30 @@
 
 Szegedy, Vanhoucke, Ioffe, Shlens and Wojna (arXiv 1512.00567, CVPR 2016), as released with TensorFlow.
 
-Input N x 3 x 299 x 299 (any size from 75 on works), output N x classes; in training also the logits of an
-auxiliary classifier. 23,834,568 parameters (27,161,264 with the head) and 5,713,216,096
-multiply-accumulates with 1000 classes.
+The input is N x 3 x 299 x 299 (sizes from 75 px on work), the output N x classes, in training mode also the
+logits of an auxiliary classifier. With 1000 classes, it has 23,834,568 parameters (27,161,264 with the head)
+and 5,713,216,096 multiply-accumulates.
 
 Deviations:
-    - Table 1 of the paper differs from the network its authors released: other widths and strides in the
-      first convolutions, one pool less, and three equal modules at 35 x 35. The released one is built, as
-      by everybody else; the table's has no known weights and other counts.
-    - Batch normalisation has TensorFlow's epsilon of 1e-3, which ported weights were trained with;
-      torch's default is 1e-5.
-    - The average pools inside modules count the zeros of the padding, as in torchvision; TensorFlow and
-      Keras divide by the pixels there are, so that ported weights differ at the border.
-    - The paper gives no initialisation. Weights come from a normal distribution of deviation 0.1, and of
-      0.01 and 0.001 in the head, where torchvision means to have them. It sets the 0.01 on the block
-      around the convolution, where its own loop does not find it. Its truncation at -2 and 2 is kept,
-      though at twenty deviations it cuts nothing.
-    - The head's first pool takes 17 x 17 to 5 x 5. Smaller maps, which that pool would take below the
-      5 x 5 the next convolution needs, are averaged to 5 x 5 instead; larger ones at the end.
-    - No average of the weights along the training.
+    - Table 1 of the paper differs from the network that its authors released: other widths and strides in
+      the first convolutions, one pool less, and three equal modules at 35 x 35. The released network is
+      used here, as in all other implementations; no weights are known for that of the table.
+    - Batch normalisation has TensorFlow's epsilon of 1e-3, with which ported weights were trained;
+      PyTorch's default is 1e-5.
+    - The average pools inside modules include the zeros of the padding, as in torchvision; TensorFlow and
+      Keras exclude them, so ported weights have other results at the border.
+    - The paper specifies no initialisation. Weights come from normal distributions with a standard deviation
+      of 0.1, and of 0.01 and 0.001 in the head, as torchvision intends (its own code does not apply the
+      0.01). torchvision's truncation at -2 and 2 is kept, but has no effect at twenty deviations.
+    - The head's first pool reduces 17 x 17 to 5 x 5. Smaller maps are averaged to 5 x 5, which the next
+      convolution needs; larger maps are averaged at the end.
+    - There is no averaging of the weights during training.
 """
 
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.architecture import Architecture, Paper, Twin
+from lightning_modules.architecture import Architecture, Counterpart, Paper
 from lightning_modules.networks.auxiliary import AuxiliaryHead, HeadedNetwork
 from lightning_modules.published import CENTER, CROPS_144, SINGLE_CROP, TEST, VAL, VAL_KEPT, PublishedError
 from lightning_modules.recipes import Recipe, modern, quick
@@ -38,7 +37,7 @@ Kernel = int | tuple[int, int]
 def convolve(
     channels: int, width: int, kernel: Kernel, stride: int = 1, padding: Kernel = 0
 ) -> nn.Sequential:
-    """Returns a convolution without bias, its batch normalisation and a ReLU."""
+    """Build a convolution without bias, with batch normalisation and a ReLU."""
     return nn.Sequential(
         nn.Conv2d(channels, width, kernel, stride, padding, bias=False),
         nn.BatchNorm2d(width, eps=1e-3),
@@ -47,9 +46,9 @@ def convolve(
 
 
 def chain(channels: int, *convolutions: tuple[int, Kernel], stride: int = 1) -> nn.Sequential:
-    """Returns convolutions of these widths and kernels, padded to keep the size.
+    """Build a sequence of convolutions with these widths and kernels, padded to keep the size.
 
-    Only the last has the stride; with one above 1 it is not padded.
+    The stride is that of the last convolution, which is not padded if the stride is above 1.
     """
     layers = []
     for number, (width, kernel) in enumerate(convolutions, start=1):
@@ -63,20 +62,20 @@ def chain(channels: int, *convolutions: tuple[int, Kernel], stride: int = 1) -> 
 
 
 class Branches(nn.ModuleList):
-    """Branches over one input, concatenated."""
+    """Parallel branches whose outputs are concatenated."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps N x C x H x W to N x C' x H' x W', C' being the sum over the branches."""
+        """Map N x C x H x W to N x C' x H' x W', where C' is the sum over the branches."""
         return torch.cat([branch(x) for branch in self], 1)
 
 
 def average(channels: int, width: int) -> nn.Sequential:
-    """Returns the branch that averages 3x3 neighbours and projects them to ``width`` channels."""
+    """Build the branch with 3x3 average pooling and a projection to ``width`` channels."""
     return nn.Sequential(nn.AvgPool2d(3, 1, padding=1), convolve(channels, width, 1))
 
 
 def build_a(channels: int, projection: int) -> Branches:
-    """Returns a module for 35 x 35 that puts out 224 + ``projection`` channels; figure 5."""
+    """Build a module for 35 x 35 with 224 + ``projection`` output channels; figure 5."""
     return Branches(
         (
             chain(channels, (64, 1)),
@@ -88,7 +87,7 @@ def build_a(channels: int, projection: int) -> Branches:
 
 
 def build_b(channels: int) -> Branches:
-    """Returns the reduction from 35 x 35 to 17 x 17, which adds 480 channels; figure 10."""
+    """Build the reduction from 35 x 35 to 17 x 17, which adds 480 channels; figure 10."""
     return Branches(
         (
             chain(channels, (384, 3), stride=2),
@@ -99,7 +98,7 @@ def build_b(channels: int) -> Branches:
 
 
 def build_c(channels: int, width: int) -> Branches:
-    """Returns a module for 17 x 17 that puts out 768 channels, 7x7 in steps of 1x7 and 7x1; figure 6."""
+    """Build a module for 17 x 17 with 768 output channels, 7x7 factorised to 1x7 and 7x1; figure 6."""
     row, column = (1, 7), (7, 1)
     return Branches(
         (
@@ -112,7 +111,7 @@ def build_c(channels: int, width: int) -> Branches:
 
 
 def build_d(channels: int) -> Branches:
-    """Returns the reduction from 17 x 17 to 8 x 8, which adds 512 channels."""
+    """Build the reduction from 17 x 17 to 8 x 8, which adds 512 channels."""
     return Branches(
         (
             chain(channels, (192, 1), (320, 3), stride=2),
@@ -123,7 +122,7 @@ def build_d(channels: int) -> Branches:
 
 
 def build_e(channels: int) -> Branches:
-    """Returns a module for 8 x 8 that puts out 2048 channels, two branches forking at their end; figure 7."""
+    """Build a module for 8 x 8 with 2048 output channels, two of whose branches fork; figure 7."""
     return Branches(
         (
             chain(channels, (320, 1)),
@@ -135,12 +134,12 @@ def build_e(channels: int) -> Branches:
 
 
 def fork() -> Branches:
-    """Returns a 1x3 and a 3x1 convolution side by side, from 384 channels to 768."""
+    """Build a parallel 1x3 and 3x1 convolution, from 384 to 768 channels."""
     return Branches((chain(384, (384, (1, 3))), chain(384, (384, (3, 1)))))
 
 
 class Classifier(AuxiliaryHead):
-    """A classifier on the last 17 x 17 map; figure 8, with batch normalisation throughout."""
+    """A classifier of the last 17 x 17 map; figure 8, with batch normalisation in all convolutions."""
 
     def __init__(self, channels: int, side: int, num_classes: int) -> None:
         super().__init__(
@@ -157,8 +156,8 @@ class InceptionV3(HeadedNetwork):
     """Five convolutions, eleven modules and one linear layer.
 
     Args:
-        num_classes: Width of the classifiers.
-        image_size: Height and width of the input, which the head's first pool depends on.
+        num_classes: Number of classes.
+        image_size: Height and width of the input, on which the head's first pool depends.
     """
 
     auxiliary_weights: tuple[float, ...] = (0.4,)
@@ -189,7 +188,7 @@ class InceptionV3(HeadedNetwork):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws weights from N(0, 0.1), in the head's last two layers from N(0, 0.01) and N(0, 0.001)."""
+        """Draw weights from N(0, 0.1), in the head's last two layers from N(0, 0.01) and N(0, 0.001)."""
         inside = [layer for layer in self.auxiliary.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
         deviations = {inside[-2]: 0.01, inside[-1]: 0.001}
         for layer in self.modules():
@@ -200,7 +199,7 @@ class InceptionV3(HeadedNetwork):
 
 
 def map_side(image_size: int) -> int:
-    """Returns the side of the maps of the sixth stage: 17 for 299 pixels, 3 for 75."""
+    """Return the side of the maps of the sixth stage: 17 for 299 pixels, 3 for 75."""
     side = (image_size - 1) // 2  # conv1a
     for _ in range(2):
         side = (side - 2 - 1) // 2  # conv2a and pool1, conv4a and pool2
@@ -229,15 +228,15 @@ PAPER_RECIPE = Recipe(
     label_smoothing=0.1,
     augmentation="googlenet",
     open_choices=(
-        "The batch is that of 50 replicas with 32 images each, taken as one step.",
-        "The weight of the auxiliary loss is not given; 0.4 is ours.",
-        "Weight decay and dropout are not given; they are what the Xception paper says of this network.",
-        "Neither initialisation nor augmentation is given; they are torchvision's and GoogLeNet's.",
-        "Whether RMSProp has momentum is not said; here it has none.",
+        "The batch is that of 50 replicas with 32 images each, in one step.",
+        "The weight of the auxiliary loss is not specified; here it is 0.4.",
+        "Weight decay and dropout are not specified; the Xception paper has them for this network.",
+        "Initialisation and augmentation are not specified; they are torchvision's and GoogLeNet's.",
+        "Momentum of RMSprop is not specified; here it is 0.",
         "The paper tests a running average of the weights; we do not average.",
     ),
 )
-# The authors left out 1,762 validation images with poor bounding boxes, which flatters the errors a little.
+# The authors left out 1,762 validation images with poor bounding boxes, which lowers the errors a little.
 PUBLISHED = (
     PublishedError(21.2, 5.6, VAL_KEPT, SINGLE_CROP, "Szegedy 2015, section 11 and Table 3"),
     PublishedError(
@@ -269,19 +268,19 @@ ARCHITECTURES = (
         minimum_size=75,
         published=PUBLISHED,
         recipes={"paper": PAPER_RECIPE, "modern": modern(0.1), "quick": quick(1e-3, epochs=5)},
-        # 47 convolutions on the longest path, counted as they are factorised, and the classifier. The
-        # paper says 42 of its own Table 1, which is not the network that was released.
+        # 47 factorised convolutions on the longest path, and the classifier. The paper counts 42 for the
+        # network of its Table 1, which is not the released one.
         depth=48,
-        note="Eleven modules of four kinds; large kernels become 1x7 and 7x1; one auxiliary classifier.",
-        twin=Twin("torchvision", "inception_v3", heads=("AuxLogits",)),
+        note="Eleven modules; large kernels are factorised to 1x7 and 7x1; one auxiliary classifier.",
+        counterpart=Counterpart("torchvision", "inception_v3", heads=("AuxLogits",)),
         keras_depth=189,
         differences=(
-            "torchvision scales the input anew for its ported weights (transform_input); we do not.",
-            "torchvision's own count of parameters (27,161,264) includes the head.",
-            "torchvision's head needs images of 299 pixels or more to train; ours takes any that works.",
+            "torchvision rescales the input for its ported weights (transform_input); we do not.",
+            "torchvision's number of parameters (27,161,264) includes the head.",
+            "torchvision's head needs images of 299 px or more for training; ours works with any size.",
             "Keras normalises without a learnt scale and has no head: 23,817,352 trainable parameters.",
             "Keras also counts 34,432 running statistics: 23,851,784.",
-            "Keras's average pools leave the padding out.",
+            "Keras's average pools exclude the padding.",
         ),
     ),
 )

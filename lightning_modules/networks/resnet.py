@@ -1,10 +1,10 @@
-"""ResNet and its plain twins, from "Deep Residual Learning for Image Recognition".
+"""ResNet and its plain counterparts, from "Deep Residual Learning for Image Recognition".
 
 He, Zhang, Ren and Sun (arXiv 1512.03385, CVPR 2016), table 1 and figures 3 and 5. The small networks for
 CIFAR-10 of the same paper are in ``cifar_resnet``.
 
-Input N x 3 x 224 x 224 (from 32 on), output N x classes. With 1000 classes and projections where the shape
-changes (option B):
+The input is N x 3 x 224 x 224 (sizes from 32 px on work), the output N x classes. With 1000 classes and
+projections where the shape changes (option B):
 
     ==========  ==========  ====================  ======================
     Network     Parameters  Multiply-accumulates  With the stride on 3x3
@@ -20,22 +20,22 @@ changes (option B):
 
 Deviations:
     - Option B is the default at every depth, as in most libraries. Table 2 of the paper compares 18 and 34
-      layers with their plain twins under option A: only there the parameters are equal, 11,515,688 and
-      21,623,848. Choose ``shortcut="A"`` for that comparison.
-    - Which channels option A pads with zeros is not said; here they follow the others. Which pixels it
-      keeps is "stride 2"; here the even ones, which a 1x1 convolution of stride 2 would see.
-    - The stride of a bottleneck is on its first 1x1 convolution, as in the authors' files; most libraries
-      put it on the 3x3 today ("v1.5"), with the same parameters and 231 M multiply-accumulates more.
-    - No convolution has a bias, since normalisation would cancel it. The authors' file of ResNet-50 leaves
-      one on its first convolution, 64 parameters more; those of 101 and 152 do not.
-    - The first pool pads by one and rounds down, as libraries do; the authors' files round up without
-      padding. The size is the same, the alignment is off by one pixel.
-    - The mean colour is subtracted, the mean image of the paper only where a run is given one; see
+      layers with their plain counterparts under option A, with which they have the same number of
+      parameters, 11,515,688 and 21,623,848. Choose ``shortcut="A"`` for this comparison.
+    - The paper does not specify where option A adds channels of zeros; here they are appended. It keeps the
+      even pixels, as a 1x1 convolution of stride 2 does.
+    - The stride of a bottleneck is in its first 1x1 convolution, as in the authors' files; most libraries
+      have it in the 3x3 convolution ("v1.5"), with the same parameters and 231 M more multiply-accumulates.
+    - Convolutions have no bias, because normalisation would cancel it. The authors' file for ResNet-50 has
+      one in the first convolution, which are 64 parameters more; those for 101 and 152 layers do not.
+    - The first pool pads by one and rounds down, as in libraries; the authors' files round up without
+      padding. The size is the same, but the alignment differs by one pixel.
+    - The mean colour is subtracted, or the mean image as in the paper if a run is given one; see
       ``alexnet``.
-    - The running mean and variance of batch normalisation are used as they are; the authors computed
-      them anew after training.
-    - Weights are drawn by fan-out, as libraries do; He et al. (2015) allow fan-in as well, whose variance
-      is twice that where a convolution doubles the channels.
+    - The running mean and variance of batch normalisation are used as they are; the authors recomputed
+      them after training.
+    - The variance of initial weights is given by fan-out, as in libraries; He et al. (2015) also allow
+      fan-in, whose variance is twice as large where a convolution doubles the channels.
 """
 
 from collections import OrderedDict
@@ -45,7 +45,7 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightning_modules.architecture import Architecture, Paper, Twin
+from lightning_modules.architecture import Architecture, Counterpart, Paper
 from lightning_modules.published import CENTER, DENSE, TEN_CROPS, TEST, VAL, Protocol, PublishedError
 from lightning_modules.recipes import Recipe, modern, quick
 from lightning_modules.schedules import Plateau
@@ -55,11 +55,11 @@ WIDTHS = (64, 128, 256, 512)
 
 
 class ResidualBlock(nn.Module):
-    """Adds what a branch finds to its input, or to what a shortcut makes of it where the shape changes.
+    """A residual branch and a shortcut, whose outputs are added.
 
     Args:
-        residual: The branch, which ends in batch normalisation.
-        shortcut: Brings the input to the shape of the branch's output.
+        residual: The branch, which ends with batch normalisation.
+        shortcut: Converts the input to the shape of the branch's output.
     """
 
     def __init__(self, residual: nn.Module, shortcut: nn.Module) -> None:
@@ -69,7 +69,7 @@ class ResidualBlock(nn.Module):
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps N x C x H x W to N x C' x H' x W'."""
+        """Map N x C x H x W to N x C' x H' x W'."""
         output: Tensor = self.residual(x)
         output += self.shortcut(x)
         output = self.relu(output)
@@ -77,12 +77,12 @@ class ResidualBlock(nn.Module):
 
 
 class ZeroPadding(nn.Module):
-    """Option A: keeps one pixel in ``stride`` and appends channels of zeros; no parameters.
+    """A shortcut without parameters (option A): subsampling and additional channels of zeros.
 
     Args:
         channels: Channels of the input.
         width: Channels of the output.
-        stride: Distance of the pixels kept, from the first on.
+        stride: Distance of the pixels that are kept.
     """
 
     def __init__(self, channels: int, width: int, stride: int) -> None:
@@ -91,28 +91,28 @@ class ZeroPadding(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps N x C x H x W to N x C' x H' x W'."""
+        """Map N x C x H x W to N x C' x H' x W'."""
         return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.missing))
 
     def extra_repr(self) -> str:
-        """Says what the shape does not."""
+        """Return the parameters for `repr`."""
         return f"missing={self.missing}, stride={self.stride}"
 
 
 def convolve(channels: int, width: int, kernel: int, stride: int = 1) -> tuple[nn.Module, nn.Module]:
-    """Returns a convolution without bias, padded to keep the size at stride 1, and its normalisation."""
+    """Build a convolution without bias, padded to keep the size at stride 1, and its normalisation."""
     convolution = nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2, bias=False)
     return convolution, nn.BatchNorm2d(width)
 
 
 def build_shortcut(channels: int, width: int, stride: int, option: str) -> nn.Module:
-    """Returns what goes past a block: section 3.3 and table 3 of the paper.
+    """Build the shortcut of a block; section 3.3 and table 3 of the paper.
 
     Args:
         channels: Channels of the input.
         width: Channels of the output.
-        stride: Of the block as a whole.
-        option: Where the shape changes, ``A`` pads with zeros and ``B`` projects; ``C`` projects everywhere.
+        stride: Stride of the whole block.
+        option: ``A`` pads with zeros where the shape changes, ``B`` projects there, ``C`` always projects.
     """
     if option != "C" and stride == 1 and channels == width:
         return nn.Identity()
@@ -122,25 +122,25 @@ def build_shortcut(channels: int, width: int, stride: int, option: str) -> nn.Mo
 
 
 def build_pair(channels: int, width: int, stride: int) -> nn.Sequential:
-    """Returns two 3x3 convolutions of ``width`` channels, a ReLU between them."""
+    """Build two 3x3 convolutions of ``width`` channels with a ReLU between them."""
     return nn.Sequential(
         *convolve(channels, width, 3, stride), nn.ReLU(inplace=True), *convolve(width, width, 3)
     )
 
 
 def build_plain(channels: int, width: int, stride: int) -> nn.Sequential:
-    """Returns two 3x3 convolutions with a ReLU after each and nothing that goes past them; figure 3."""
+    """Build two 3x3 convolutions with a ReLU after each and no shortcut; figure 3."""
     return build_pair(channels, width, stride).append(nn.ReLU(inplace=True))
 
 
 def build_basic(channels: int, width: int, stride: int, shortcut: str) -> ResidualBlock:
-    """Returns a residual block of two 3x3 convolutions of ``width`` channels; figure 5 left."""
+    """Build a residual block of two 3x3 convolutions of ``width`` channels; figure 5, left."""
     residual = build_pair(channels, width, stride)
     return ResidualBlock(residual, build_shortcut(channels, width, stride, shortcut))
 
 
 def build_bottleneck(channels: int, width: int, stride: int, shortcut: str, stride_on: str) -> ResidualBlock:
-    """Returns a residual block of 1x1, 3x3 and 1x1 convolutions; figure 5 right.
+    """Build a residual block of 1x1, 3x3 and 1x1 convolutions; figure 5, right.
 
     The first two have ``width`` channels, the last four times as many.
     """
@@ -156,16 +156,16 @@ def build_bottleneck(channels: int, width: int, stride: int, shortcut: str, stri
 
 
 class ResNet(nn.Sequential):
-    """A stem, stages of blocks that each halve the size of the one before, and one linear layer.
+    """A stem, stages of blocks with halved size in each stage, and one linear layer.
 
     Args:
         stem: The stages before the first block, by name.
-        channels: Channels the stem puts out.
-        build_block: Makes a block from input channels, width and stride.
-        expansion: Channels a block puts out, as a multiple of its width.
+        channels: Output channels of the stem.
+        build_block: Builds a block with given input channels, width and stride.
+        expansion: Output channels of a block as a multiple of its width.
         widths: Width of the blocks of each stage.
-        depths: Blocks in each stage.
-        num_classes: Width of the classifier.
+        depths: Number of blocks of each stage.
+        num_classes: Number of classes.
     """
 
     auxiliary_weights: tuple[float, ...] = ()
@@ -194,7 +194,7 @@ class ResNet(nn.Sequential):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws convolutions as He et al. (2015) do, by fan-out, and the classifier from N(0, 0.01)."""
+        """Draw weights of convolutions as He et al. (2015), by fan-out, the classifier from N(0, 0.01)."""
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
@@ -204,7 +204,7 @@ class ResNet(nn.Sequential):
 
 
 def build_imagenet(build_block: Block, expansion: int, depths: tuple[int, ...], num_classes: int) -> ResNet:
-    """Returns a network of table 1: a 7x7 convolution, a pool and four stages of 64 to 512 channels."""
+    """Build a network of table 1: a 7x7 convolution, a pool, and four stages of 64 to 512 channels."""
     stem = {
         "conv1": nn.Sequential(*convolve(3, 64, 7, 2), nn.ReLU(inplace=True)),  # N x 64 x 112 x 112
         "pool1": nn.MaxPool2d(3, 2, padding=1),  # N x 64 x 56 x 56
@@ -213,19 +213,19 @@ def build_imagenet(build_block: Block, expansion: int, depths: tuple[int, ...], 
 
 
 def build_plain_network(depths: tuple[int, ...], num_classes: int, image_size: int) -> ResNet:
-    """Returns a network without shortcuts; its layers do not depend on the image size."""
+    """Build a network without shortcuts; its layers do not depend on the image size."""
     return build_imagenet(build_plain, 1, depths, num_classes)
 
 
 def build_basic_resnet(depths: tuple[int, ...], num_classes: int, image_size: int, shortcut: str) -> ResNet:
-    """Returns a network of basic blocks; its layers do not depend on the image size."""
+    """Build a network of basic blocks; its layers do not depend on the image size."""
     return build_imagenet(partial(build_basic, shortcut=shortcut), 1, depths, num_classes)
 
 
 def build_bottleneck_resnet(
     depths: tuple[int, ...], num_classes: int, image_size: int, shortcut: str, stride_on: str
 ) -> ResNet:
-    """Returns a network of bottlenecks; its layers do not depend on the image size."""
+    """Build a network of bottlenecks; its layers do not depend on the image size."""
     block = partial(build_bottleneck, shortcut=shortcut, stride_on=stride_on)
     return build_imagenet(block, 4, depths, num_classes)
 
@@ -246,9 +246,9 @@ PAPER_RECIPE = Recipe(
     schedule=Plateau(multiplier=0.1, patience_epochs=5, reductions=3),
     augmentation="resnet",
     open_choices=(
-        "When the rate falls and how often is not said; we wait 5 epochs, at most 3 times.",
-        "Whether biases and normalisation weights decay is not said; here they do.",
-        "The classifier's initialisation is not given; it is drawn from N(0, 0.01).",
+        "When the learning rate is reduced is not specified; we wait 5 epochs, at most 3 times.",
+        "Weight decay of biases and normalisation weights is not specified; here it applies.",
+        "The classifier's initialisation is not specified; here it is N(0, 0.01).",
     ),
 )
 RECIPES = {"paper": PAPER_RECIPE, "modern": modern(0.1), "quick": quick(1e-3, epochs=3)}
@@ -261,28 +261,28 @@ README = "README of the authors' released networks"
 
 
 def paper(top1: float, top5: float | None, protocol: Protocol, tables: str, **options: str) -> PublishedError:
-    """Returns a result of one network in the paper."""
+    """Return a result of one network in the paper."""
     return PublishedError(top1, top5, VAL, protocol, f"He 2015, {tables}", options=options)
 
 
 def released(top1: float, top5: float) -> PublishedError:
-    """Returns a result of one of the networks that the authors released."""
+    """Return a result of one of the networks that the authors released."""
     return PublishedError(top1, top5, VAL, CENTER, README)
 
 
 def facebook(top1: float, top5: float, protocol: Protocol) -> PublishedError:
-    """Returns a result of fb.resnet.torch."""
+    """Return a result of fb.resnet.torch."""
     return PublishedError(top1, top5, VAL, protocol, "fb.resnet.torch", trained_by="others")
 
 
 def torchvision(top1: float, top5: float, **options: str) -> PublishedError:
-    """Returns what torchvision's own training reached."""
+    """Return a result of torchvision's training."""
     source = "torchvision IMAGENET1K_V1"
     return PublishedError(top1, top5, VAL, CENTER, source, trained_by="others", options=options)
 
 
 def torchvision_later(top1: float, top5: float) -> PublishedError:
-    """Returns what torchvision's training of 2021 reached."""
+    """Return a result of torchvision's training of 2021."""
     return PublishedError(
         top1,
         top5,
@@ -291,7 +291,7 @@ def torchvision_later(top1: float, top5: float) -> PublishedError:
         "torchvision IMAGENET1K_V2",
         trained_by="others",
         options={"stride_on": "3x3"},
-        note="by a longer recipe",
+        note="with a longer recipe",
     )
 
 
@@ -349,15 +349,15 @@ PUBLISHED = {
 describe = partial(
     Architecture, family="ResNet", paper=PAPER, input_size=224, minimum_size=32, recipes=RECIPES
 )
-SAME_AS_TORCHVISION = ("torchvision's is the same network, with option B; Keras has none.",)
+SAME_AS_TORCHVISION = ("torchvision has the same network, with option B; Keras has none.",)
 
 
 def deep_differences(later_macs: str, biases: str, total: str) -> tuple[str, ...]:
-    """Returns what torchvision and Keras changed in a network of bottlenecks."""
+    """Return the differences of torchvision and Keras in a network of bottlenecks."""
     return (
-        f"torchvision has the stride on the 3x3 convolution: {later_macs} multiply-accumulates.",
-        f"Keras gives every convolution a bias, {biases} parameters more, and counts the statistics of batch "
-        f"normalisation too: {total}.",
+        f"torchvision has the stride in the 3x3 convolution: {later_macs} multiply-accumulates.",
+        f"Keras has a bias in every convolution, {biases} parameters more, and also counts the statistics of "
+        f"batch normalisation: {total}.",
     )
 
 
@@ -369,8 +369,8 @@ ARCHITECTURES = (
         published=PUBLISHED["resnet18"],
         depth=18,
         options=BASIC_OPTIONS,
-        note="Eight basic blocks; the paper compares it with Plain-18 under option A, with equal parameters.",
-        twin=Twin("torchvision", "resnet18"),
+        note="Eight basic blocks; the paper compares it with Plain-18 under option A.",
+        counterpart=Counterpart("torchvision", "resnet18"),
         differences=SAME_AS_TORCHVISION,
     ),
     describe(
@@ -381,7 +381,7 @@ ARCHITECTURES = (
         depth=34,
         options=BASIC_OPTIONS,
         note="Sixteen basic blocks; better than ResNet-18, while Plain-34 is worse than Plain-18.",
-        twin=Twin("torchvision", "resnet34"),
+        counterpart=Counterpart("torchvision", "resnet34"),
         differences=SAME_AS_TORCHVISION,
     ),
     describe(
@@ -391,8 +391,8 @@ ARCHITECTURES = (
         published=PUBLISHED["resnet50"],
         depth=50,
         options=BOTTLENECK_OPTIONS,
-        note="Sixteen bottlenecks; their stride is on the first 1x1 convolution (paper) or the 3x3 (v1.5).",
-        twin=Twin("torchvision", "resnet50", {"stride_on": "3x3"}),
+        note="Sixteen bottlenecks; their stride is in the first 1x1 convolution (paper) or the 3x3 (v1.5).",
+        counterpart=Counterpart("torchvision", "resnet50", {"stride_on": "3x3"}),
         keras_depth=107,
         differences=deep_differences("4,089,184,256", "26,560", "25,636,712"),
     ),
@@ -404,7 +404,7 @@ ARCHITECTURES = (
         depth=101,
         options=BOTTLENECK_OPTIONS,
         note="33 bottlenecks, 23 of them at 14 px.",
-        twin=Twin("torchvision", "resnet101", {"stride_on": "3x3"}),
+        counterpart=Counterpart("torchvision", "resnet101", {"stride_on": "3x3"}),
         keras_depth=209,
         differences=deep_differences("7,801,405,440", "52,672", "44,707,176"),
     ),
@@ -415,8 +415,8 @@ ARCHITECTURES = (
         published=PUBLISHED["resnet152"],
         depth=152,
         options=BOTTLENECK_OPTIONS,
-        note="50 bottlenecks, yet cheaper than VGG-16; two of these and four others won ILSVRC 2015.",
-        twin=Twin("torchvision", "resnet152", {"stride_on": "3x3"}),
+        note="50 bottlenecks, but cheaper than VGG-16; two of these and four others won ILSVRC 2015.",
+        counterpart=Counterpart("torchvision", "resnet152", {"stride_on": "3x3"}),
         keras_depth=311,
         differences=deep_differences("11,513,626,624", "75,712", "60,419,944"),
     ),
@@ -426,7 +426,7 @@ ARCHITECTURES = (
         network=partial(build_plain_network, (2, 2, 2, 2)),
         published=PUBLISHED["plain18"],
         depth=18,
-        note="ResNet-18 without its shortcuts, a ReLU after every convolution.",
+        note="ResNet-18 without shortcuts, with a ReLU after every convolution.",
     ),
     describe(
         key="plain34",
@@ -434,6 +434,6 @@ ARCHITECTURES = (
         network=partial(build_plain_network, (3, 4, 6, 3)),
         published=PUBLISHED["plain34"],
         depth=34,
-        note="ResNet-34 without its shortcuts; worse than Plain-18 even on the training images.",
+        note="ResNet-34 without shortcuts; worse than Plain-18 even on the training images.",
     ),
 )

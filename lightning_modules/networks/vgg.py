@@ -2,8 +2,8 @@
 
 Simonyan and Zisserman (arXiv 1409.1556, ICLR 2015), table 1.
 
-Input N x 3 x 224 x 224 (any size from 32 on works), output N x classes. Five blocks of maps of 224, 112, 56,
-28 and 14 pixels, then three fully connected layers. With 1000 classes:
+The input is N x 3 x 224 x 224 (sizes from 32 px on work), the output N x classes. There are five blocks with
+maps of 224, 112, 56, 28 and 14 pixels, and three fully connected layers. With 1000 classes:
 
     ==========  =============  ===========  ====================  ===============================
     Network     Configuration   Parameters  Multiply-accumulates  Parameters with normalisation
@@ -17,17 +17,17 @@ Input N x 3 x 224 x 224 (any size from 32 on works), output N x classes. Five bl
     ==========  =============  ===========  ====================  ===============================
 
 Deviations:
-    - Weights start from Glorot's initialisation in one go. The paper trained configuration A first, from
-      N(0, 0.1) as written ("variance 10^-2", which most code reads as a standard deviation), and copied
-      layers from it; it later found Glorot's to make this unnecessary (section 3.1).
-    - Testing looks at one image of the training size; the paper slides the network over larger ones. No
+    - All weights have Glorot's initialisation. The paper first trained configuration A from N(0, 0.1)
+      ("variance 10^-2", which most implementations read as a standard deviation) and copied layers from it;
+      the authors later found that Glorot's initialisation makes this unnecessary (section 3.1).
+    - Tests use one crop of the training size; the paper evaluates the network densely on larger images. No
       figure of the paper's tables 3 to 6 is that of a center crop.
-    - Local response normalisation has AlexNet's constants, as the paper says, and like there alpha counts
-      for the mean of the squares, as in the code of 2012: the formula's sum would be five times as strong.
+    - Local response normalisation has AlexNet's constants, as in the paper, and alpha is the factor of the
+      mean of the squares, as in the code of 2012; with the formula's sum it would be five times as strong.
     - The networks with batch normalisation are torchvision's; the paper is older than the method. Their
-      convolutions keep a bias, which normalisation cancels: without it parameters would be fewer than
-      those of the published weights. They too start from Glorot's initialisation.
-    - torchvision averages the last map to 7 x 7, which changes nothing at 224 px; here fc6 fits the map.
+      convolutions have a bias, although normalisation cancels it, so that the published weights fit. They
+      also have Glorot's initialisation.
+    - torchvision averages the last map to 7 x 7, which has no effect at 224 px; here fc6 fits the map.
 """
 
 from collections import OrderedDict
@@ -37,7 +37,7 @@ from functools import partial
 
 from torch import nn
 
-from lightning_modules.architecture import Architecture, Paper, Twin
+from lightning_modules.architecture import Architecture, Counterpart, Paper
 from lightning_modules.networks.local_response_norm import LocalResponseNorm
 from lightning_modules.published import CENTER, DENSE, TEN_CROPS, TEST, VAL, Protocol, PublishedError
 from lightning_modules.recipes import Recipe, modern, quick
@@ -56,8 +56,8 @@ class VGG(nn.Sequential):
     """Five blocks of convolutions and three fully connected layers.
 
     Args:
-        kernels: Sizes of the convolutions of each of the five blocks.
-        num_classes: Width of the classifier.
+        kernels: Kernel sizes of the convolutions in each of the five blocks.
+        num_classes: Number of classes.
         image_size: Height and width of the square input, in pixels.
         batch_norm: Whether batch normalisation follows each convolution, before its ReLU.
         local_norm: Whether local response normalisation follows the first ReLU: configuration A-LRN.
@@ -92,7 +92,7 @@ class VGG(nn.Sequential):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws weights as Glorot and Bengio (2010) do; biases are 0."""
+        """Draw weights as Glorot and Bengio (2010); biases are 0."""
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)
@@ -101,7 +101,7 @@ class VGG(nn.Sequential):
 
 
 def build_block(channels: int, width: int, kernels: Sequence[int], batch_norm: bool) -> nn.Sequential:
-    """Returns a convolution of each kernel size, with its ReLU, that keep height and width."""
+    """Build convolutions with these kernel sizes and a ReLU after each; they keep height and width."""
     layers: list[nn.Module] = []
     for kernel in kernels:
         layers.append(nn.Conv2d(channels, width, kernel, padding=kernel // 2))
@@ -128,18 +128,18 @@ JITTERED_RECIPE = Recipe(
     schedule=Plateau(multiplier=0.1, patience_epochs=5, reductions=3),
     augmentation="vgg",
     open_choices=(
-        "How long validation may stand still before the rate falls is not said; we wait 5 epochs.",
-        "Whether biases decay is not said; here they do.",
-        "Scales are jittered from the start; the paper fine-tuned from a single-scale network.",
+        "When the learning rate is reduced is not specified; we wait 5 epochs.",
+        "Weight decay of biases is not specified; here it applies.",
+        "Scales are random from the start; the paper fine-tunes from a single-scale network.",
     ),
 )
-# Configurations A and B were trained at scale 256 alone.
+# Configurations A and B were trained at scale 256 only.
 SINGLE_SCALE_RECIPE = replace(
     JITTERED_RECIPE,
     augmentation="alexnet",
     open_choices=(
         *JITTERED_RECIPE.open_choices[:2],
-        "Crops come from the central square; the paper takes them from the whole of the scaled image.",
+        "Crops are taken from the central square; in the paper from the whole resized image.",
     ),
 )
 TORCHVISION_RECIPE = Recipe(
@@ -150,11 +150,11 @@ TORCHVISION_RECIPE = Recipe(
     epochs=90,
     schedule=Step(every_epochs=30, multiplier=0.1),
     augmentation="modern",
-    open_choices=("The recipe is that of torchvision's weights: the paper has no batch normalisation.",),
+    open_choices=("This is the recipe of torchvision's weights; the paper has no batch normalisation.",),
 )
 OTHER_RECIPES = {"modern": modern(0.01), "quick": quick(4e-4, epochs=3)}
 JITTERED = {"paper": JITTERED_RECIPE, **OTHER_RECIPES}
-# At 4e-4 nineteen layers without normalisation stay at chance for a whole epoch of the digits.
+# At 4e-4, nineteen layers without normalisation do not learn anything in the first epoch of the digits.
 DEEPEST = {**JITTERED, "quick": quick(2e-4, epochs=4)}
 SINGLE_SCALE = {"paper": SINGLE_SCALE_RECIPE, **OTHER_RECIPES}
 NORMALISED = {"paper": TORCHVISION_RECIPE, "modern": modern(0.1), "quick": quick(1e-3, epochs=3)}
@@ -171,12 +171,12 @@ RELEASED = "a test of the released network"
 
 
 def val(top1: float, top5: float, protocol: Protocol, source: str, note: str = "") -> PublishedError:
-    """Returns a result of one network of the authors on validation images."""
+    """Return a result of one network of the authors on validation images."""
     return PublishedError(top1, top5, VAL, protocol, source, note=note)
 
 
 def torchvision(top1: float, top5: float) -> PublishedError:
-    """Returns what torchvision's own training reached."""
+    """Return a result of torchvision's training."""
     return PublishedError(top1, top5, VAL, CENTER, "torchvision IMAGENET1K_V1", trained_by="others")
 
 
@@ -237,9 +237,9 @@ PUBLISHED = {
     "vgg19_bn": (torchvision(25.782, 8.158),),
 }
 describe = partial(Architecture, family="VGG", paper=PAPER, input_size=224, minimum_size=32)
-AVERAGE = "torchvision averages the last map to 7 x 7 before fc6, which changes nothing at 224 px."
-START = "torchvision starts from He's initialisation by fan-out, fully connected layers from N(0, 0.01)."
-KERAS = "Keras leaves out dropout, and its weights want BGR pixels less their mean."
+AVERAGE = "torchvision averages the last map to 7 x 7 before fc6, which has no effect at 224 px."
+START = "torchvision initialises convolutions as He et al., by fan-out, and linear layers from N(0, 0.01)."
+KERAS = "Keras has no dropout, and its weights need BGR pixels minus their mean."
 
 ARCHITECTURES = (
     describe(
@@ -249,8 +249,8 @@ ARCHITECTURES = (
         published=PUBLISHED["vgg11"],
         recipes=SINGLE_SCALE,
         depth=11,
-        note="Configuration A, the one the paper trained first and copied layers from.",
-        twin=Twin("torchvision", "vgg11"),
+        note="Configuration A, which the paper trained first to initialise the deeper ones.",
+        counterpart=Counterpart("torchvision", "vgg11"),
         differences=(AVERAGE, START),
     ),
     describe(
@@ -260,7 +260,7 @@ ARCHITECTURES = (
         published=PUBLISHED["vgg11_lrn"],
         recipes=SINGLE_SCALE,
         depth=11,
-        note="Configuration A-LRN: one local response normalisation, which costs time and gains nothing.",
+        note="Configuration A-LRN: one local response normalisation, which takes time without any gain.",
     ),
     describe(
         key="vgg13",
@@ -270,7 +270,7 @@ ARCHITECTURES = (
         recipes=SINGLE_SCALE,
         depth=13,
         note="Configuration B: two 3x3 convolutions in every block.",
-        twin=Twin("torchvision", "vgg13"),
+        counterpart=Counterpart("torchvision", "vgg13"),
         differences=(AVERAGE, START),
     ),
     describe(
@@ -280,7 +280,7 @@ ARCHITECTURES = (
         published=PUBLISHED["vgg16_c"],
         recipes=JITTERED,
         depth=16,
-        note="Configuration C: B and three 1x1 convolutions; better than B, worse than the 3x3 of D.",
+        note="Configuration C: B with three 1x1 convolutions; better than B, worse than the 3x3 of D.",
     ),
     describe(
         key="vgg16",
@@ -290,7 +290,7 @@ ARCHITECTURES = (
         recipes=JITTERED,
         depth=16,
         note="Configuration D: only 3x3 convolutions; 89 % of the weights are in the fully connected layers.",
-        twin=Twin("torchvision", "vgg16"),
+        counterpart=Counterpart("torchvision", "vgg16"),
         keras_depth=16,
         differences=(AVERAGE, START, KERAS),
     ),
@@ -301,8 +301,8 @@ ARCHITECTURES = (
         published=PUBLISHED["vgg19"],
         recipes=DEEPEST,
         depth=19,
-        note="Configuration E, the deepest: 4.2 G multiply-accumulates more than D for about the same error.",
-        twin=Twin("torchvision", "vgg19"),
+        note="Configuration E, the deepest: 4.2 G more multiply-accumulates than D, about the same error.",
+        counterpart=Counterpart("torchvision", "vgg19"),
         keras_depth=19,
         differences=(AVERAGE, START, KERAS),
     ),
@@ -315,7 +315,7 @@ ARCHITECTURES = (
             recipes=NORMALISED,
             depth=depth,
             note=f"torchvision's VGG-{depth} with batch normalisation; the paper is older than the method.",
-            twin=Twin("torchvision", f"vgg{depth}_bn"),
+            counterpart=Counterpart("torchvision", f"vgg{depth}_bn"),
             differences=(AVERAGE, START),
         )
         for depth, kernels in ((11, A), (13, B), (16, D), (19, E))

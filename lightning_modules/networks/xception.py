@@ -2,49 +2,49 @@
 
 Chollet (arXiv 1610.02357, CVPR 2017), figure 5.
 
-Input N x 3 x 299 x 299 (any size from 7 on works), output N x classes. 22,855,952 parameters, as in table 3
-of the paper, and 8,357,403,496 multiply-accumulates with 1000 classes.
+The input is N x 3 x 299 x 299 (sizes from 7 px on work), the output N x classes. With 1000 classes, it has
+22,855,952 parameters, as in table 3 of the paper, and 8,357,403,496 multiply-accumulates.
 
 Deviations:
-    - Nothing between the depthwise 3x3 and the pointwise 1x1 of a separable convolution, neither ReLU nor
-      batch normalisation: the paper finds that a ReLU there costs accuracy. Many later networks have both.
-    - The ReLU that begins a block must not work in place: the shortcut takes the values from before it.
-    - Batch normalisation has torch's epsilon of 1e-5, as timm; Keras has 1e-3, which weights ported from
-      there were trained with.
-    - Pools pad by one on either side, as in timm. TensorFlow pads maps of even size on the far side only:
-      the size is the same, the alignment is off by one pixel.
-    - The paper gives no initialisation. Weights are Glorot's, the default of Keras, in which the author
-      built the network; timm has He's.
-    - No average of the weights along the training (Polyak).
+    - There is neither a ReLU nor batch normalisation between the depthwise 3x3 and the pointwise 1x1
+      convolution: in the paper, a ReLU there reduces the accuracy. Many later networks have both.
+    - The ReLU at the beginning of a block is not in place, because the shortcut needs its input.
+    - Batch normalisation has PyTorch's epsilon of 1e-5, as in timm; Keras has 1e-3, with which the weights
+      ported from there were trained.
+    - Pools pad by one on both sides, as in timm. TensorFlow pads maps of even size on the far side only. The
+      size is the same, but the alignment differs by one pixel.
+    - The paper specifies no initialisation. It is Glorot's here, the default of Keras, which the author
+      used; timm has He's.
+    - There is no (Polyak) averaging of the weights during training.
 """
 
 from torch import Tensor, nn
 
-from lightning_modules.architecture import Architecture, Paper, Twin
+from lightning_modules.architecture import Architecture, Counterpart, Paper
 from lightning_modules.published import SINGLE_CROP, VAL, VAL_KEPT, PublishedError
 from lightning_modules.recipes import Recipe, modern, quick
 from lightning_modules.schedules import Step
 
 
 def convolve(channels: int, width: int, kernel: int, stride: int = 1) -> tuple[nn.Module, nn.Module]:
-    """Returns a convolution without bias or padding, and its normalisation."""
+    """Build a convolution without bias or padding, and its normalisation."""
     return nn.Conv2d(channels, width, kernel, stride, bias=False), nn.BatchNorm2d(width)
 
 
 def separate(channels: int, width: int) -> tuple[nn.Module, nn.Module, nn.Module]:
-    """Returns a depthwise 3x3 convolution, the pointwise one to ``width`` channels, and normalisation."""
+    """Build a depthwise 3x3 convolution, a pointwise one to ``width`` channels, and normalisation."""
     depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
     return depthwise, *convolve(channels, width, 1)
 
 
 class XceptionBlock(nn.Module):
-    """Adds what separable convolutions find to the input, or to a projection of it where the shape changes.
+    """A residual block of separable convolutions, with a projection as the shortcut if the shape changes.
 
     Args:
         channels: Channels of the input.
-        widths: Channels of each separable convolution, a ReLU before each.
-        stride: 2 to halve the size by a pool at the end.
-        relu_first: Whether the first convolution has its ReLU too.
+        widths: Output channels of each separable convolution, which follows a ReLU.
+        stride: 2 to halve the size with a pool at the end.
+        relu_first: Whether there is a ReLU before the first convolution.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class XceptionBlock(nn.Module):
         self.residual = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps N x C x H x W to N x C' x H' x W'."""
+        """Map N x C x H x W to N x C' x H' x W'."""
         output: Tensor = self.residual(x)
         output += self.shortcut(x)
         return output
@@ -75,8 +75,8 @@ class Xception(nn.Sequential):
     """36 convolutions, 34 of them separable, in an entry, a middle and an exit flow, and one linear layer.
 
     Args:
-        num_classes: Width of the classifier.
-        image_size: Not looked at; the layers do not depend on it.
+        num_classes: Number of classes.
+        image_size: Not used; the layers do not depend on it.
     """
 
     auxiliary_weights: tuple[float, ...] = ()
@@ -98,7 +98,7 @@ class Xception(nn.Sequential):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws weights uniformly with variance 2/(fan_in + fan_out), as Glorot and Bengio; biases are 0."""
+        """Draw weights from uniform distributions of variance 2/(fan_in + fan_out) (Glorot); biases are 0."""
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)
@@ -122,12 +122,12 @@ PAPER_RECIPE = Recipe(
     schedule=Step(every_epochs=2, multiplier=0.94),
     augmentation="googlenet",
     open_choices=(
-        "Batch size, length and augmentation are not given; they are Inception-v3's.",
-        "The initialisation is not given; it is Glorot's, Keras's default.",
-        "The paper averages the weights along the training; we do not.",
+        "Batch size, number of epochs and augmentation are not specified; they are Inception-v3's.",
+        "The initialisation is not specified; it is Glorot's, Keras's default.",
+        "The paper averages the weights during training; we do not.",
     ),
 )
-# As for Inception-v3, 1,762 validation images are left out, which flatters the errors a little.
+# As for Inception-v3, 1,762 validation images are left out, which lowers the errors a little.
 PUBLISHED = (
     PublishedError(21.0, 5.5, VAL_KEPT, SINGLE_CROP, "Chollet 2016, Table 1"),
     PublishedError(
@@ -147,17 +147,17 @@ ARCHITECTURES = (
         minimum_size=7,
         published=PUBLISHED,
         recipes={"paper": PAPER_RECIPE, "modern": modern(0.1), "quick": quick(1e-3, epochs=5)},
-        # The paper's count of convolutional layers: a separable one is one layer, shortcuts and classifier
-        # are left out.
+        # The paper's number of convolutional layers: a separable convolution is one layer; shortcuts and
+        # classifier are not counted.
         depth=36,
-        note="Inception taken to the extreme: separable convolutions throughout, and shortcuts around them.",
-        twin=Twin("timm", "legacy_xception"),
+        note="An extreme form of Inception: only separable convolutions, with shortcuts around them.",
+        counterpart=Counterpart("timm", "legacy_xception"),
         keras_depth=81,
         differences=(
-            "timm's has no dropout unless asked for.",
+            "timm has no dropout by default.",
             "Keras normalises with epsilon 1e-3.",
             "Keras also counts 54,528 running statistics: 22,910,480 parameters.",
-            "Keras wants images of 71 pixels or more.",
+            "Keras requires images of 71 px or more.",
             "torchvision has no Xception.",
         ),
     ),

@@ -140,7 +140,7 @@ def test_one_run_says_what_it_started_from(filled_store: Store, open_page: OpenP
         "weights.source": "torchvision ResNet18_Weights.IMAGENET1K_V1",
         "weights.published_error_top1": 30.242,
         "weights.protocol": "ILSVRC2012 val, resize 256, center crop 224, bilinear",
-        "weights.afresh": "fc: 1000 classes in the weights, 10 here, starts afresh",
+        "weights.new_layers": "fc has 1000 classes in the weights and 10 in the network.",
     }
     log_params(filled_store, run.run_id, start)
     app = open_page("runs", run=run.run_id)

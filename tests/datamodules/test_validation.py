@@ -55,8 +55,8 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 PRESETS = {
     (entry.transforms().resize_size[0], entry.transforms().crop_size[0]): entry
     for one in registry.architectures().values()
-    if one.twin and one.twin.library == "torchvision"
-    for entry in get_model_weights(one.twin.name)
+    if one.counterpart and one.counterpart.library == "torchvision"
+    for entry in get_model_weights(one.counterpart.name)
     if read_errors(entry)
 }
 
@@ -85,8 +85,8 @@ def test_pixels_are_those_of_the_published_weights(entry: WeightsEnum, photograp
 @pytest.mark.parametrize("architecture", registry.architectures().values(), ids=lambda one: one.key)
 def test_sizes_are_those_of_the_published_weights(architecture: Architecture) -> None:
     """The weights one starts from without asking for others were tested at the network's own size."""
-    if not architecture.twin or architecture.twin.library != "torchvision":
+    if not architecture.counterpart or architecture.counterpart.library != "torchvision":
         pytest.skip("torchvision publishes none")
-    preset = published_weights(architecture, architecture.twin.options).transforms()
+    preset = published_weights(architecture, architecture.counterpart.options).transforms()
     assert preset.crop_size == [architecture.input_size]
     assert (preset.resize_size[0], preset.crop_size[0]) in {(256, 224), (342, 299)}

@@ -11,11 +11,13 @@ from jobs.engines.local import LocalEngine
 from jobs.submission.spec import JobSpec
 from jobs.submission.submit import submit
 from jobs.supervision.supervisor import Supervisor
+from problems import Problem
 from tests.faults.test_power_cut import family
 from tests.jobs.conftest import wait_for
 from tracking import runs
 from tracking.runs import Run
 from tracking.store import Store
+from training.problems import FailedTraining
 
 PATIENCE_S = 120
 
@@ -50,7 +52,7 @@ def test_a_lost_rank_is_a_lost_process(store: Store, observed: Callable[[str], N
     wait_for(lambda: run() and last.exists(), PATIENCE_S)
     for _ in range(2):  # the second time before there is anything new
         lose(wait_for(lambda: run() and second(store), PATIENCE_S))
-    sentence = "Worker died: the process of rank 1 died (Killed); see the log."
+    sentence = str(Problem(FailedTraining.RANK_DIED, rank=1, signal="Killed"))
     assert run().tags["job.lost_reason"] == sentence
     assert run().status == "FAILED" and run().error.startswith(sentence), run().error
     assert "It went on by itself once without getting to a new checkpoint" in run().error

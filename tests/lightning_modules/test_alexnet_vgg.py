@@ -215,11 +215,17 @@ def test_same_numbers_as_torchvision(key, name, side):
     )
 
 
-def test_who_has_a_twin_in_torchvision():
+def test_who_has_a_counterpart_in_torchvision():
     names = {f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn")}
-    twins = {
-        key: one.twin for key, one in registry.architectures().items() if one.family in ("AlexNet", "VGG")
+    counterparts = {
+        key: one.counterpart
+        for key, one in registry.architectures().items()
+        if one.family in ("AlexNet", "VGG")
     }
-    found = {key: (twin.library, twin.name) for key, twin in twins.items() if twin}
+    found = {
+        key: (counterpart.library, counterpart.name)
+        for key, counterpart in counterparts.items()
+        if counterpart
+    }
     expected = {key: ("torchvision", key) for key in names} | {"alexnet_owt": ("torchvision", "alexnet")}
     assert found == expected

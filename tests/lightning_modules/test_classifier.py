@@ -14,7 +14,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_modules import classifier, registry
 from lightning_modules.classifier import ImageClassifier
+from lightning_modules.problems import InvalidChoice
 from lightning_modules.schedules import Plateau
+from tests.refusals import refused
 
 LOGGED = {"train/error_top1", "train/error_top5", "val/error_top1", "val/error_top5", "val/loss"}
 
@@ -300,13 +302,13 @@ def test_options_and_learning_rate_arrive():
     assert module.recipe.learning_rate == 0.5
     strides = [part.stride for part in module.network.conv3[0].residual if isinstance(part, nn.Conv2d)]
     assert strides == [(1, 1), (2, 2), (1, 1)]
-    with pytest.raises(ValueError, match="learning_rate is 0"):
+    with refused(InvalidChoice.LEARNING_RATE, learning_rate=0.0):
         ImageClassifier("resnet18", 10, 64, learning_rate=0.0)
 
 
 @over_families
-def test_too_small_an_image_is_a_sentence(architecture):
-    with pytest.raises(ValueError, match=f"{architecture.minimum_size} is the smallest"):
+def test_too_small_an_image_is_refused(architecture):
+    with refused(InvalidChoice.IMAGE_TOO_SMALL, smallest=architecture.minimum_size):
         ImageClassifier(architecture.key, 10, architecture.minimum_size - 1)
 
 

@@ -39,17 +39,17 @@ def split(state, heads):
     return [tensor for name, tensor in state.items() if not name.startswith(heads)], inside
 
 
-def carry_over(network, twin, heads=("aux",)):
-    """Gives the twin a copy of the network's weights; heads go to heads, if it has any."""
+def carry_over(network, counterpart, heads=("aux",)):
+    """Give the counterpart a copy of the network's weights; heads go to heads, if it has any."""
     trunk, inside = split(network.state_dict(), ("auxiliary",))
-    state = twin.state_dict()
+    state = counterpart.state_dict()
     names = [name for name in state if not name.startswith(heads)]
     names_inside = [name for name in state if name.startswith(heads)]
     weights = dict(zip(names, trunk, strict=True))
     if names_inside:
         weights |= dict(zip(names_inside, inside, strict=True))
-    twin.load_state_dict({name: tensor.clone() for name, tensor in weights.items()}, assign=True)
-    return twin
+    counterpart.load_state_dict({name: tensor.clone() for name, tensor in weights.items()}, assign=True)
+    return counterpart
 
 
 def torchvision_googlenet(aux_logits):
@@ -76,28 +76,30 @@ def torchvision_inception_v3(aux_logits):
 @torch.no_grad()
 def test_googlenet_bn_is_torchvisions(image_size, aux_logits):
     network = build("googlenet_bn", image_size)
-    twin = carry_over(network, torchvision_googlenet(aux_logits))
+    counterpart = carry_over(network, torchvision_googlenet(aux_logits))
     images = torch.randn(2, 3, image_size, image_size, dtype=torch.double)
-    torch.testing.assert_close(network.eval()(images), twin.eval()(images), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(network.eval()(images), counterpart.eval()(images), rtol=1e-5, atol=1e-5)
     logits, *auxiliary = network.train()(images)
-    expected = twin.train()(images)
+    expected = counterpart.train()(images)
     if aux_logits:
         expected, second, first = expected
         torch.testing.assert_close(auxiliary, [first, second], rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
     # Training moved the running statistics the same way.
-    torch.testing.assert_close(network.eval()(images), twin.eval()(images), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(network.eval()(images), counterpart.eval()(images), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("image_size", [75, 128, 299])
 @torch.no_grad()
 def test_inception_v3_is_torchvisions(image_size):
     network = build("inception_v3", image_size)
-    twin = carry_over(network, torchvision_inception_v3(aux_logits=image_size == 299), heads=("AuxLogits",))
+    counterpart = carry_over(
+        network, torchvision_inception_v3(aux_logits=image_size == 299), heads=("AuxLogits",)
+    )
     images = torch.randn(2, 3, image_size, image_size, dtype=torch.double)
-    torch.testing.assert_close(network.eval()(images), twin.eval()(images), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(network.eval()(images), counterpart.eval()(images), rtol=1e-5, atol=1e-5)
     logits, auxiliary = network.train()(images)
-    expected = twin.train()(images)
+    expected = counterpart.train()(images)
     if image_size == 299:  # the only one of these sizes that torchvision's head can take
         expected, expected_auxiliary = expected
         torch.testing.assert_close(auxiliary, expected_auxiliary, rtol=1e-5, atol=1e-5)
@@ -109,10 +111,10 @@ def test_inception_v3_is_torchvisions(image_size):
 def test_xception_is_timms(image_size):
     timm = pytest.importorskip("timm")
     network = build("xception", image_size)
-    twin = carry_over(network, timm.create_model("legacy_xception", num_classes=10))
+    counterpart = carry_over(network, timm.create_model("legacy_xception", num_classes=10))
     images = torch.randn(2, 3, image_size, image_size, dtype=torch.double)
-    torch.testing.assert_close(network.eval()(images), twin.eval()(images), rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(network.train()(images), twin.train()(images), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(network.eval()(images), counterpart.eval()(images), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(network.train()(images), counterpart.train()(images), rtol=1e-5, atol=1e-5)
 
 
 def test_nothing_between_depthwise_and_pointwise():

@@ -11,7 +11,9 @@ from lightning_modules import registry
 from lightning_modules.ledger import training_memory
 from lightning_modules.ledger.table import measure
 from lightning_modules.ledger.training_memory import estimate
+from lightning_modules.problems import InvalidChoice
 from lightning_modules.recipes import build_optimizer
+from tests.refusals import refused
 
 MEGABYTE = 2**20
 
@@ -99,18 +101,18 @@ def test_memory_grows_with_the_batch(architecture, size):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "code"),
     [
-        ({"key": "lenet"}, "no architecture 'lenet'"),
-        ({"precision": "64-true"}, "no precision '64-true'"),
-        ({"recipe": "slow"}, "no recipe 'slow'"),
-        ({"batch_size": 0}, "batch_size is 0"),
-        ({"image_size": 3}, "image_size is 3, too small"),
-        ({"options": {"colour": "red"}}, "no option 'colour'"),
+        ({"key": "lenet"}, InvalidChoice.SIMILAR_NETWORK),
+        ({"precision": "64-true"}, InvalidChoice.PRECISION),
+        ({"recipe": "slow"}, InvalidChoice.NO_RECIPE),
+        ({"batch_size": 0}, InvalidChoice.BATCH_SIZE),
+        ({"image_size": 3}, InvalidChoice.IMAGE_TOO_SMALL),
+        ({"options": {"colour": "red"}}, InvalidChoice.NO_OPTION),
     ],
 )
-def test_nonsense_is_a_sentence(arguments, sentence):
-    with pytest.raises(ValueError, match=sentence):
+def test_nonsense_is_refused(arguments, code):
+    with refused(code):
         estimate(**({"key": "alexnet"} | arguments))
 
 

@@ -9,6 +9,8 @@ from torch.nn import functional as F
 from lightning_modules import registry
 from lightning_modules.initialisation import without_numbers
 from lightning_modules.ledger.table import measure
+from lightning_modules.problems import InvalidChoice
+from tests.refusals import refused
 
 
 def as_tuple(outputs):
@@ -73,11 +75,10 @@ def test_the_smallest_size_works(architecture):
     assert network.eval()(torch.randn(1, 3, size, size)).shape == (1, 10)
 
 
-def test_one_pixel_less_is_a_sentence(architecture):
+def test_one_pixel_less_is_refused(architecture):
     size = architecture.minimum_size
-    message = f"image_size is {size - 1}, too small for {architecture.name}: {size} is the smallest"
     for build in (architecture.build, lambda *args: measure(architecture.key, *args)):
-        with pytest.raises(ValueError, match=message):
+        with refused(InvalidChoice.IMAGE_TOO_SMALL, image_size=size - 1, smallest=size):
             build(10, size - 1)
 
 

@@ -8,8 +8,10 @@ import torch
 from torch import nn
 from torch.optim import SGD, AdamW, RMSprop
 
+from lightning_modules.problems import InvalidChoice
 from lightning_modules.recipes import Recipe, build_optimizer, build_scheduler, modern, quick
 from lightning_modules.schedules import Constant, Cosine, Milestones, OneCycle, Plateau, Step
+from tests.refusals import refused
 
 
 def recipe(schedule, **changes):
@@ -155,9 +157,9 @@ def test_the_three_reductions_of_a_paper(architecture):
 
 def test_what_cannot_be_meant():
     for rate in (0.0, -1.0, float("nan")):
-        with pytest.raises(ValueError, match="learning_rate is"):
+        with refused(InvalidChoice.LEARNING_RATE):
             recipe(Constant(), learning_rate=rate)
-    with pytest.raises(ValueError, match="plateau schedule has no warm-up"):
+    with pytest.raises(ValueError):
         recipe(Plateau(), warmup_epochs=1)
 
 

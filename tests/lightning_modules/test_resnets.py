@@ -1,4 +1,4 @@
-"""ResNets: shortcuts by option, plain twins, the same numbers as torchvision, how deep they really are."""
+"""ResNets: shortcuts by option, plain counterparts, agreement with torchvision, and real depth."""
 
 import math
 import tomllib
@@ -145,11 +145,11 @@ def test_step_by_step(key):
 
 
 @pytest.mark.parametrize("key", PLAIN)
-def test_plain_twins_cost_what_option_a_does(key):
-    twin = key.replace("plain", "resnet")
-    plain, residual = measure(key), measure(twin, shortcut="A")
+def test_plain_counterparts_cost_what_option_a_does(key):
+    counterpart = key.replace("plain", "resnet")
+    plain, residual = measure(key), measure(counterpart, shortcut="A")
     assert (plain.parameters, plain.macs) == (residual.parameters, residual.macs)
-    networks = build_meta(key), build_meta(twin, shortcut="A")
+    networks = build_meta(key), build_meta(counterpart, shortcut="A")
     shapes = [[parameter.shape for parameter in network.parameters()] for network in networks]
     assert shapes[0] == shapes[1]
 
@@ -223,13 +223,13 @@ def test_what_is_said_about_keras(key):
 
 
 @pytest.mark.parametrize("key", ["resnet18", "resnet34", *DEEP])
-def test_twins_in_torchvision(key):
-    twin = registry.get(key).twin
-    assert (twin.library, twin.name) == ("torchvision", key)
-    assert twin.options == ({"stride_on": "3x3"} if key in DEEP else {})
+def test_counterparts_in_torchvision(key):
+    counterpart = registry.get(key).counterpart
+    assert (counterpart.library, counterpart.name) == ("torchvision", key)
+    assert counterpart.options == ({"stride_on": "3x3"} if key in DEEP else {})
     with without_numbers():
         other = getattr(torchvision.models, key)()
-    ours = build_meta(key, **twin.options).state_dict().values()
+    ours = build_meta(key, **counterpart.options).state_dict().values()
     assert [value.shape for value in ours] == [value.shape for value in other.state_dict().values()]
 
 
@@ -237,7 +237,7 @@ def test_twins_in_torchvision(key):
 @torch.no_grad()
 def test_same_numbers_as_torchvision(key):
     architecture = registry.get(key)
-    network = give_statistics(architecture.build(10, 64, **architecture.twin.options)).eval()
+    network = give_statistics(architecture.build(10, 64, **architecture.counterpart.options)).eval()
     with without_numbers():
         other = getattr(torchvision.models, key)(num_classes=10)
     weights = dict(zip(other.state_dict(), network.state_dict().values(), strict=True))

@@ -1,4 +1,4 @@
-"""Our networks against their twins in other libraries, and the weights a run may start from."""
+"""Our networks against their counterparts in other libraries, and the weights a run may start from."""
 
 import shutil
 from dataclasses import replace
@@ -13,20 +13,28 @@ from torchvision.models._api import Weights
 from torchvision.transforms._presets import ImageClassification
 
 from lightning_modules import registry, weights
-from lightning_modules.architecture import Twin
+from lightning_modules.architecture import Counterpart
 from lightning_modules.classifier import ImageClassifier
+from lightning_modules.counterparts import (
+    Omission,
+    build_counterpart,
+    from_counterpart,
+    list_layers,
+    to_counterpart,
+)
 from lightning_modules.initialisation import draw_he, without_numbers
-from lightning_modules.twins import build_twin, from_twin, list_layers, to_twin
+from lightning_modules.problems import InvalidChoice, NewLayer, UnusableWeights
 from lightning_modules.weights import Rescale
+from tests.refusals import refused
 
-TWINS = {key: one for key, one in registry.architectures().items() if one.twin}
-RESNET18 = replace(registry.get("resnet18"), twin=Twin("torchvision", "resnet18"))
-VGG16 = replace(registry.get("vgg16"), twin=Twin("torchvision", "vgg16"))
+COUNTERPARTS = {key: one for key, one in registry.architectures().items() if one.counterpart}
+RESNET18 = replace(registry.get("resnet18"), counterpart=Counterpart("torchvision", "resnet18"))
+VGG16 = replace(registry.get("vgg16"), counterpart=Counterpart("torchvision", "vgg16"))
 
 
 def build_random(architecture, num_classes, images):
     with without_numbers():
-        network = architecture.build(num_classes, len(images[0, 0]), **architecture.twin.options)
+        network = architecture.build(num_classes, len(images[0, 0]), **architecture.counterpart.options)
     return randomise(network.to_empty(device="cpu"), images)
 
 
@@ -56,11 +64,11 @@ def draw_images(architecture):
     return torch.randn(2, 3, size, size)
 
 
-def twin_of(architecture, num_classes):
-    if architecture.twin.library == "timm":
+def counterpart_of(architecture, num_classes):
+    if architecture.counterpart.library == "timm":
         pytest.importorskip("timm")
     with without_numbers():
-        return build_twin(architecture.twin, num_classes).eval()
+        return build_counterpart(architecture.counterpart, num_classes).eval()
 
 
 def assert_same_logits(ours, theirs, images):
@@ -71,28 +79,32 @@ def assert_same_logits(ours, theirs, images):
     torch.testing.assert_close(found / scale, expected / scale, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("key", TWINS)
-def test_the_twin_gives_the_same_logits(key):
-    architecture = TWINS[key]
-    theirs = twin_of(architecture, 7)
+@pytest.mark.parametrize("key", COUNTERPARTS)
+def test_the_counterpart_gives_the_same_logits(key):
+    architecture = COUNTERPARTS[key]
+    theirs = counterpart_of(architecture, 7)
     images = draw_images(architecture)
     ours = build_random(architecture, 7, images)
-    state = to_twin(architecture, ours.state_dict())
+    state = to_counterpart(architecture, ours.state_dict())
     theirs.load_state_dict(state, assign=True)
     assert_same_logits(ours, theirs, images)
-    back = from_twin(architecture, ours, theirs.state_dict())
-    assert back.afresh == ()
+    back = from_counterpart(architecture, ours, theirs.state_dict())
+    assert back.omissions == ()
     assert back.state.keys() == ours.state_dict().keys()
     assert all(torch.equal(tensor, ours.state_dict()[name]) for name, tensor in back.state.items())
 
 
-@pytest.mark.parametrize("key", [key for key, one in TWINS.items() if one.twin.name in weights.RESCALED])
+@pytest.mark.parametrize(
+    "key", [key for key, one in COUNTERPARTS.items() if one.counterpart.name in weights.RESCALED]
+)
 def test_published_weights_see_what_torchvision_shows_them(key):
-    architecture = TWINS[key]
-    theirs = get_model(architecture.twin.name, weights=None, init_weights=False, transform_input=True).eval()
+    architecture = COUNTERPARTS[key]
+    theirs = get_model(
+        architecture.counterpart.name, weights=None, init_weights=False, transform_input=True
+    ).eval()
     images = draw_images(architecture)
     ours = build_random(architecture, 1000, images)
-    theirs.load_state_dict(to_twin(architecture, ours.state_dict()), assign=True)
+    theirs.load_state_dict(to_counterpart(architecture, ours.state_dict()), assign=True)
     assert_same_logits(nn.Sequential(Rescale(), ours), theirs, images)
 
 
@@ -110,28 +122,29 @@ def test_published_errors_and_their_protocol():
     assert weights.published_hash(entry) == "f37072fd"
 
 
-def test_every_torchvision_twin_has_published_weights():
-    for architecture in TWINS.values():
-        if architecture.twin.library == "torchvision":
-            entry = weights.published_weights(architecture, architecture.twin.options)
+def test_every_torchvision_counterpart_has_published_weights():
+    for architecture in COUNTERPARTS.values():
+        if architecture.counterpart.library == "torchvision":
+            entry = weights.published_weights(architecture, architecture.counterpart.options)
             assert weights.read_errors(entry) and weights.published_hash(entry)
 
 
 def test_which_published_weights_can_be_asked_for():
     resnet50 = replace(
-        registry.get("resnet50"), twin=Twin("torchvision", "resnet50", options={"stride_on": "3x3"})
+        registry.get("resnet50"),
+        counterpart=Counterpart("torchvision", "resnet50", options={"stride_on": "3x3"}),
     )
     options = {"stride_on": "3x3"}
     second = weights.published_weights(resnet50, options, "torchvision:IMAGENET1K_V2")
     assert second.name == "IMAGENET1K_V2"
-    with pytest.raises(ValueError, match="'V3' of ResNet-50; choose one of: IMAGENET1K_V1, IMAGENET1K_V2"):
+    with refused(UnusableWeights.NO_SUCH_NAME, name="V3", allowed="IMAGENET1K_V1, IMAGENET1K_V2"):
         weights.published_weights(resnet50, options, "torchvision:V3")
-    with pytest.raises(ValueError, match="are for stride_on 3x3, not 1x1"):
+    with refused(UnusableWeights.PUBLISHED_FOR_OPTION, option="stride_on", theirs="3x3", ours="1x1"):
         weights.published_weights(resnet50)
-    with pytest.raises(ValueError, match="publishes no weights of AlexNet"):
-        weights.published_weights(replace(registry.get("alexnet"), twin=None))
+    with refused(UnusableWeights.NOT_PUBLISHED, network="AlexNet"):
+        weights.published_weights(replace(registry.get("alexnet"), counterpart=None))
     # The features of VGG-16 alone are published without a classifier and without an error.
-    with pytest.raises(ValueError, match="choose one of: IMAGENET1K_V1"):
+    with refused(UnusableWeights.NO_SUCH_NAME, allowed="IMAGENET1K_V1"):
         weights.published_weights(VGG16, weights="torchvision:IMAGENET1K_FEATURES")
 
 
@@ -167,7 +180,7 @@ def test_published_weights_arrive_whole(published_file, hub):
     theirs = resnet18()
     theirs.load_state_dict(torch.load(published_file, weights_only=True))
     assert_same_logits(network.eval(), theirs.eval(), torch.randn(2, 3, 64, 64))
-    assert start.afresh == () and not start.rescales
+    assert start.omissions == () and not start.rescales
     assert (hub / published_file.name).is_file()
     assert start.record() == {
         "weights.source": "torchvision Local_Weights.IMAGENET1K_V1",
@@ -182,66 +195,69 @@ def test_published_weights_arrive_whole(published_file, hub):
         for name, tensor in weights.download(publish(published_file), "ResNet-18").items()
         if not name.endswith("num_batches_tracked")
     }
-    assert from_twin(RESNET18, network, old).state.keys() == network.state_dict().keys()
+    assert from_counterpart(RESNET18, network, old).state.keys() == network.state_dict().keys()
 
 
-def test_other_classes_start_the_classifier_afresh(published_file, hub):
+def test_other_classes_initialise_the_classifier(published_file, hub):
     network = RESNET18.build(20, 64)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     start = weights.start_from_published(publish(published_file), RESNET18, network)
-    assert start.afresh == ("fc: 1000 classes in the weights, 20 here, starts afresh",)
-    assert start.record()["weights.afresh"] == start.afresh[0]
+    assert start.omissions == (Omission("fc", NewLayer.OTHER_CLASSES, 1000, 20),)
+    assert start.record()["weights.new_layers"] == str(start.omissions[0])
     after = network.state_dict()
     assert {name for name in before if torch.equal(before[name], after[name])} >= {"fc.weight", "fc.bias"}
     assert not torch.equal(before["conv1.0.weight"], after["conv1.0.weight"])
 
 
-def test_another_image_size_starts_the_first_linear_layer_afresh():
+def test_another_image_size_initialises_the_first_linear_layer():
     with without_numbers():
         state, network = VGG16.build(1000, 224).state_dict(), VGG16.build(1000, 64)
-    assert to_twin(VGG16, state).keys() == build_twin_of_vgg().state_dict().keys()
-    fitted = from_twin(VGG16, network, to_twin(VGG16, state))
-    assert fitted.afresh == (
-        "fc6.1: made for another image size, 25088 inputs in the weights, 2048 here, starts afresh",
-    )
-    with pytest.raises(ValueError, match=r"vgg16 cannot hold these weights: classifier\.0: made"):
-        to_twin(VGG16, network.state_dict())
+    assert to_counterpart(VGG16, state).keys() == build_counterpart_of_vgg().state_dict().keys()
+    fitted = from_counterpart(VGG16, network, to_counterpart(VGG16, state))
+    assert fitted.omissions == (Omission("fc6.1", NewLayer.OTHER_IMAGE_SIZE, 25088, 2048),)
+    with refused(UnusableWeights.CANNOT_HOLD, name="vgg16") as caught:
+        to_counterpart(VGG16, network.state_dict())
+    assert caught.value.values["reason"].layer == "classifier.0"
 
 
-def build_twin_of_vgg():
+def build_counterpart_of_vgg():
     with without_numbers():
-        return build_twin(VGG16.twin, 1000)
+        return build_counterpart(VGG16.counterpart, 1000)
 
 
-def test_untrained_heads_start_afresh():
+def test_untrained_heads_are_initialised():
     """torchvision's googlenet comes with heads that nobody has trained."""
     network = registry.get("googlenet").build(10, 64)
     bare = {name: one for name, one in network.state_dict().items() if not name.startswith("auxiliary")}
     fitted = weights.match(bare, network.state_dict(), ("aux",), ("auxiliary",), "GoogLeNet")
     assert fitted.state.keys() == bare.keys()
-    assert fitted.afresh == ("auxiliary1, auxiliary2: not trained in the weights, starts afresh",)
+    assert fitted.omissions == tuple(
+        Omission(head, NewLayer.UNTRAINED) for head in ("auxiliary1", "auxiliary2")
+    )
 
 
 def test_each_head_has_a_classifier_of_its_own():
     googlenet = registry.get("googlenet")
     state, network = googlenet.build(10, 64).state_dict(), googlenet.build(20, 64)
     fitted = weights.match(state, network.state_dict(), ("auxiliary",), ("auxiliary",), "GoogLeNet")
-    assert [one.partition(":")[0] for one in fitted.afresh] == ["fc", "auxiliary1.7", "auxiliary2.7"]
+    assert [one.layer for one in fitted.omissions] == ["fc", "auxiliary1.7", "auxiliary2.7"]
 
 
 def test_what_does_not_fit_names_both_sides():
     with without_numbers():
         state = resnet18().state_dict()
-    deeper = replace(registry.get("resnet50"), twin=Twin("torchvision", "resnet50"))
-    sentence = (
-        r"do not fit ResNet-50: its conv2.0.residual.0 has weight 64 x 64 x 1 x 1, "
-        r"their layer1.0.conv1 weight 64 x 64 x 3 x 3"
-    )
-    with pytest.raises(ValueError, match=sentence):
-        from_twin(deeper, deeper.build(10, 64), state)
+    deeper = replace(registry.get("resnet50"), counterpart=Counterpart("torchvision", "resnet50"))
+    sides = {
+        "our_layer": "conv2.0.residual.0",
+        "ours": "weight 64 x 64 x 1 x 1",
+        "their_layer": "layer1.0.conv1",
+        "theirs": "weight 64 x 64 x 3 x 3",
+    }
+    with refused(UnusableWeights.OTHER_LAYER, network="ResNet-50", **sides):
+        from_counterpart(deeper, deeper.build(10, 64), state)
     shorter = dict(list(state.items())[:-2])
-    with pytest.raises(ValueError, match="it has 41 layers, they have 40"):
-        from_twin(RESNET18, RESNET18.build(10, 64), shorter)
+    with refused(UnusableWeights.OTHER_DEPTH, ours=41, theirs=40):
+        from_counterpart(RESNET18, RESNET18.build(10, 64), shorter)
     assert len(list_layers(state)) == 41
 
 
@@ -249,22 +265,22 @@ def test_a_cached_file_with_another_hash_is_refused(published_file, hub):
     entry = publish(published_file)
     hub.mkdir(parents=True)
     (hub / published_file.name).write_bytes(b"something else")
-    with pytest.raises(ValueError, match="is not the file that torchvision publishes: its hash differs"):
+    with refused(UnusableWeights.CACHED_FILE_DIFFERS, file=hub / published_file.name):
         weights.download(entry, "ResNet-18")
 
 
 def test_a_download_with_another_hash_is_refused(published_file, hub, tmp_path):
     other = shutil.copy(published_file, tmp_path / "resnet18-00000000.pth")
-    with pytest.raises(ValueError, match="weights of ResNet-18 arrived damaged"):
+    with refused(UnusableWeights.DAMAGED_DOWNLOAD, network="ResNet-18"):
         weights.download(publish(other), "ResNet-18")
     assert not list(hub.iterdir())
 
 
 def test_without_a_connection_it_says_where_to_put_the_file(hub):
     entry = publish(None, url="http://127.0.0.1:9/models/resnet18-f37072fd.pth")
-    with pytest.raises(ValueError, match=r"could not be downloaded from 127\.0\.0\.1 ") as error:
+    place = {"host": "127.0.0.1", "name": "resnet18-f37072fd.pth", "folder": hub}
+    with refused(UnusableWeights.NOT_DOWNLOADED, **place) as error:
         weights.download(entry, "ResNet-18")
-    assert f"put resnet18-f37072fd.pth into {hub}, or choose other weights" in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -295,9 +311,9 @@ def test_a_run_goes_on_from_another(checkpoint, recipe):
     }
 
 
-def test_a_run_for_other_classes_says_what_starts_afresh(checkpoint):
+def test_a_run_for_other_classes_names_the_new_layers(checkpoint):
     module = ImageClassifier("resnet18", 3, 64, weights=str(checkpoint))
-    assert module.start.afresh == ("fc: 10 classes in the weights, 3 here, starts afresh",)
+    assert module.start.omissions == (Omission("fc", NewLayer.OTHER_CLASSES, 10, 3),)
 
 
 def test_a_checkpoint_does_not_need_what_it_started_from(checkpoint, tmp_path):
@@ -339,8 +355,8 @@ def test_a_checkpoint_runs_no_code(tmp_path):
     content = {"hyper_parameters": {"architecture": "resnet18"}, "state_dict": {}, "canary": Canary(trace)}
     torch.save(content, tmp_path / "evil.ckpt")
     torch.save(content, tmp_path / "old.ckpt", _use_new_zipfile_serialization=False)
-    for name, sentence in (("evil", "is refused: reading it would run code"), ("old", "is not a checkpoint")):
-        with pytest.raises(ValueError, match=sentence):
+    for name, code in (("evil", UnusableWeights.HAS_CODE), ("old", UnusableWeights.INCOMPLETE)):
+        with refused(code, file=tmp_path / f"{name}.ckpt"):
             ImageClassifier("resnet18", 10, 32, weights=str(tmp_path / f"{name}.ckpt"))
     assert not trace.exists()
     torch.load(tmp_path / "evil.ckpt", weights_only=False)
@@ -351,43 +367,43 @@ def test_what_is_no_checkpoint_is_one_sentence(checkpoint, tmp_path):
     whole = checkpoint.read_bytes()
     tensors = torch.load(checkpoint, weights_only=True)["state_dict"]
     files = {
-        "cut.ckpt": (whole[: len(whole) // 2], "not a checkpoint, or only the beginning of one"),
-        "empty.ckpt": (b"", "not a checkpoint"),
-        "text.ckpt": (b"weights\n" * 100, "not a checkpoint"),
-        "docs.zip": (None, "docs.zip is not a checkpoint: "),
-        "bare.ckpt": (tensors, "does not say which network it holds"),
-        "list.ckpt": ([1, 2], "does not say which network it holds"),
+        "cut.ckpt": (whole[: len(whole) // 2], UnusableWeights.INCOMPLETE),
+        "empty.ckpt": (b"", UnusableWeights.INCOMPLETE),
+        "text.ckpt": (b"weights\n" * 100, UnusableWeights.INCOMPLETE),
+        "docs.zip": (None, UnusableWeights.NOT_A_CHECKPOINT),
+        "bare.ckpt": (tensors, UnusableWeights.NAMES_NO_NETWORK),
+        "list.ckpt": ([1, 2], UnusableWeights.NAMES_NO_NETWORK),
         "lenet.ckpt": (
             {"hyper_parameters": {"architecture": "lenet"}, "state_dict": tensors},
-            "no architecture 'lenet'",
+            InvalidChoice.SIMILAR_NETWORK,
         ),
         "odd.ckpt": (
             {"hyper_parameters": {"architecture": ["resnet18"]}, "state_dict": tensors},
-            "does not say which",
+            UnusableWeights.NAMES_NO_NETWORK,
         ),
         "vgg16.ckpt": (
             {"hyper_parameters": {"architecture": "vgg16"}, "state_dict": tensors},
-            "holds VGG-16, not ResNet-18",
+            UnusableWeights.OTHER_NETWORK,
         ),
-        "absent.ckpt": (None, "There is no checkpoint"),
+        "absent.ckpt": (None, UnusableWeights.NO_FILE),
     }
     (tmp_path / "pages").mkdir()
     (tmp_path / "pages" / "one.txt").write_text("a page")
     shutil.make_archive(str(tmp_path / "docs"), "zip", tmp_path / "pages")
-    for name, (content, sentence) in files.items():
+    for name, (content, code) in files.items():
         file = tmp_path / name
         if isinstance(content, bytes):
             file.write_bytes(content)
         elif content is not None:
             torch.save(content, file)
-        with pytest.raises(ValueError, match=sentence) as error:
+        with refused(code) as error:
             ImageClassifier("resnet18", 10, 32, weights=str(file))
         assert "\n" not in str(error.value)
 
 
 def test_other_options_are_another_network(tmp_path):
     save(ImageClassifier("resnet50", 10, 32), tmp_path / "last.ckpt")
-    with pytest.raises(ValueError, match="holds ResNet-50 with stride_on 1x1, not 3x3"):
+    with refused(UnusableWeights.OTHER_OPTION, option="stride_on", theirs="1x1", ours="3x3"):
         ImageClassifier("resnet50", 10, 32, options={"stride_on": "3x3"}, weights=str(tmp_path / "last.ckpt"))
 
 
@@ -395,6 +411,6 @@ def test_a_check_needs_no_numbers(checkpoint):
     with without_numbers():
         network = RESNET18.build(20, 64)
     weights.check_weights(str(checkpoint), RESNET18, network, {})
-    with pytest.raises(ValueError, match="holds ResNet-18, not VGG-16"):
+    with refused(UnusableWeights.OTHER_NETWORK, theirs="ResNet-18", ours="VGG-16"):
         weights.check_weights(str(checkpoint), VGG16, network, {})
     weights.check_weights("torchvision", RESNET18, network, {})

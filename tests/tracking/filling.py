@@ -27,7 +27,8 @@ def fill(store: Store, runs: int, points: int) -> list[str]:
             start = 1_700_000_000_000 + 1000 * number
             connection.execute(
                 "INSERT INTO runs (run_uuid, name, source_type, status, start_time, end_time, "
-                "lifecycle_stage, artifact_uri, experiment_id) VALUES (?, ?, 'LOCAL', 'FINISHED', ?, ?, 'active', ?, ?)",
+                "lifecycle_stage, artifact_uri, experiment_id) "
+                "VALUES (?, ?, 'LOCAL', 'FINISHED', ?, ?, 'active', ?, ?)",
                 (
                     run_id,
                     f"run-{number}",

@@ -9,9 +9,13 @@ import torch
 from torchvision.models import resnet18
 
 from lightning_modules.classifier import ImageClassifier
+from lightning_modules.problems import UnusableWeights
+from problems import Code, InvalidValue
+from tests.refusals import refused
 from tests.training.conftest import Arena
 from tracking.layout import REPOSITORY
 from training.export import export
+from training.problems import NoExport
 
 
 def save(file: Path, architecture: str, size: int = 64, **options: str) -> ImageClassifier:
@@ -32,7 +36,10 @@ def test_torchvision_loads_what_was_trained_here(arena: Arena, tmp_path: Path) -
         "--output",
         str(output),
     ]
-    for code, sentence in ((0, "holds a state dict for torchvision's resnet18."), (2, "is there already")):
+    for code, sentence in (
+        (0, "torchvision's resnet18."),
+        (2, str(InvalidValue(NoExport.FILE_EXISTS, file=output))),
+    ):
         done = subprocess.run(
             command, capture_output=True, text=True, cwd=REPOSITORY, env=arena.environment, check=False
         )
@@ -48,20 +55,17 @@ def test_torchvision_loads_what_was_trained_here(arena: Arena, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("architecture", "sentence"),
+    ("architecture", "code"),
     [
-        ("alexnet", "No other library is known to have AlexNet"),
-        ("resnet50", "torchvision's resnet50 is ResNet-50 with stride_on 3x3, not 1x1"),
-        (
-            "vgg11",
-            r"torchvision's vgg11 cannot hold these weights: classifier\.0: made for another image size",
-        ),
+        ("alexnet", UnusableWeights.NO_COUNTERPART),
+        ("resnet50", NoExport.OTHER_OPTION),
+        ("vgg11", UnusableWeights.CANNOT_HOLD),
     ],
 )
-def test_what_cannot_be_exported(architecture: str, sentence: str, arena: Arena, tmp_path: Path) -> None:
+def test_what_cannot_be_exported(architecture: str, code: Code, arena: Arena, tmp_path: Path) -> None:
     save(tmp_path / "last.ckpt", architecture)
-    with pytest.raises(ValueError, match=sentence):
+    with refused(code):
         export(arena.store, str(tmp_path / "last.ckpt"), tmp_path / "out.pth")
-    with pytest.raises(ValueError, match="torchvision names no run"):
+    with refused(NoExport.PUBLISHED):
         export(arena.store, "torchvision", tmp_path / "out.pth")
     assert not (tmp_path / "out.pth").exists()

@@ -16,7 +16,9 @@ from jobs.submission.requests import request_stop
 from tests.training.conftest import TIMEOUT_S, Arena
 from tracking import records, runs
 from tracking.layout import REPOSITORY
+from tracking.problems import StoreUnavailable
 from tracking.series import read_series
+from training.problems import BadCheckpoint, Stopped, StopRequested
 
 EPOCHS, BATCHES = 4, 10
 SETTINGS = (
@@ -190,12 +192,12 @@ def test_a_damaged_checkpoint_and_a_full_disk(bench: Arena) -> None:
     file.write_bytes(file.read_bytes()[:1000])
     full = [*SETTINGS, *callbacks("Chance", "Diary", "FullDisk"), *rest[-3:]]
     printed = attempts(bench, [2], ([*full, unlucky], {}))
-    assert f"{file} is damaged" in printed and "goes on after step 5" in printed
+    assert f"{file} is damaged" in printed and "Continuing after step 5" in printed
     run = runs.get_run(bench.store, unlucky)
     assert run.status == "FAILED" and str(file) in run.tags["checkpoint.damaged"]
-    assert run.error.startswith(f"The checkpoint {file} cannot be written (file too large)")
+    assert run.error == str(StoreUnavailable(BadCheckpoint.NOT_WRITTEN, file=file, said="file too large"))
     printed = attempts(bench, [0], ([*rest, unlucky], {}))
-    assert "goes on after step 8" in printed and runs.get_run(bench.store, unlucky).error == ""
+    assert "Continuing after step 8" in printed and runs.get_run(bench.store, unlucky).error == ""
     assert_same_run(bench, whole, unlucky, [10, 20, 30, 40])
 
 
@@ -234,7 +236,7 @@ def test_killed_five_times_under_ddp(bench: Arena) -> None:
         *(([*settings, killed], {"WORLD_SIZE": "2", "FATE": fate}) for fate in fates),
         ([*settings, killed], {"WORLD_SIZE": "2"}),
     )
-    assert "stopped on request in validation after step 10" in printed
+    assert str(StopRequested(Stopped.IN_VALIDATION, step=10)) in printed
     for rank in (0, 1):
         (steps, _), (again, entries) = read_diary(bench, whole, rank), read_diary(bench, killed, rank)
         assert again == steps and len(steps) == EPOCHS * BATCHES, (seed, fates)

@@ -1,1 +1,1 @@
-"""What hangs on Lightning's trainer: records, checkpoints, stops, averages."""
+"""Callbacks of Lightning's trainer: records, checkpoints, stops, averages."""

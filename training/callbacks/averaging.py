@@ -1,4 +1,4 @@
-"""A moving average of the weights, which is what is validated and kept."""
+"""A moving average of the weights, which is validated and saved."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,22 +9,24 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor
 
+from problems import InvalidValue
+from training.problems import InvalidSettings
+
 
 class MovingAverage(WeightAveraging):
-    """Keeps an exponential moving average of weights and running statistics, updated after each step.
+    """An exponential moving average of weights and running statistics, updated after each step.
 
-    Validations, and so the best checkpoint, are of the average. In a checkpoint ``state_dict`` is the
-    average, from which other runs start and which ``export`` takes; ``current_model_state`` is what is being
-    trained.
+    Validations and the best checkpoint use the average. In a checkpoint, ``state_dict`` is the average, which
+    other runs start from and ``export`` writes; ``current_model_state`` has the trained weights.
 
-    A long memory would hold the random weights of the beginning for most of a short run. So the decay of
-    update n is at most (1 + n) / (10 + n), as in TensorFlow's ``ExponentialMovingAverage``.
+    With a large decay, the average would contain the initial weights for most of a short run. Therefore the
+    decay of update n is at most (1 + n) / (10 + n), as in TensorFlow's ``ExponentialMovingAverage``.
 
     Args:
-        decay: Share of the average that stays with an update, such as 0.9999; above 0 and below 1.
+        decay: Share of the average that remains in an update, such as 0.9999; above 0 and below 1.
 
     Raises:
-        ValueError: The decay is out of its range.
+        InvalidValue: The decay is out of range.
     """
 
     def __init__(self, decay: float) -> None:
@@ -35,12 +37,12 @@ class MovingAverage(WeightAveraging):
         self._pairs: list[tuple[list[Tensor], list[Tensor]]] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Makes room for the average, where the network will be."""
+        """Create the average on the device of the network."""
         self._device = trainer.strategy.root_device
         super().setup(trainer, pl_module, stage)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Pairs each average with its weight, once both are where they stay."""
+        """Pair each average with its weight, once both are on their device."""
         assert self._average_model is not None
         network = self._average_model.module
         self._pairs = []
@@ -58,17 +60,17 @@ class MovingAverage(WeightAveraging):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Moves the average after an optimiser step.
+        """Update the average after an optimiser step.
 
-        As `AveragedModel.update_parameters` does, which asks the device with every step how often it has done
-        so already, and waits for the answer.
+        `AveragedModel.update_parameters` does the same, but reads the number of updates from the device in
+        every step, and waits for it.
         """
         updates = self._latest_update_step
         if trainer.global_step <= updates:
             return
         (averages, weights), (counted, counts) = self._pairs
         if counts:
-            torch._foreach_copy_(counted, counts)  # how many batches a normalisation has seen
+            torch._foreach_copy_(counted, counts)  # numbers of batches of normalisations
         if updates:
             decay = min(self._decay, (1 + updates) / (10 + updates))
             torch._foreach_lerp_(averages, weights, 1 - decay)
@@ -79,22 +81,22 @@ class MovingAverage(WeightAveraging):
         self._latest_update_step = trainer.global_step
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Puts the average in the place of the weights."""
+        """Swap the average in."""
         super().on_validation_epoch_start(trainer, pl_module)
         self._has_average_in_place = True
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Puts the weights back."""
+        """Swap the weights back in."""
         super().on_validation_epoch_end(trainer, pl_module)
         self._has_average_in_place = False
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leaves the weights as they are: the last checkpoint has both."""
+        """Do not replace the weights by the average: the last checkpoint has both."""
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Adds both kinds of weights, also in a validation, in which they have changed places."""
+        """Add the weights and the average, also in a validation, when they are swapped."""
         super().on_save_checkpoint(trainer, pl_module, checkpoint)
         if self._has_average_in_place:
             average = checkpoint["current_model_state"]
@@ -103,7 +105,7 @@ class MovingAverage(WeightAveraging):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Takes up both kinds of weights, also where the checkpoint has a layer more than a new network."""
+        """Restore the weights and the average, also if the checkpoint has more layers than a new network."""
         assert self._average_model is not None
         for module in (pl_module, self._average_model.module):
             cast(LightningModule, module).on_load_checkpoint(checkpoint)
@@ -113,7 +115,7 @@ class MovingAverage(WeightAveraging):
 
 @contextmanager
 def average_in_place(trainer: Trainer) -> Iterator[None]:
-    """Puts the average, where a run has one, in the place of its weights for a while."""
+    """Swap the average in, if the run has one, and the weights back in at the end."""
     averages = [one for one in trainer.callbacks if isinstance(one, MovingAverage)]  # type: ignore[attr-defined]
     for average in averages:
         average._swap_models(trainer.lightning_module)
@@ -125,6 +127,10 @@ def average_in_place(trainer: Trainer) -> Iterator[None]:
 
 
 def check_decay(decay: float) -> None:
-    """Raises ValueError when an average cannot have this decay."""
+    """Check the decay of an average.
+
+    Raises:
+        InvalidValue: It is out of range.
+    """
     if not 0 < decay < 1:
-        raise ValueError(f"ema_decay is {decay:g}; it must be above 0 and below 1, such as 0.9999.")
+        raise InvalidValue(InvalidSettings.EMA_DECAY, ema_decay=decay)

@@ -1,4 +1,4 @@
-"""When a run is saved, what a checkpoint holds beside Lightning's part, and going on from one exactly."""
+"""Checkpoints of a run: when they are saved, and what they need for an exact continuation."""
 
 import random
 import time
@@ -11,29 +11,29 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from training.callbacks.averaging import average_in_place
 from training.checkpoint_files import BEST, LAST
+from training.problems import Diverged, TrainingDiverged
 from training.session import Session
 
-# Of the time, for saving: a network whose checkpoint takes long is saved less often than asked.
+# Largest share of the time for saving: if it takes long, checkpoints are saved less often.
 MAX_SHARE = 0.02
 MONITOR = "val/error_top1"
 
-# Of Lightning's counters: a validation that has not begun.
+# Lightning's counters of a validation that has not started,
 _NOTHING = {"ready": 0, "completed": 0, "started": 0, "processed": 0}
-# And one that was interrupted in its first batch, which Lightning begins anew.
+# and of one that was interrupted in its first batch, which Lightning restarts.
 _PENDING = _NOTHING | {"ready": 1, "started": 1}
 
 
 class Checkpoints(Checkpoint):
-    """Saves `LAST` between two optimiser steps and `BEST` after a validation with a lower top-1 error.
+    """A callback that saves `LAST` between steps, and `BEST` after a validation with a lower top-1 error.
 
-    A run that goes on from `LAST` does bit for bit what it would have done without the stop: the checkpoint
-    has the random numbers of every process in it, the data module its place among the images, and a
-    validation that was due is made up for.
+    A run that continues from `LAST` gives bit for bit the results of an uninterrupted one: the checkpoint has
+    the random number states of all processes and the position in the data, and a validation that was due is
+    run first.
 
     Args:
-        session: Of the run; has the folder.
-        interval_s: Seconds between two saves of `LAST`, more where they take long; 0 saves after every step.
-
+        session: The record of the run.
+        interval_s: Seconds between two saves of `LAST`, more if they take long; 0 saves after every step.
     """
 
     def __init__(self, session: Session, interval_s: float) -> None:
@@ -46,33 +46,33 @@ class Checkpoints(Checkpoint):
         self._random: dict[str, Any] | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Starts to count the seconds."""
+        """Start the interval."""
         self._last_save_s = time.monotonic()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves `LAST` when it is time."""
+        """Save `LAST` when it is due."""
         if can_save(trainer, batch_idx) and self._is_due(trainer):
             self.save_last(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Saves `BEST` if it is; weights alone, for whoever uses the network."""
+        """Save `BEST` after the lowest error so far, without the state of the training."""
         error = trainer.callback_metrics.get(MONITOR)
         if trainer.sanity_checking or error is None or not float(error) < self._best_error:
             return
         self._best_error = float(error)
         began_s = time.monotonic()
-        with average_in_place(trainer):  # it is what was validated
+        with average_in_place(trainer):  # which was validated
             trainer.save_checkpoint(self._session.checkpoint_folder / BEST, weights_only=True)
         self._cost_of_best_s = time.monotonic() - began_s
 
     def save_last(self, trainer: Trainer) -> None:
-        """Saves the run as it is between two steps, in the middle of a validation, or at its end.
+        """Save the state of the run between two steps, in a validation, or at its end.
 
         Raises:
-            ValueError: Weights are no longer numbers; nothing would be left to go on from.
-            StoreUnavailable: It cannot be written; what was saved before is still there.
+            TrainingDiverged: Weights are no longer finite, and would replace the last good checkpoint.
+            StoreUnavailable: It cannot be written; the previous checkpoint still exists.
         """
         began_s = time.monotonic()
         if not is_finite(trainer.lightning_module):
@@ -83,21 +83,21 @@ class Checkpoints(Checkpoint):
         self._cost_s = self._last_save_s - began_s
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Saves the final state for whoever wants to train on.
+        """Save the final state, from which training can continue.
 
-        Here, where the processes are still connected and the network is on its device: after the fit
-        Lightning has moved it to the CPU, and NCCL would refuse to add up what lies there.
+        This is done while the processes are connected and the network is on its device: after the fit,
+        Lightning has moved it to the CPU, where NCCL cannot reduce it.
         """
         self.save_last(trainer)
 
     @property
     def saved_step(self) -> int:
-        """The optimiser step that `LAST` is of."""
+        """The optimiser step of `LAST`."""
         return self._session.saved_step
 
     @property
     def cost_s(self) -> float:
-        """Seconds that saving `LAST` takes; at least those of `BEST`, before there was one."""
+        """Seconds for saving `LAST`; those for `BEST` before there was one."""
         return self._cost_s or self._cost_of_best_s
 
     def _is_due(self, trainer: Trainer) -> bool:
@@ -110,17 +110,17 @@ class Checkpoints(Checkpoint):
         return agrees_at(trainer) and trainer.strategy.broadcast(is_due)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the lowest error so far."""
+        """Return the lowest error so far."""
         return {"best_error": self._best_error}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes up the lowest error so far."""
+        """Restore the lowest error so far."""
         self._best_error = state_dict["best_error"]
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Adds every process's random numbers, and sets Lightning's counters to a moment between steps."""
+        """Add the random number states of all processes, and set Lightning's counters; see `settle`."""
         mine = read_random(trainer.strategy.root_device)
         of_each = [mine] * trainer.world_size
         if trainer.world_size > 1:
@@ -131,50 +131,56 @@ class Checkpoints(Checkpoint):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Keeps the random numbers until everything that draws some is set up."""
+        """Keep the random number state until everything that uses random numbers is set up."""
         of_each = checkpoint.get("random", [])
-        # With more processes than before there is no "as it would have been" for the new ones.
+        # With more processes than before, the new ones have no state to restore.
         self._random = of_each[trainer.global_rank] if trainer.global_rank < len(of_each) else None
         self._session.saved_step = checkpoint["global_step"]
         self._session.note_resume(checkpoint["global_step"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Takes up the random numbers; the next to draw is the first step."""
+        """Restore the random number state just before the first step."""
         if self._random is not None:
             write_random(self._random, trainer.strategy.root_device)
             self._random = None
-        # Otherwise Lightning would leave out the plateau schedule's step at the end of a resumed epoch.
+        # Otherwise Lightning would skip the step of the plateau schedule at the end of a resumed epoch.
         trainer.fit_loop._restarting = False
 
 
 def is_finite(module: torch.nn.Module) -> bool:
-    """Returns whether all weights and running statistics are numbers; waits for the device once."""
+    """Return whether all weights and running statistics are finite; this waits for the device once."""
     tensors = [one for one in (*module.parameters(), *module.buffers()) if one.is_floating_point()]
     return not tensors or bool(torch.stack([torch.isfinite(one).all() for one in tensors]).all())
 
 
-def diverged(trainer: Trainer, session: Session, what: str) -> ValueError:
-    """Returns the error of a training that went off, with what to do."""
-    rate = trainer.optimizers[0].param_groups[0]["lr"]
-    good = f"the last good checkpoint is of step {session.saved_step}"
-    saved = good if session.saved_step >= 0 else "no checkpoint was saved before"
-    return ValueError(
-        f"Training diverged: {what} at step {trainer.global_step}; {saved}; "
-        f"try a learning rate below {rate:g}."
+def diverged(trainer: Trainer, session: Session, what: str) -> TrainingDiverged:
+    """Return the error for a training that diverged.
+
+    Args:
+        trainer: The trainer.
+        session: The record of the run.
+        what: What is no longer finite, such as "the loss is nan".
+    """
+    return TrainingDiverged(
+        Diverged.WITHOUT_CHECKPOINT if session.saved_step < 0 else Diverged.WITH_CHECKPOINT,
+        what=what,
+        step=trainer.global_step,
+        saved_step=session.saved_step,
+        learning_rate=trainer.optimizers[0].param_groups[0]["lr"],
     )
 
 
 def agrees_at(trainer: Trainer) -> bool:
-    """Returns whether the processes of a run talk to each other after this step."""
+    """Return whether the processes of a run communicate about saving and logging after this step."""
     every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
     return trainer.global_step % max(1, every) == 0
 
 
 def can_save(trainer: Trainer, batch_idx: int) -> bool:
-    """Returns whether a checkpoint of now, after a batch, would tell the whole state.
+    """Return whether a checkpoint after this batch would have the complete state.
 
-    Gradients that are being accumulated are in no checkpoint, and an epoch that has ended without a
-    validation is not over for Lightning; the next step is as good.
+    Accumulated gradients are not in checkpoints, and Lightning has not finished an epoch that ended without a
+    validation; the checkpoint is then saved after the next step.
     """
     if trainer.is_last_batch:
         return validates_now(trainer)
@@ -182,7 +188,7 @@ def can_save(trainer: Trainer, batch_idx: int) -> bool:
 
 
 def validates_now(trainer: Trainer) -> bool:
-    """Returns whether a validation follows the batch that was trained, or is going on."""
+    """Return whether a validation follows the current batch, or is running."""
     epochs: Any = trainer.fit_loop.epoch_progress.current
     fetcher = trainer.fit_loop._data_fetcher
     if epochs.processed == epochs.ready or fetcher is None:
@@ -191,11 +197,11 @@ def validates_now(trainer: Trainer) -> bool:
 
 
 def settle(trainer: Trainer, loops: dict[str, Any]) -> None:
-    """Makes the saved counters those of a moment after a step and before what follows.
+    """Set the saved counters to between a step and what follows it.
 
-    Lightning counts a batch as completed only after the callbacks that save. Going on from there it would
-    skip the validation that was due, and of one that was interrupted it would look at the first images
-    again instead of the last.
+    Lightning counts a batch as completed only after the callbacks that save. A run continued from there would
+    skip a validation that was due, and after an interrupted one it would use the first images again instead
+    of the last.
     """
     batches = loops["epoch_loop.batch_progress"]
     is_validation_due = validates_now(trainer)
@@ -208,10 +214,9 @@ def settle(trainer: Trainer, loops: dict[str, Any]) -> None:
 
 
 def read_random(device: torch.device) -> dict[str, Any]:
-    """Returns where this process's random numbers are, in plain data and tensors.
+    """Return the random number state of this process as plain data and tensors.
 
-    Those of the device are kept under its type: a run may go on with another kind of device, which has no use
-    for them.
+    The state of the device has the device's type as key: a run that continues on another type ignores it.
     """
     _, words, *rest = np.random.get_state(legacy=True)
     state: dict[str, Any] = {
@@ -227,7 +232,7 @@ def read_random(device: torch.device) -> dict[str, Any]:
 
 
 def write_random(state: dict[str, Any], device: torch.device) -> None:
-    """Sets this process's random numbers to where they were."""
+    """Restore the random number state of this process."""
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     words, *rest = state["numpy"]

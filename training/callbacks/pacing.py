@@ -1,4 +1,4 @@
-"""How fast this process trains and validates, and so when the run will have ended."""
+"""An estimate of when a run will end, from the speed of training and validation."""
 
 import math
 import time
@@ -16,15 +16,15 @@ NOTE_INTERVAL_S = 5.0
 
 @dataclass
 class Pace:
-    """What training takes between two validations, and what it pauses for each; all times of one clock.
+    """The speed of training between validations, and the length of each pause. All times use one clock.
 
-    Steps count since the latest pause but one: a first epoch, whose images come from a cold disk, says little
-    about the others.
+    Only the steps after the second last pause count: the first epoch reads its images from the disk, and is
+    slower than the others.
 
     Attributes:
-        every: Optimiser steps from one validation to the next, 0 where there is none.
-        pause_s: Seconds of the latest pause: the validation, its checkpoint and the first batch afterwards.
-        closing_s: Seconds that the last checkpoint will take.
+        every: Number of optimiser steps between validations, 0 if there are none.
+        pause_s: Seconds of the last pause: the validation, its checkpoint and the first batch afterwards.
+        closing_s: Seconds for the last checkpoint.
     """
 
     every: int
@@ -36,23 +36,23 @@ class Pace:
 
     @property
     def is_paused(self) -> bool:
-        """Whether training waits for a validation."""
+        """Whether a validation is running."""
         return self._paused_at is not None
 
     def go_on(self, step: int, now: float) -> None:
-        """Training begins or goes on, `step` optimiser steps being done."""
+        """Note that training starts or continues after `step` optimiser steps."""
         if self._paused_at is not None:
             self.pause_s, self._paused_at = now - self._paused_at, None
         self._since = step, now
 
     def pause(self, step: int, now: float) -> None:
-        """A validation begins."""
+        """Note that a validation starts."""
         if self._since and step > self._since[0]:
             self._before = step - self._since[0], now - self._since[1]
         self._since, self._paused_at = None, now
 
     def left_s(self, step: int, now: float, total: int) -> float | None:
-        """Seconds from now to the end of `total` optimiser steps, None while no step has been measured."""
+        """Return the seconds until `total` optimiser steps are done, None before a step was measured."""
         steps, seconds = self._before
         if self._since:
             steps, seconds = steps + step - self._since[0], seconds + now - self._since[1]
@@ -63,11 +63,11 @@ class Pace:
 
 
 class Pacing(Callback):
-    """Notes every few seconds, and after each validation, when the run will have ended.
+    """A callback that records when the run will end, every few seconds and after each validation.
 
     Args:
         session: The record of the run.
-        checkpoints: Of the run, which saves once more at its end.
+        checkpoints: The callback that saves a last checkpoint at the end.
     """
 
     def __init__(self, session: Session, checkpoints: Checkpoints) -> None:
@@ -78,7 +78,7 @@ class Pacing(Callback):
         self._noted_s = -math.inf
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Takes up what an earlier process of the run has measured of its validations."""
+        """Start with the length of a validation that an earlier process of the run has recorded."""
         self._first_step = trainer.global_step
         self._pace.every = count_steps_between_validations(trainer)
         self._pace.pause_s = float(self._session.earlier_tags.get(runs.PAUSE, 0))
@@ -86,13 +86,13 @@ class Pacing(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Tells how long a pause was once it is over."""
+        """Measure the pause when it is over."""
         if self._pace.is_paused:
             self._pace.go_on(trainer.global_step, time.time())
             self._note(trainer)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *rest: Any) -> None:
-        """Counts from the end of the first step on: it is unlike all others."""
+        """Measure from the end of the first step, which is slower than the others."""
         if trainer.global_step == self._first_step:
             return
         if not self._is_warm:
@@ -102,7 +102,7 @@ class Pacing(Callback):
             self._note(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Training pauses."""
+        """Start the pause."""
         if not trainer.sanity_checking:
             self._pace.pause(trainer.global_step, time.time())
 
@@ -117,7 +117,7 @@ class Pacing(Callback):
 
 
 def count_steps_between_validations(trainer: Trainer) -> int:
-    """Returns how many optimiser steps there are from one validation to the next, 0 where there is none."""
+    """Return the number of optimiser steps between validations, 0 if there are none."""
     if not trainer.enable_validation:
         return 0
     batches, checked = int(trainer.num_training_batches), trainer.val_check_batch

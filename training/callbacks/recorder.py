@@ -1,4 +1,4 @@
-"""What a run tells about itself while it trains."""
+"""Recording of a run while it trains."""
 
 import math
 import time
@@ -19,16 +19,16 @@ from training.session import Session, is_first
 
 FLUSH_INTERVAL_S = 5.0
 LINE_INTERVAL_S = 30.0
-# Unreadable images that a run names; all of them are in its log, and all are counted.
+# Number of unreadable images in the tag; the log names all of them.
 MAX_NAMED = 50
 
 
 class RunRecorder(Callback):
-    """Records settings, losses and speed; stops a run whose loss is no longer a number.
+    """A callback that records settings, losses and speed, and ends a run whose loss is no longer finite.
 
-    Losses are added up on the device and read every few seconds: each reading waits for the device, and
-    each writing for the disk.
-    Under DDP all ranks must read at the same step, so there Lightning's ``log_every_n_steps`` counts.
+    Losses are summed on the device and read every few seconds, because each read waits for the device, and
+    each write for the disk. Under DDP, all processes must read at the same step, given by Lightning's
+    ``log_every_n_steps``.
     """
 
     def __init__(self, session: Session) -> None:
@@ -44,11 +44,11 @@ class RunRecorder(Callback):
         self._one_device: scaling.OneDevice | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Tells all processes which run is theirs."""
+        """Send the id of the run to all processes."""
         self._session.run_id = trainer.strategy.broadcast(self._session.run_id)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Records what is known only once the data, the device and the network are there."""
+        """Record what is known only after the data, the device and the network are set up."""
         assert isinstance(pl_module, ImageClassifier)
         hparams: Any = pl_module.hparams
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
@@ -83,9 +83,8 @@ class RunRecorder(Callback):
         if pl_module.start is not None:
             self._session.describe(pl_module.start.record())
             if trainer.is_global_zero:
-                print(
-                    "\n".join((f"started from {pl_module.start.source}", *pl_module.start.afresh)), flush=True
-                )
+                omitted = map(str, pl_module.start.omissions)
+                print("\n".join((f"Started from {pl_module.start.source}.", *omitted)), flush=True)
         if trainer.is_global_zero and trainer.world_size > 1:
             self._one_device = self._session.note_one_device(
                 {"precision": str(trainer.precision), "device": describe_device(pl_module.device)}
@@ -96,14 +95,14 @@ class RunRecorder(Callback):
         self._last_flush_s = self._epoch_start_s = self._last_line_s = time.monotonic()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leaves what happened between epochs (validation, checkpoints) out of the speed."""
+        """Exclude the time between epochs (validation, checkpoints) from the speed."""
         self._last_flush_s = self._epoch_start_s = time.monotonic()
         self._waited_s = trainer.datamodule.waited_s  # type: ignore[attr-defined]
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Adds up the loss and the images, and writes them when it is time."""
+        """Add the loss and the images to the sums, and record them when it is due."""
         self._session.step = trainer.global_step
         loss = outputs["loss"].detach()
         self._loss_sum = loss.clone() if self._loss_sum is None else self._loss_sum.add_(loss)
@@ -138,7 +137,7 @@ class RunRecorder(Callback):
             total = int(trainer.estimated_stepping_batches)
             print(f"step {trainer.global_step}/{total}: loss {loss:.4f}, {speed:.1f} images/s", flush=True)
         if trainer.world_size > 1:
-            self._check_damage(trainer)  # one process alone does so with every batch
+            self._check_damage(trainer)  # a single process checks every batch
         if not math.isfinite(loss):
             raise diverged(trainer, self._session, f"the loss is {loss}")
 
@@ -154,7 +153,7 @@ class RunRecorder(Callback):
         self._num_skipped = len(found)
         names = [image.name for image in found]
         if is_first():
-            print("\n".join(f"left out: {name}" for name in names), flush=True)
+            print("\n".join(f"Skipped: {name}" for name in names), flush=True)
         counts = Counter(image.split for image in found)
         self._session.annotate(
             {
@@ -166,29 +165,29 @@ class RunRecorder(Callback):
         )
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Names what could not be read, be it why the run ends or not."""
+        """Record the unreadable images, also if they are not why the run ends."""
         self._note_damage(sorted(trainer.datamodule.damage.found))  # type: ignore[attr-defined]
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Writes what has been added up: a run that goes on from here begins a new sum.
+        """Record the sums, since a run that continues from this checkpoint starts new ones.
 
-        Before the file, so that a loss which is no number never gets into one.
+        This is done before the file is written, so that no checkpoint follows a loss that is not finite.
         """
         if self._num_steps:
             self._flush(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes what is left of an epoch that something cut short."""
+        """Record the rest of an epoch that was cut short."""
         if self._num_steps:
             self._flush(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Names the images that could not be read and prints the epoch's figures to the job's log.
+        """Record the unreadable images, and print the results of the epoch to the job's log.
 
         Raises:
-            DataError: Too many could not be read.
+            DataError: Too many images could not be read.
         """
         if trainer.sanity_checking:
             return
@@ -205,7 +204,7 @@ class RunRecorder(Callback):
 
 
 def gather_damage(found: set[Unreadable]) -> list[Unreadable]:
-    """Returns what any process has found, sorted; every process has to call this."""
+    """Return the unreadable images of all processes, sorted; all processes must call this."""
     if not torch.distributed.is_initialized():
         return sorted(found)
     of_each: list[set[Unreadable]] = [set()] * torch.distributed.get_world_size()
@@ -214,7 +213,7 @@ def gather_damage(found: set[Unreadable]) -> list[Unreadable]:
 
 
 def describe_device(device: torch.device) -> str:
-    """Returns a name people know, such as ``NVIDIA H200`` or ``cpu (2 threads)``."""
+    """Return the name of a device, such as ``NVIDIA H200`` or ``cpu (2 threads)``."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type == "cpu":

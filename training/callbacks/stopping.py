@@ -1,4 +1,4 @@
-"""Stopping a run so that nothing it learned is lost."""
+"""Stopping a run without losing what it has learned."""
 
 import math
 import os
@@ -18,41 +18,42 @@ from tracking.problems import StoreUnavailable
 from training.callbacks.checkpoints import Checkpoints, can_save
 from training.callbacks.validation import count_common_batches
 from training.checkpoint_files import LAST
-from training.session import STOPPED, Session, StopRequested
+from training.problems import Stopped, StopRequested
+from training.session import STOPPED, Session
 
 POLL_INTERVAL_S = 1.0
-# About so often the processes of a run ask each other; each time they wait for their devices.
+# Approximate interval at which the processes of a run synchronise, which waits for their devices.
 AGREE_INTERVAL_S = 1.0
-# What a process that has not trained a batch may take to leave, before it is ended where it stands.
+# Time for a process that has not trained a batch to exit, before it is killed.
 PATIENCE_S = 10.0
 
 
 def leave_on_sigterm(session: Session, end: Callable[[], None]) -> None:
-    """Lets SIGTERM end this process in good order while it has not begun to train.
+    """Make SIGTERM end this process properly before it trains.
 
-    One that waits for another process, to connect or for its share of the first batch, may never get to where
-    Python heeds a signal: nothing is lost by ending it.
+    A process that waits for another one, to connect or in the first batch, may never return to where Python
+    handles signals. It is then killed, and nothing is lost.
 
     Args:
         session: The record of the run.
-        end: Ends the processes that were started beside this one.
+        end: A function that kills the processes that were started by this one.
     """
     signal.signal(signal.SIGTERM, _leave)
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    # The number of each signal that Python handles is written there as it comes; not of those of a fork.
+    # The number of each signal is written there at once. The pipe is not shared with forks.
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
     threading.Thread(target=_insist, args=(session, end, reader), name="patience", daemon=True).start()
 
 
 def watch_requests(session: Session) -> None:
-    """Turns the run's ``job.request`` tag into SIGTERM, whatever the process is busy with by then."""
+    """Send SIGTERM to this process when the run's ``job.request`` tag asks it to stop."""
     threading.Thread(target=_watch, args=(session,), name="stop-request", daemon=True).start()
 
 
 def _leave(signum: int, frame: FrameType | None) -> None:
-    raise StopRequested("stopped on request before training began")
+    raise StopRequested(Stopped.BEFORE_TRAINING)
 
 
 def _insist(session: Session, end: Callable[[], None], reader: int) -> None:
@@ -61,7 +62,7 @@ def _insist(session: Session, end: Callable[[], None], reader: int) -> None:
     time.sleep(PATIENCE_S)
     if session.has_ended or session.has_trained:
         return
-    reason = "Stopped on request while it waited for something, such as another of its processes, to begin."
+    reason = Stopped.WHILE_WAITING.value
     session.stop(reason)
     sys.stderr.write(f"{reason}\n")
     sys.stderr.flush()
@@ -72,7 +73,7 @@ def _insist(session: Session, end: Callable[[], None], reader: int) -> None:
 def _watch(session: Session) -> None:
     while not session.has_ended:
         time.sleep(POLL_INTERVAL_S)
-        # A locked database now does not mean one at the next look.
+        # If the database is locked now, the next attempt may work.
         with suppress(StoreUnavailable):
             if session.stop_requested():
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -80,15 +81,15 @@ def _watch(session: Session) -> None:
 
 
 def do_nothing() -> None:
-    """Takes the place of Lightning's question; `GracefulStop` has its own."""
+    """Replace Lightning's synchronisation before each batch; `GracefulStop` has its own."""
 
 
 class GracefulStop(Callback):
-    """Ends training after the step in which a stop was asked for, with a checkpoint of that very step.
+    """A callback that ends training after the step in which a stop was requested, with a checkpoint of it.
 
-    It is asked by SIGTERM or by the first Ctrl-C; a second Ctrl-C interrupts at once. As long as this process
-    has not trained a batch, nothing is lost and it leaves wherever it is. Under DDP the ranks agree after as
-    many batches as take a second, of training or validation.
+    A stop is requested by SIGTERM or the first Ctrl-C; a second Ctrl-C interrupts at once. Before it has
+    trained a batch, the process exits at once, since nothing is lost. Under DDP, the processes synchronise
+    about once per second, between batches of training or validation.
     """
 
     def __init__(self, session: Session, checkpoints: Checkpoints) -> None:
@@ -102,14 +103,14 @@ class GracefulStop(Callback):
         self._agreed_s = 0.0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Starts to listen."""
+        """Install the signal handlers."""
         self._may_leave = trainer.world_size == 1
         self._take_signals()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Takes the signals back from Lightning, which by now listens too and would leave without saving.
+        """Replace Lightning's signal handlers, which would exit without saving.
 
-        It would also let the processes ask each other before every batch, and wait for the answer.
+        Lightning would also synchronise the processes before every batch.
         """
         self._take_signals()
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = do_nothing  # type: ignore[method-assign]
@@ -117,7 +118,7 @@ class GracefulStop(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """From here on there is something to lose."""
+        """Exit only with a checkpoint from now on."""
         self._may_leave = False
 
     def _take_signals(self) -> None:
@@ -129,16 +130,16 @@ class GracefulStop(Callback):
             raise KeyboardInterrupt
         self._asked.set()
         if self._may_leave:
-            raise StopRequested("stopped on request before the first batch")
+            raise StopRequested(Stopped.BEFORE_FIRST_BATCH)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves and leaves if asked to."""
+        """Save a checkpoint and stop, if requested."""
         self._session.has_trained = True
         if can_save(trainer, batch_idx) and self._is_asked(trainer):
             self._checkpoints.save_last(trainer)
-            raise StopRequested(f"stopped on request at step {trainer.global_step}; saved as {LAST}")
+            raise StopRequested(Stopped.AT_STEP, step=trainer.global_step, file=LAST)
 
     def on_validation_batch_start(
         self,
@@ -148,21 +149,21 @@ class GracefulStop(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Does not wait for a whole validation, unless gradients are being accumulated around it."""
+        """Stop during a validation, if requested, unless gradients are being accumulated."""
         if trainer.sanity_checking or not can_save(trainer, trainer.fit_loop.batch_idx):
             return
         if batch_idx == 0:
             self._common_batches = count_common_batches(trainer)
-        # A process that has one batch more than another has nobody to ask.
+        # A process with one batch more than another has no counterpart to synchronise with.
         if batch_idx < self._common_batches and self._is_asked(trainer):
             if self._checkpoints.saved_step != trainer.global_step:
                 self._checkpoints.save_last(trainer)
-            raise StopRequested(f"stopped on request in validation after step {trainer.global_step}")
+            raise StopRequested(Stopped.IN_VALIDATION, step=trainer.global_step)
 
     def _is_asked(self, trainer: Trainer) -> bool:
         if trainer.world_size == 1:
             return self._asked.is_set()
-        # All count the same batches, and agree on how many to count next.
+        # All processes count the same batches, and agree on how many to count next.
         self._batches_to_go -= 1
         if self._batches_to_go > 0:
             return False

@@ -1,4 +1,4 @@
-"""Validation by several processes, of which the last may have a batch less than the first."""
+"""Validation by several processes, where the last one may have fewer batches than the first."""
 
 from typing import Any
 
@@ -7,15 +7,15 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 
 class SharedValidation(Callback):
-    """Lets every process walk through its own images, however many batches they are.
+    """A callback that allows each process its own number of validation batches.
 
-    DistributedDataParallel would send the running statistics of the first process to all others with every
-    batch, also in validation, and wait for those that have no batch any more. Here they are sent once, before
-    the first batch: all look at their images with the same network.
+    DistributedDataParallel would broadcast the running statistics of the first process in every batch, also
+    in validation, and wait for processes that have no more batches. Here they are broadcast once, before the
+    first batch, so that all processes validate the same network.
     """
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Makes the statistics those of the first process, and then leaves them alone."""
+        """Broadcast the running statistics of the first process, and then stop broadcasting."""
         if trainer.world_size == 1:
             return
         for buffer in pl_module.buffers():
@@ -23,7 +23,7 @@ class SharedValidation(Callback):
         self._send_buffers(trainer, False)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lets training send them again."""
+        """Broadcast them again in training."""
         self._send_buffers(trainer, True)
 
     def _send_buffers(self, trainer: Trainer, does: bool) -> None:
@@ -33,7 +33,7 @@ class SharedValidation(Callback):
 
 
 def count_common_batches(trainer: Trainer) -> int:
-    """Returns how many validation batches every process has; all of them have to call this."""
+    """Return the smallest number of validation batches of any process; all processes must call this."""
     mine = min(int(number) for number in trainer.num_val_batches)
     if trainer.world_size == 1:
         return mine
