@@ -155,7 +155,7 @@ class SlurmEngine:
         self._orders |= {request.run.run_id: order for request in requests}
 
     def _take(self, run: Run) -> bool:
-        """Whether the cluster has a run that was handed over. Raises LaunchError when it never will."""
+        """Return whether the cluster accepted a submitted run. Raises LaunchError if it refuses the run."""
         outcome = self._orders.pop(run.run_id).result()[run.run_id]
         if isinstance(outcome, LaunchError):
             raise outcome

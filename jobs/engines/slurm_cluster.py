@@ -21,7 +21,7 @@ _PASSING = (
 _NUMBER = ("limit", "array")
 # How to reach the cluster, and that a program is within a job at all.
 _LASTING = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT", "SLURM_JOB_ID")
-# Of the defaults that people set for sbatch, those that none of its options takes back.
+# The users' defaults for sbatch that none of its options can override.
 _IRREVOCABLE = ("SBATCH_ARRAY_INX", "SBATCH_WAIT")
 
 
@@ -106,9 +106,9 @@ def ask(*command: str, given: str = "", timeout_s: float | None = TIMEOUT_S) -> 
     """What one of Slurm's commands prints.
 
     Args:
-        command: Its words.
-        given: What it reads.
-        timeout_s: When to give it up.
+        command: The command and its arguments.
+        given: Its standard input.
+        timeout_s: The timeout in seconds, None for none.
 
     Raises:
         ClusterUnavailable: It fails.

@@ -47,19 +47,19 @@ class Request:
 def hand_over(
     store: Store, command: Sequence[str], key: str, requests: Sequence[Request]
 ) -> dict[str, Outcome]:
-    """Submit requests that share what they ask for, as one array where they are several.
+    """Submit requests for the same resources, as one array if there are several.
 
-    A cluster that allows no array of that size, or not so many jobs at once, gets them one by one, as many as
-    it takes.
+    If the cluster does not allow an array of that size, or so many jobs at once, they are submitted one by
+    one, as many as it accepts.
 
     Args:
-        store: Where the runs are; the nodes see it under the same path.
+        store: The store with the runs, which has the same path on all nodes.
         command: The training program; `--config FILE --run_id ID` is added.
-        key: By which the cluster's jobs are found again, see `ticket_of`.
+        key: The key that identifies the jobs on the cluster, see `ticket_of`.
         requests: In the order of the queue.
 
     Returns:
-        What came of each run.
+        The job's number, or the error, by run id.
     """
     run_ids = [request.run.run_id for request in requests]
     try:
@@ -101,21 +101,21 @@ def is_under_way(key: str) -> bool:
 def _sbatch(store: Store, command: Sequence[str], comment: str, requests: Sequence[Request]) -> list[str]:
     script = _script(store, command, [request.run.run_id for request in requests], requests[0].options)
     try:
-        # Without a time limit: one that was given up may have handed over the job all the same.
+        # Without a timeout: an interrupted sbatch may have submitted the job nevertheless.
         answer = ask("sbatch", *_options(comment, requests), given=script, timeout_s=None)
     except ClusterUnavailable as problem:
         if is_passing(str(problem)):
             raise
         raise LaunchError(f"Slurm refuses the job: {problem}.") from problem
-    job_id = answer.strip().partition(";")[0]  # the cluster's name may follow
+    job_id = answer.strip().partition(";")[0]  # the name of the cluster may follow
     return [f"{job_id}_{index}" for index in range(len(requests))] if len(requests) > 1 else [job_id]
 
 
 def _options(comment: str, requests: Sequence[Request]) -> list[str]:
-    """The options of sbatch; as words of its command they pass what somebody has set as his defaults.
+    """Return the options of sbatch. On its command line, they override users' defaults (`SBATCH_...`).
 
-    Nothing but the script writes into the log: what sbatch is told of files is a pattern, which cannot tell
-    the members of an array, and to which not every path means itself.
+    The script itself redirects the output into the log: sbatch takes a file name as a pattern, which can
+    express neither the log files of an array's members nor every path.
     """
     run, options = requests[0].run, requests[0].options
     is_array = len(requests) > 1
@@ -141,19 +141,19 @@ def _options(comment: str, requests: Sequence[Request]) -> list[str]:
 
 
 def _script(store: Store, command: Sequence[str], run_ids: Sequence[str], options: SlurmOptions) -> str:
-    """What the shell of the first node runs; a member of an array finds in it which run is its own."""
+    """Return the batch script, in which a member of an array selects its run by its index."""
     environment = {**store.environment, "PYTHONUNBUFFERED": "1"}
-    # A task that fails ends the others, which would wait for it.
+    # A task that fails ends the others, which would wait for it forever.
     srun = ["srun", "--export=ALL", "--kill-on-bad-exit=1"]
     if number := options.extra.get("cpus-per-task"):
-        srun.append(f"--cpus-per-task={number}")  # since Slurm 22.05 a step does not take it from its job
-    # Slurm may give its warning while Python starts, which knows what to do with it only later.
-    deaf = ["sh", "-c", 'trap "" USR2; exec "$0" "$@"']
+        srun.append(f"--cpus-per-task={number}")  # since Slurm 22.05, steps do not inherit it
+    # Slurm may send the signal while Python starts, before there is a handler.
+    ignoring = ["sh", "-c", 'trap "" USR2; exec "$0" "$@"']
     task = [sys.executable, "-m", "jobs.engines.slurm_task"]
     return f"""#!/bin/sh
 export {shlex.join(f"{name}={value}" for name, value in environment.items())}
 set -- {shlex.join(run_ids)}
 shift "${{SLURM_ARRAY_TASK_ID:-0}}"
 exec >>{shlex.quote(str(store.logs))}/"$1.log" 2>&1
-{shlex.join([*srun, *deaf, *task])} "$1" {shlex.join(command)}
+{shlex.join([*srun, *ignoring, *task])} "$1" {shlex.join(command)}
 """

@@ -27,8 +27,8 @@ class SlurmTask:
     nobody has asked for a stop, the job asks for its next turn.
 
     Args:
-        store: Where the run is.
-        run_id: The run.
+        store: The store with the run.
+        run_id: The id of the run.
         command: The training program; `--config FILE --run_id ID` is added.
     """
 
@@ -42,7 +42,7 @@ class SlurmTask:
 
     def run(self) -> None:
         """Train; returns when that has ended well or was stopped, otherwise leaves with its exit code."""
-        # Until the training process, which gets the same signal, has saved and left.
+        # The training process gets the same signal; this one waits until it has saved and ended.
         signal.signal(signal.SIGTERM, lambda signum, frame: None)
         signal.signal(signal.SIGUSR2, self._on_time)
         if run := self._look_up():

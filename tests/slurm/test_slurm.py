@@ -257,7 +257,7 @@ def test_how_jobs_end(bench, cluster):
     assert f"worked on {bench.run(done).tags['job.nodes']}" in bench.printed(done)
 
 
-# To Slurm, the parts of some patterns; to a shell, much else.
+# Slurm expands some of these characters in file names, and the shell others.
 ODD = ("50%j a=0 x", """it's "1" \\ #2 %a $(touch x); é""")
 
 
@@ -286,7 +286,7 @@ def test_a_member_of_an_array_logs_into_its_store(name, prepared_root, tmp_path,
     assert all(bench.printed(run_id).startswith("worked on") for run_id in pair)
     assert {file.name for file in bench.store.logs.iterdir()} == {f"{run_id}.log" for run_id in pair}
     assert [folder.name for folder in tmp_path.iterdir()] == [name]
-    assert not [*REPOSITORY.glob("slurm-*")], "where sbatch writes by default"
+    assert not [*REPOSITORY.glob("slurm-*")], "the default output of sbatch"
 
 
 SUPERVISE = """
