@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from tracking.runs import Run
@@ -55,9 +54,6 @@ class Engine(Protocol):
 
     def stop(self, run: Run, *, force: bool) -> None:
         """Tell its process to end or, with force, end it and everything it has started."""
-
-    def logs(self, run_id: str) -> Path:
-        """The file with what it printed; need not exist yet."""
 
 
 def engine_of(run: Run) -> str:

@@ -1,7 +1,6 @@
 """Every engine as one: each run goes to the one it was submitted to."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from jobs.engines import LOCAL, SLURM, Engine, Exit, engine_of
 from jobs.engines.local import LocalEngine
@@ -19,7 +18,6 @@ class AllEngines:
     """
 
     def __init__(self, store: Store) -> None:
-        self.store = store
         self._local = LocalEngine(store)
         self._engines: dict[str, Engine] = {LOCAL: self._local, SLURM: SlurmEngine(store)}
 
@@ -44,10 +42,6 @@ class AllEngines:
     def stop(self, run: Run, *, force: bool) -> None:
         """Tell it to end or, with force, end it."""
         self._engine(run).stop(run, force=force)
-
-    def logs(self, run_id: str) -> Path:
-        """The file with what it printed."""
-        return self.store.log_file(run_id)
 
     def _engine(self, run: Run) -> Engine:
         try:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 import yaml
@@ -95,10 +94,6 @@ class LocalEngine:
             with suppress(psutil.Error):
                 process.send_signal(signal.SIGTERM)
 
-    def logs(self, run_id: str) -> Path:
-        """The file with what it printed."""
-        return self.store.log_file(run_id)
-
     def _find(self, run: Run) -> psutil.Process | None:
         return processes.find_process(pid_of(run), create_time_of(run), run.run_id)
 
@@ -115,7 +110,7 @@ class LocalEngine:
             {"job.slots": join_slots(slots), "job.host": os.uname().nodename, "job.request": ""},
         )
         environment = {**self.store.environment, "PYTHONUNBUFFERED": "1", **environment_of(slots)}
-        log_file = self.logs(run.run_id)
+        log_file = self.store.log_file(run.run_id)
         # A run that goes on keeps what it has printed.
         with log_file.open("a" if run.tags.get("job.request") == "resume" else "w", encoding="utf-8") as log:
             log.write(f"$ {shlex.join(command)}\n")

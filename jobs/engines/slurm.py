@@ -1,30 +1,27 @@
-"""Jobs on an existing Slurm cluster: submitit hands them over, squeue tells how they are."""
+"""Jobs on an existing Slurm cluster: sbatch takes them, squeue tells how they are."""
 
 import logging
 import math
 import queue
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 import yaml
 
 from jobs.engines import ASKED, CLUSTER_ID, NODES, RESTARTS, WAITS_FOR, Exit
+from jobs.engines.local import TRAIN
 from jobs.engines.slurm_cluster import ClusterJob, ClusterUnavailable, ask, list_jobs
 from jobs.engines.slurm_options import SlurmOptions, read_options
 from jobs.engines.slurm_submission import (
     Outcome,
     Request,
-    folder_of,
     hand_over,
     is_under_way,
     key_of,
@@ -35,7 +32,6 @@ from tracking import records, runs
 from tracking.runs import Run
 from tracking.store import Store
 
-TRAIN = (sys.executable, "-m", "training", "fit")
 POLL_INTERVAL_S = 5.0
 RETRY_INTERVAL_S = 30.0
 
@@ -46,8 +42,8 @@ class SlurmEngine:
     """Hands jobs to the cluster in the order of the queue, which then starts them in its own.
 
     Slurm alone puts a job back into its queue, under the same number: by itself when it takes the nodes away
-    or a node fails, and when `SlurmTask` asks it to because the time limit is near. Submitit's and
-    Lightning's own handlers are off: both save inside a signal handler, in the middle of a step.
+    or a node fails, and when `SlurmTask` asks it to because the time limit is near. Lightning's own handler
+    is off: it saves inside a signal handler, in the middle of a step.
 
     The cluster is talked to by a thread of its own, since one that does not answer takes its time.
 
@@ -74,7 +70,7 @@ class SlurmEngine:
         self.retry_interval_s = retry_interval_s
         self._talk = _Talk()
         self._gathered: list[Request] = []
-        self._orders: dict[str, _Order] = {}
+        self._orders: dict[str, Future[dict[str, Outcome]]] = {}
         self._in_doubt = False
         self._settled_at: dict[str, float] = {}
         self._retry_at = 0.0
@@ -94,7 +90,7 @@ class SlurmEngine:
             StoreUnavailable: The store cannot be written; asking again later is safe.
         """
         if order := self._orders.get(run.run_id):
-            return order.is_done and self._take(run, self._orders.pop(run.run_id))
+            return order.done() and self._take(run)
         if run.tags.get(ASKED):
             return self._find_again(run)
         # Nobody passes those of whom it is not known whether the cluster has them.
@@ -112,7 +108,7 @@ class SlurmEngine:
         self._in_doubt = False
         for _, requests in groupby(gathered, key=lambda request: request.shared):
             self._begin(list(requests))
-        for run_id in [run_id for run_id, order in self._orders.items() if order.is_done]:
+        for run_id in [run_id for run_id, order in self._orders.items() if order.done()]:
             self._take_back_unless_active(run_id)
 
     def poll(self, run: Run) -> Exit | None:
@@ -123,12 +119,10 @@ class SlurmEngine:
             return None
         job = self._known.get(job_id)
         if job is None:
-            self._tidy(run)
             return Exit(
                 None, f"The cluster no longer knows job {job_id}: it was cancelled there, or ended long ago."
             )
         if job.has_ended:
-            self._tidy(run)
             return explain(job)
         self._reconcile(run, job)
         return None
@@ -142,10 +136,6 @@ class SlurmEngine:
             self._cancel(job_id)
         elif job_id:
             self._cancel(job_id, "--signal=TERM")
-
-    def logs(self, run_id: str) -> Path:
-        """The file with what it printed."""
-        return self.store.log_file(run_id)
 
     def _gather(self, run: Run) -> None:
         if shutil.which("sbatch") is None:
@@ -161,13 +151,12 @@ class SlurmEngine:
         for index, request in enumerate(requests):
             # Before there is a job, so that a successor knows to look for it.
             records.set_tags(self.store, request.run.run_id, {ASKED: ticket_of(key, index)})
-        answer = self._talk.do(partial(hand_over, self.store, self.command, key, requests))
-        for index, request in enumerate(requests):
-            self._orders[request.run.run_id] = _Order(answer, index)
+        order = self._talk.do(partial(hand_over, self.store, self.command, key, requests))
+        self._orders |= {request.run.run_id: order for request in requests}
 
-    def _take(self, run: Run, order: "_Order") -> bool:
-        """What came of handing over the run."""
-        outcome = order.outcome
+    def _take(self, run: Run) -> bool:
+        """Return whether the cluster accepted a submitted run. Raises LaunchError if it refuses the run."""
+        outcome = self._orders.pop(run.run_id).result()[run.run_id]
         if isinstance(outcome, LaunchError):
             raise outcome
         if isinstance(outcome, ClusterUnavailable):
@@ -188,7 +177,7 @@ class SlurmEngine:
                 return
         except ValueError:
             pass  # deleted even
-        outcome = self._orders.pop(run_id).outcome
+        outcome = self._orders.pop(run_id).result()[run_id]
         if isinstance(outcome, str):
             self._cancel(outcome)
 
@@ -196,7 +185,7 @@ class SlurmEngine:
         """Whether the cluster has a run that it was asked to take without an answer that was written down."""
         ticket = run.tags[ASKED]
         key = key_of(ticket)
-        if key not in self._settled_at and not is_under_way(self.store, key):
+        if key not in self._settled_at and not is_under_way(key):
             self._settled_at[key] = time.monotonic()
         self._refresh()
         if self._known_at <= self._settled_at.get(key, math.inf):
@@ -256,29 +245,6 @@ class SlurmEngine:
         if now - self._cancelled_at.get((job_id, *options), -self.poll_interval_s) >= self.poll_interval_s:
             self._cancelled_at[job_id, *options] = now
             self._talk.do(lambda: ask("scancel", *options, job_id))
-
-    def _tidy(self, run: Run) -> None:
-        """Remove what was written for its submission, unless others of its array still need that."""
-        ticket = run.tags.get(ASKED, "")
-        needed = {job.comment for job in self._known.values() if not job.has_ended}
-        for comment in {ticket, key_of(ticket)} - needed - {""}:
-            shutil.rmtree(folder_of(self.store, comment), ignore_errors=True)
-
-
-@dataclass(frozen=True)
-class _Order:
-    """One run among those that were handed over together."""
-
-    answer: Future[list[Outcome]]
-    index: int
-
-    @property
-    def is_done(self) -> bool:
-        return self.answer.done()
-
-    @property
-    def outcome(self) -> Outcome:
-        return self.answer.result()[self.index]
 
 
 class _Talk:

@@ -9,38 +9,20 @@ TIMEOUT_S = 60.0
 _FIELDS = ("JobArrayID", "State", "Comment", "Reason", "exit_code", "RestartCnt", "NodeList")
 _WAITING = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT")
 _ENDED = (
-    "BOOT_FAIL",
-    "CANCELLED",
-    "COMPLETED",
-    "DEADLINE",
-    "FAILED",
-    "NODE_FAIL",
-    "OUT_OF_MEMORY",
-    "PREEMPTED",
-    "REVOKED",
-    "TIMEOUT",
-)
+    "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
+    "REVOKED", "TIMEOUT",
+)  # fmt: skip
 # Of its own words, those that say that asking again later may help.
 _PASSING = (
-    "unable to contact",
-    "connection",
-    "timed out",
-    "zero bytes",
-    "authentication",
-    "munge",
-    "temporarily",
-    "temporarily unable to accept",
-    "submit limit",
-    "maxsubmit",
-    "slurm backup controller",
-    "service unavailable",
-)
+    "unable to contact", "connection", "timed out", "zero bytes", "authentication", "munge", "temporarily",
+    "submit limit", "maxsubmit", "slurm backup controller", "service unavailable",
+)  # fmt: skip
 # And those that fewer jobs may be an answer to.
 _NUMBER = ("limit", "array")
-
-
 # How to reach the cluster, and that a program is within a job at all.
 _LASTING = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT", "SLURM_JOB_ID")
+# The users' defaults for sbatch that none of its options can override.
+_IRREVOCABLE = ("SBATCH_ARRAY_INX", "SBATCH_WAIT")
 
 
 class ClusterUnavailable(Exception):
@@ -93,7 +75,8 @@ def forget_wishes() -> None:
     that are handed over would ask for what this one did.
     """
     for name in [*os.environ]:
-        if name.startswith(("SLURM_", "SRUN_")) and name not in _LASTING:
+        of_job = name.startswith(("SLURM_", "SRUN_")) and name not in _LASTING
+        if of_job or name in _IRREVOCABLE:
             del os.environ[name]
 
 
@@ -112,27 +95,32 @@ def parse_jobs(table: str) -> list[ClusterJob]:
     jobs = []
     for line in table.splitlines():
         fields = [field.strip() for field in line.split("|")]
-        if len(fields) < len(_FIELDS):
-            continue
-        job_id, state, comment, reason, exit_code, restarts, nodes = fields[: len(_FIELDS)]
-        jobs.append(
-            ClusterJob(job_id, state, comment, reason, _exit_code(exit_code), _number(restarts), nodes)
-        )
+        if len(fields) >= len(_FIELDS):
+            job_id, state, comment, reason, status, restarts, nodes = fields[: len(_FIELDS)]
+            code = _exit_code(status)
+            jobs.append(ClusterJob(job_id, state, comment, reason, code, _number(restarts), nodes))
     return jobs
 
 
-def ask(*command: str) -> str:
+def ask(*command: str, given: str = "", timeout_s: float | None = TIMEOUT_S) -> str:
     """What one of Slurm's commands prints.
+
+    Args:
+        command: The command and its arguments.
+        given: Its standard input.
+        timeout_s: The timeout in seconds, None for none.
 
     Raises:
         ClusterUnavailable: It fails.
     """
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
+        answer = subprocess.run(
+            command, input=given, capture_output=True, text=True, timeout=timeout_s, check=True
+        )
     except FileNotFoundError as error:
         raise ClusterUnavailable(f"{command[0]} is not installed on this machine") from error
     except subprocess.TimeoutExpired as error:
-        raise ClusterUnavailable(f"{command[0]} took more than {TIMEOUT_S:.0f} s") from error
+        raise ClusterUnavailable(f"{command[0]} took more than {timeout_s:.0f} s") from error
     except subprocess.CalledProcessError as error:
         raise ClusterUnavailable(last_words(error.stderr) or f"{command[0]} failed") from error
     return answer.stdout

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from operator import mul
 from typing import Any
 
-# Without blanks, quotes and line ends, a value is one word in the batch script and can be nothing else.
+# Without blanks and quotes, a value is always a single word.
 _NAME = re.compile(r"[a-z][a-z-]*")
 _WORD = re.compile(r"[A-Za-z0-9_.,:;@/+=%&|*\[\]()-]+")
 _TIME = re.compile(r"(\d+-)?\d+(:\d{1,2}){0,2}")
@@ -40,7 +40,7 @@ class SlurmOptions:
     extra: Mapping[str, str] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Find what the batch script must not or cannot contain.
+        """Check the values and the names of further options.
 
         Raises:
             ValueError: One sentence about the first thing that is wrong.

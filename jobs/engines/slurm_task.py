@@ -6,12 +6,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import FrameType
 
 from jobs.engines.slurm_cluster import ClusterUnavailable, ask, is_passing
 from tracking import records, runs
-from tracking.layout import REPOSITORY
 from tracking.problems import StoreUnavailable
 from tracking.runs import Run
 from tracking.store import Store
@@ -21,7 +19,6 @@ STOPPED = 130
 RETRY_INTERVAL_S = 2.0
 
 
-@dataclass
 class SlurmTask:
     """Starts the training process and hands on what Slurm says.
 
@@ -29,28 +26,24 @@ class SlurmTask:
     SIGUSR2, which comes before the time limit, becomes a SIGTERM to it. Once it has saved and left although
     nobody has asked for a stop, the job asks for its next turn.
 
-    Attributes:
+    Args:
+        store: The store with the run.
+        run_id: The id of the run.
         command: The training program; `--config FILE --run_id ID` is added.
-        store: Where the runs are.
-        run_ids: The run or, in an array, that of each member.
     """
 
-    command: Sequence[str]
-    store: Store
-    run_ids: Sequence[str]
-
-    def __post_init__(self) -> None:
+    def __init__(self, store: Store, run_id: str, command: Sequence[str]) -> None:
+        self.store = store
+        self.run_id = run_id
+        self.command = tuple(command)
         self._child: subprocess.Popen[bytes] | None = None
-        self._run_id = self.run_ids[0]
         self._is_time_up = False
         self._step = 0
 
-    def __call__(self) -> None:
+    def run(self) -> None:
         """Train; returns when that has ended well or was stopped, otherwise leaves with its exit code."""
-        if len(self.run_ids) > 1:
-            self._run_id = self.run_ids[int(os.environ["SLURM_ARRAY_TASK_ID"])]
-        os.environ.update(self.store.environment)
-        signal.signal(signal.SIGTERM, _stay)
+        # The training process gets the same signal; this one waits until it has saved and ended.
+        signal.signal(signal.SIGTERM, lambda signum, frame: None)
         signal.signal(signal.SIGUSR2, self._on_time)
         if run := self._look_up():
             if run.is_terminal:
@@ -68,9 +61,9 @@ class SlurmTask:
             sys.exit(code if code > 0 else 128 - code)
 
     def _start(self) -> None:
-        config = str(self.store.config_file(self._run_id))
-        command = [*self.command, "--config", config, "--run_id", self._run_id]
-        self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=REPOSITORY)
+        config = str(self.store.config_file(self.run_id))
+        command = [*self.command, "--config", config, "--run_id", self.run_id]
+        self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
     def _on_time(self, signum: int, frame: FrameType | None) -> None:
         self._is_time_up = True
@@ -80,7 +73,7 @@ class SlurmTask:
     def _look_up(self) -> Run | None:
         """The run, None while a tracking server is away, which keeps nobody from training."""
         try:
-            return runs.get_run(self.store, self._run_id)
+            return runs.get_run(self.store, self.run_id)
         except StoreUnavailable:
             return None
 
@@ -100,8 +93,8 @@ class SlurmTask:
                 return
         except ClusterUnavailable as refusal:
             reason = f"The cluster wants its nodes and does not put the job back ({refusal}); resume the run."
-        records.set_tags(self.store, self._run_id, {"job.error": reason})
-        records.set_status(self.store, self._run_id, "FAILED")
+        records.set_tags(self.store, self.run_id, {"job.error": reason})
+        records.set_status(self.store, self.run_id, "FAILED")
 
 
 def _is_running(job_id: str) -> bool:
@@ -123,5 +116,5 @@ def _insist(*command: str) -> str:
         time.sleep(RETRY_INTERVAL_S)
 
 
-def _stay(signum: int, frame: FrameType | None) -> None:
-    """Wait for the training process, which has got the same signal, to save and leave."""
+if __name__ == "__main__":
+    SlurmTask(Store.default(), sys.argv[1], sys.argv[2:]).run()

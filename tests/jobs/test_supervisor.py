@@ -148,15 +148,16 @@ def test_every_end_has_its_sentence(bench):
 
 
 def test_jobs_are_no_part_of_a_slurm_job_around_the_supervisor(store, tmp_path, monkeypatch):
-    for name in ("SLURM_CONF", "SLURM_JOB_ID", "SLURM_NTASKS", "SLURM_JOB_NAME", "SRUN_CPUS_PER_TASK"):
+    kept = ["SBATCH_PARTITION", "SLURM_CONF", "SLURM_JOB_ID"]  # and what somebody wants of all his jobs
+    for name in (*kept, "SBATCH_WAIT", "SLURM_NTASKS", "SLURM_JOB_NAME", "SRUN_CPUS_PER_TASK"):
         monkeypatch.setenv(name, "1")
     job = tmp_path / "job.py"
     job.write_text(
-        "import os; print('told', sorted(name for name in os.environ if name[:2] in ('SL', 'SR')))"
+        "import os; print('told', sorted(name for name in os.environ if name[:2] in ('SB', 'SL', 'SR')))"
     )
     supervisor = supervise(store, job)
     run_id = records.create_run(store, {})
     wait_for(lambda: runs.get_run(store, run_id).is_terminal)
-    assert "told ['SLURM_CONF', 'SLURM_JOB_ID']" in store.log_file(run_id).read_text()
+    assert f"told {kept}" in store.log_file(run_id).read_text()
     supervisor.terminate()
     supervisor.communicate()

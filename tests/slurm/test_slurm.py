@@ -22,7 +22,9 @@ from jobs.supervision.supervisor import state_file
 from tests.slurm.cluster import NODES, wait_until
 from tests.slurm.conftest import JOB, Bench
 from tracking import records
+from tracking.layout import REPOSITORY
 from tracking.runs import list_runs, reader
+from tracking.store import Store
 
 
 def two_nodes(epochs: int) -> dict[str, Any]:
@@ -175,7 +177,6 @@ def test_a_group_is_one_array_whose_members_go_their_own_ways(bench, cluster):
         printed = bench.printed(member)
         assert word in printed and sum(other in printed for other in words) == (2 if member == again else 1)
     bench.until(lambda: not bench.supervisor._followed)
-    assert not list((bench.store.root / "slurm").iterdir())
 
 
 def test_neighbours_of_a_group_go_together_and_nobody_passes(bench, cluster, monkeypatch):
@@ -215,16 +216,13 @@ def test_neighbours_of_a_group_go_together_and_nobody_passes(bench, cluster, mon
 
 def signal_python(bench: Bench, run_id: str) -> None:
     """Warn of the time limit when Python has not even begun to look for a program."""
-    folder = bench.store.root / "slurm"
 
     def is_starting(process: psutil.Process) -> bool:
         words = process.cmdline()
         # Not the shell before it, which may not have got to its `trap` yet, nor srun.
         is_python = bool(words) and words[0] == sys.executable
-        return is_python and "submitit.core._submit" in words and words[-1].startswith(str(folder / key))
+        return is_python and "jobs.engines.slurm_task" in words and run_id in words
 
-    bench.until(lambda: bench.run(run_id).tags.get("job.cluster_asked"))
-    key = key_of(bench.run(run_id).tags["job.cluster_asked"])
     found: list[psutil.Process] = []
     while not found:
         bench.supervisor.step()
@@ -257,7 +255,38 @@ def test_how_jobs_end(bench, cluster):
     assert "SIGUSR2" not in bench.until_ended(early).error
     bench.until(lambda: bench.run(done).tags.get("job.exit_code") == "0")
     assert f"worked on {bench.run(done).tags['job.nodes']}" in bench.printed(done)
-    bench.until(lambda: not list((bench.store.root / "slurm").iterdir()))
+
+
+# Slurm expands some of these characters in file names, and the shell others.
+ODD = ("50%j a=0 x", """it's "1" \\ #2 %a $(touch x); é""")
+
+
+def test_a_training_logs_into_its_store_whatever_the_folder_is_called(prepared_root, tmp_path, cluster):
+    home = tmp_path / ODD[0]
+    shutil.copytree(prepared_root, home)
+    bench = Bench(Store(home).open(), cluster, (sys.executable, "-m", "training", "fit"))
+    tiny = {"image_size": 32, "batch_size": 128, "num_workers": 0, "precision": "32-true"}
+    (config,) = JobSpec(("cifar_resnet20",), epochs=1, slurm=True, **tiny).configs()
+    config["trainer"] |= {"limit_train_batches": 2, "limit_val_batches": 1}
+    run_id = records.create_run(bench.store, config, tags={"job.engine": "slurm"})
+    assert bench.until_ended(run_id).status == "FINISHED", bench.printed(run_id)
+    assert "epoch 1/1: val loss" in bench.printed(run_id)
+    assert (bench.store.checkpoint_folder(run_id) / "last.ckpt").is_file()
+    assert [file.name for file in bench.store.logs.iterdir()] == [f"{run_id}.log"]
+    assert [folder.name for folder in tmp_path.iterdir()] == [ODD[0]]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_member_of_an_array_logs_into_its_store(name, prepared_root, tmp_path, cluster):
+    shutil.copytree(prepared_root, tmp_path / name)
+    bench = Bench(Store(tmp_path / name).open(), cluster, (sys.executable, str(JOB)))
+    pair = [bench.submit("finish", tags={"job.group": "pair"}) for _ in range(2)]
+    assert [bench.until_ended(run_id).status for run_id in pair] == ["FINISHED", "FINISHED"]
+    assert [bench.run(run_id).tags["job.cluster_id"][-2:] for run_id in pair] == ["_0", "_1"]
+    assert all(bench.printed(run_id).startswith("worked on") for run_id in pair)
+    assert {file.name for file in bench.store.logs.iterdir()} == {f"{run_id}.log" for run_id in pair}
+    assert [folder.name for folder in tmp_path.iterdir()] == [name]
+    assert not [*REPOSITORY.glob("slurm-*")], "the default output of sbatch"
 
 
 SUPERVISE = """
