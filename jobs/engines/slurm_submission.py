@@ -16,7 +16,7 @@ import psutil
 from jobs.engines.slurm_cluster import ClusterUnavailable, is_about_number, is_passing, last_words
 from jobs.engines.slurm_options import SlurmOptions
 from jobs.engines.slurm_task import SlurmTask
-from jobs.errors import LaunchError
+from jobs.problems import LaunchError
 from tracking.groups import GROUP
 from tracking.layout import REPOSITORY
 from tracking.runs import Run

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from jobs.__main__ import main
-from jobs.errors import LaunchError
 from jobs.preflight.allowed_paths import VARIABLE
+from jobs.problems import LaunchError
 from jobs.submission.spec import JobSpec
 from jobs.submission.submit import check_config
 from tests.datamodules.conftest import picture
@@ -46,7 +46,7 @@ def test_as_the_name_of_a_run(name: str, bench: Bench, tmp_path: Path) -> None:
     bench.supervisor.ask_grace_s = 60
     run_id = records.create_run(bench.store, {"behaviour": "exit", "code": 3}, name=name)
     (run,) = bench.until_ended(run_id)
-    assert run.status == "FAILED" and "exit code 3" in run.error
+    assert run.status == "FAILED" and run.tags["job.exit_code"] == "3"
     assert runs.find_run(bench.store, name).run_id == run_id
     assert main(["logs", "--", name]) == 0
     assert not list(tmp_path.rglob("canary*"))

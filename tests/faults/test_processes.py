@@ -9,10 +9,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from jobs.problems import Ending
 from jobs.submission import requests
 from jobs.supervision.supervisor import find_supervisor
+from problems import Problem
 from tests.jobs.conftest import alive, family, supervise, wait_for
 from tracking import records, runs
+
+SIGKILL = Problem(Ending.SIGNAL, signal="SIGKILL")
 
 
 @pytest.mark.fault(
@@ -20,16 +24,17 @@ from tracking import records, runs
     "FAILED with the reason; nothing else counts as success",
 )
 @pytest.mark.parametrize(
-    ("behaviour", "config", "sentence"),
+    ("behaviour", "config", "ending"),
     [
-        ("exit", {"code": 0}, "exit code 0 but recorded no result"),
-        ("exit", {"code": 3}, "exit code 3"),
-        ("orphan", {}, "its last words: family"),
+        ("exit", {"code": 0}, Ending.NO_RESULT),
+        ("exit", {"code": 3}, Ending.EXIT_CODE),
+        ("orphan", {}, Ending.LAST_LINE),
     ],
 )
-def test_an_end_without_a_record_is_a_failure(bench, behaviour, config, sentence):
+def test_an_end_without_a_record_is_a_failure(bench, behaviour, config, ending):
     (run,) = bench.until_ended(bench.submit(behaviour, **config))
-    assert run.status == "FAILED" and sentence in run.error
+    last_line = bench.printed(run.run_id).splitlines()[-1]
+    assert (run.status, run.error) == ("FAILED", str(Problem(ending, exit_code=3, line=last_line)))
     assert run.tags["job.exit_code"] == str(config.get("code", 3))
 
 
@@ -49,7 +54,7 @@ def test_a_killed_job_goes_on_by_itself(bench):
     os.kill(int(bench.run(first).tags["job.pid"]), signal.SIGKILL)
     done, failed = bench.until_ended(first, second)
     assert done.status == "FINISHED" and done.error == "" and failed.ended_at > done.ended_at
-    assert "killed by SIGKILL" in done.tags["job.lost_reason"]
+    assert done.tags["job.lost_reason"] == str(SIGKILL)
     printed = bench.printed(first)
     assert printed.index("had []") < printed.index("had ['last.ckpt']") and printed.count("$ ") == 2
 
@@ -59,7 +64,7 @@ def test_a_run_that_gets_nowhere_is_given_up(bench, observed):
     bench.supervisor.max_resumes = 2
     (run,) = bench.until_ended(bench.submit("die", lives=99, saves=False))
     assert run.status == "FAILED" and bench.printed(run.run_id).count("life") == 3
-    assert "killed by SIGKILL" in run.error and "2 times without getting to a new checkpoint" in run.error
+    assert run.error == str(Problem(Ending.NO_PROGRESS, reason=SIGKILL, times=2))
     observed(run.error)
     assert not requests.can_resume(bench.store, run)
 
@@ -80,7 +85,7 @@ def test_what_somebody_started_by_hand_does_not_go_on_by_itself(bench, slots):
     bench.supervisor.ask_grace_s = 60
     (run,) = bench.until_ended(run_id)
     assert run.status == ("FINISHED" if slots else "FAILED")
-    assert "machine was restarted" in (run.tags["job.lost_reason"] if slots else run.error)
+    assert (run.tags["job.lost_reason"] if slots else run.error) == str(Problem(Ending.RESTART))
 
 
 @pytest.mark.fault("the machine is shut down in good order", "its runs go on when it is up again")
@@ -90,10 +95,10 @@ def test_a_shutdown_of_the_machine_is_no_stop(bench, monkeypatch, asked):
     tags = {"job.pid": 2**22 + 1, "job.create_time": "1.0", "job.slots": "cpu:0"}
     records.set_tags(bench.store, run_id, tags | ({"job.request": "stop"} if asked else {}))
     records.set_status(bench.store, run_id, "KILLED")
-    bench.supervisor._take_up_what_ended_with_the_machine()
+    bench.supervisor._resume_after_shutdown()
     assert bench.run(run_id).status == "KILLED", "the machine has not been started since"
     monkeypatch.setattr("jobs.supervision.recovery.psutil.boot_time", lambda: time.time() + 1)
-    bench.supervisor._take_up_what_ended_with_the_machine()
+    bench.supervisor._resume_after_shutdown()
     assert bench.run(run_id).status == ("KILLED" if asked else "SCHEDULED")
 
 
@@ -117,7 +122,7 @@ def test_the_kernel_kills_for_lack_of_memory(store, benches, tmp_path, observed)
         (run,) = bench.until_ended(bench.submit("none"))
     finally:
         group.rmdir()
-    assert run.status == "FAILED" and "because the main memory was full" in run.error
+    assert (run.status, run.error) == ("FAILED", str(Problem(Ending.OUT_OF_MEMORY)))
     assert bench.printed(run.run_id).count("$ ") == 1
     observed(run.error)
 

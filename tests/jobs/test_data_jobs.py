@@ -10,6 +10,9 @@ import pytest
 
 from jobs import data_jobs
 from jobs.data_jobs import DataJob, JobState
+from jobs.problems import DataJobEnding, Refused
+from problems import Problem
+from tests.refusals import refused
 from tracking import runs
 from tracking.store import Store
 
@@ -50,7 +53,7 @@ def test_progress_stop_and_no_second_start(store: Store) -> None:
     state = wait_until(store, job, lambda state: state.report and state.report.done > 1)
     assert state.status == "RUNNING" and state.report is not None and state.report.total == 100
     assert data_jobs.start(store, ["slow"], PROGRAM) == job
-    with pytest.raises(ValueError, match="stop it before"):
+    with refused(Refused.NOT_DELETABLE, name=job.command):
         data_jobs.delete(store, job)
     data_jobs.request_stop(store, job)
     state = wait_until(store, job, lambda state: not state.is_active)
@@ -79,5 +82,5 @@ def test_one_that_was_killed_is_not_taken_for_running(store: Store) -> None:
     wait_until(store, job, lambda state: state.report)
     psutil.Process(job.pid).kill()
     state = wait_until(store, job, lambda state: not state.is_active)
-    assert state.status == "FAILED" and "is gone" in state.message
+    assert (state.status, state.message) == ("FAILED", str(Problem(DataJobEnding.UNSEEN)))
     assert state.report is not None and state.report.state == "running"

@@ -2,10 +2,13 @@
 
 import pytest
 
+from jobs.problems import Refused
 from jobs.scheduling import queue
 from jobs.submission import requests
+from tests.refusals import refused
 from tracking import records, runs
 from tracking.entities import ACTIVE_STATUSES
+from tracking.problems import Wrong
 from tracking.store import Store
 
 
@@ -59,30 +62,29 @@ def test_a_higher_priority_comes_first_and_can_be_passed(store, ids):
 
 
 def test_priorities_have_limits(store, ids):
-    with pytest.raises(ValueError, match="The priority is 101; it must be from -100 to 100"):
+    with refused(Refused.PRIORITY, priority=101, lowest=-100, highest=100):
         queue.prioritise(store, ids["a"], 101)
 
 
 def test_only_who_waits_can_be_moved(store, ids):
     records.set_status(store, ids["a"], "RUNNING")
     for act in (queue.hold, queue.release, lambda *given: queue.move(*given, "up")):
-        with pytest.raises(ValueError, match="a is RUNNING; only a run that still waits"):
+        with refused(Refused.NOT_WAITING, name="a", status="RUNNING"):
             act(store, ids["a"])
     records.set_tags(store, ids["c"], {"job.slots": "cpu:0", "job.pid": 1})
-    with pytest.raises(ValueError, match="c is starting; only a run that still waits"):
+    with refused(Refused.IS_STARTING, name="c"):
         queue.hold(store, ids["c"])
-    with pytest.raises(ValueError, match="up, down, first, last"):
+    with refused(Refused.DIRECTION, directions="up, down, first, last"):
         queue.move(store, ids["b"], "sideways")
 
 
 def test_nobody_waits_for_himself(store, ids):
     queue.start_after(store, ids["b"], ids["a"])
     queue.start_after(store, ids["c"], ids["b"])
-    with pytest.raises(ValueError, match="a would wait for itself"):
-        queue.start_after(store, ids["a"], ids["c"])
-    with pytest.raises(ValueError, match="a would wait for itself"):
-        queue.start_after(store, ids["a"], ids["a"])
-    with pytest.raises(ValueError, match="There is no run"):
+    for other in ("c", "a"):
+        with refused(Refused.WAITS_FOR_ITSELF, name="a"):
+            queue.start_after(store, ids["a"], ids[other])
+    with refused(Wrong.NO_RUN, run_id="nobody"):
         queue.start_after(store, ids["a"], "nobody")
 
 

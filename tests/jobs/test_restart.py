@@ -9,11 +9,12 @@ import urllib.request
 import psutil
 import pytest
 
-from jobs.errors import LaunchError
 from jobs.host import mlflow_ui
 from jobs.host.processes import Background
+from jobs.problems import Launch, LaunchError
 from jobs.supervision.supervisor import ensure_supervisor, find_supervisor, state_file, stop_supervisor
 from tests.jobs.conftest import wait_for
+from tests.refusals import refused
 from tracking import records, runs
 from tracking.layout import REPOSITORY
 
@@ -25,15 +26,15 @@ def test_ensure_starts_one_supervisor_and_keeps_it(store):
     assert ensure_supervisor(store) == one
     command = [sys.executable, "-m", "jobs", "supervise"]
     second = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
-    assert second.returncode == 2
-    assert "Another supervisor looks after" in second.stderr and second.stderr.count("\n") == 1
+    problem = LaunchError(Launch.SUPERVISOR_RUNS, root=store.root)
+    assert (second.returncode, second.stderr) == (2, f"{problem}\n")
     assert stop_supervisor(store) and find_supervisor(store) is None
     assert not stop_supervisor(store)
 
 
 def test_a_supervisor_that_cannot_start_names_its_log(store):
     (store.root / "supervisor.json").mkdir()
-    with pytest.raises(LaunchError, match=r"logs/supervisor\.log says why"):
+    with refused(Launch.SUPERVISOR, log=store.logs / "supervisor.log"):
         ensure_supervisor(store)
 
 

@@ -3,9 +3,11 @@
 import psutil
 import pytest
 
+from jobs.problems import Refused
 from jobs.scheduling.queue import hold
 from jobs.submission import requests
 from tests.jobs.conftest import alive
+from tests.refusals import refused
 from tracking import records
 
 
@@ -13,7 +15,7 @@ from tracking import records
 def test_a_failed_run_goes_on_in_its_record(bench, benches, successor):
     run_id = bench.submit("go on")
     (failed,) = bench.until_ended(run_id)
-    assert failed.status == "FAILED" and "exit code 1" in failed.error
+    assert failed.status == "FAILED" and failed.tags["job.exit_code"] == "1"
     assert requests.can_resume(bench.store, failed)
     requests.resume(bench.store, run_id)
     assert bench.run(run_id).status == "SCHEDULED" and bench.run(run_id).error == ""
@@ -54,13 +56,13 @@ def test_a_resumed_run_can_be_held_and_stopped(bench):
 def test_what_cannot_go_on(bench):
     without = bench.submit("exit", code=1)
     bench.until_ended(without)
-    with pytest.raises(ValueError, match="has no checkpoint to go on from; clone it"):
+    with refused(Refused.NO_CHECKPOINT):
         requests.resume(bench.store, without)
     done = bench.submit("finish")
-    with pytest.raises(ValueError, match="is SCHEDULED; only a run that failed or was stopped"):
+    with refused(Refused.NOT_RESUMABLE, status="SCHEDULED"):
         requests.resume(bench.store, done)
     bench.until_ended(done)
-    with pytest.raises(ValueError, match="is FINISHED; only"):
+    with refused(Refused.NOT_RESUMABLE, status="FINISHED"):
         requests.resume(bench.store, done)
 
 

@@ -6,8 +6,10 @@ import yaml
 
 from jobs.__main__ import build_parser
 from jobs.engines.slurm_options import SlurmOptions, parse_extra, read_options
+from jobs.problems import BadValue
 from jobs.submission.arguments import spec_from
 from jobs.submission.spec import JobSpec
+from tests.refusals import refused
 
 
 def parse(command):
@@ -101,7 +103,7 @@ def test_every_network_with_every_seed():
     assert [(one["model"]["architecture"], one["seed_everything"]) for one in configs] == [
         (key, seed) for seed in (4, 5, 6) for key in ("alexnet", "vgg16")
     ]
-    with pytest.raises(ValueError, match="num_seeds is 0; it must be 1 or more"):
+    with refused(BadValue.TOO_SMALL, name="num_seeds", value=0):
         JobSpec(("alexnet",), num_seeds=0).configs()
 
 
@@ -136,16 +138,16 @@ def test_options_go_to_their_architecture():
 
 
 def test_what_cannot_be_meant():
-    with pytest.raises(ValueError, match="at least one architecture"):
+    with refused(BadValue.NOTHING_TO_TRAIN, what="architecture"):
         JobSpec(()).configs()
-    with pytest.raises(ValueError, match="'vgg16', which is not among"):
+    with refused(BadValue.OPTIONS_OF_ANOTHER, architecture="vgg16"):
         JobSpec(("alexnet",), options={"vgg16": {"a": "b"}}).configs()
-    with pytest.raises(ValueError, match="A learning rate is -1; it must be above 0"):
+    with refused(BadValue.LEARNING_RATE, value=-1.0):
         JobSpec(("alexnet",), learning_rate=(-1.0,)).configs()
-    with pytest.raises(ValueError, match="quick is named twice"):
+    with refused(BadValue.REPEATED, value="quick"):
         JobSpec(("alexnet",), recipe=("quick", "quick")).configs()
     for option in ("x", "a=b", "a.b", ".b=c"):
-        with pytest.raises(ValueError, match=r"ARCHITECTURE\.NAME=VALUE"):
+        with refused(BadValue.OPTION, option=option):
             spec_from(build_parser().parse_args(["submit", "alexnet", "--option", option]))
 
 

@@ -72,7 +72,7 @@ class Bench:
         self.until(lambda: word in self.printed(run_id))
 
     def printed(self, run_id: str) -> str:
-        file = self.engine.logs(run_id)
+        file = self.store.log_file(run_id)
         return file.read_text() if file.exists() else ""
 
 
