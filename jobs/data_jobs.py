@@ -140,10 +140,10 @@ def list_jobs(store: Store) -> list[JobState]:
     """Return the state of every command in the store, newest first. Raises StoreUnavailable."""
     with reported(store):
         jobs = sorted(_read_all(store), key=lambda job: job.started_at, reverse=True)
-        return [look(store, job) for job in jobs]
+        return [state_of(store, job) for job in jobs]
 
 
-def look(store: Store, job: DataJob) -> JobState:
+def state_of(store: Store, job: DataJob) -> JobState:
     """Return the current state of a command."""
     # The process is checked first: if it ends now, it has written its end before the file is read.
     lives = find_process(job.pid, job.create_time, job.key) is not None
@@ -188,7 +188,7 @@ def delete(store: Store, job: DataJob) -> None:
         InvalidValue: It is running.
         StoreUnavailable: The store cannot be written.
     """
-    if look(store, job).is_active:
+    if state_of(store, job).is_active:
         raise InvalidValue(Refused.NOT_DELETABLE, name=job.command, status="RUNNING")
     with reported(store):
         shutil.rmtree(_folder(store, job.key))
@@ -205,10 +205,10 @@ def stop_all(store: Store) -> int:
     for job in active:
         request_stop(store, job)
     deadline = time.monotonic() + STOP_GRACE_S
-    while time.monotonic() < deadline and any(look(store, job).is_active for job in active):
+    while time.monotonic() < deadline and any(state_of(store, job).is_active for job in active):
         time.sleep(0.2)
     for job in active:
-        if look(store, job).is_active:
+        if state_of(store, job).is_active:
             kill(job)
     return len(active)
 

@@ -27,7 +27,7 @@ class Deliveries:
         self._next_s = 0.0
         self._pause_s = PAUSE_S
 
-    def look(self, active: Collection[str]) -> None:
+    def update(self, active: Collection[str]) -> None:
         """Start the process if an upload is due, unless it is running or ended recently.
 
         Args:

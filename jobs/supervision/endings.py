@@ -28,7 +28,7 @@ class MemoryWatch:
     def __init__(self) -> None:
         self._counts: deque[tuple[float, int]] = deque()
 
-    def look(self) -> None:
+    def update(self) -> None:
         """Read the kernel's counter; to be called in every step of the supervisor."""
         now_s = time.monotonic()
         self._counts.append((now_s, count_memory_kills()))

@@ -85,7 +85,7 @@ class Notifications:
         if self._settings():
             records.set_tags(self.store, run.run_id, {NOTIFY: DUE})
 
-    def tell(self, run_id: str) -> None:
+    def send(self, run_id: str) -> None:
         """Send notifications of a run that has ended, if any are configured; return immediately."""
         try:
             if not read_settings(self.store):
@@ -97,12 +97,12 @@ class Notifications:
             self._thread.start()
         self._ended.put(run_id)
 
-    def make_up(self) -> None:
+    def catch_up(self) -> None:
         """Notify of runs that ended while no supervisor was running. Raises StoreUnavailable."""
         if self._settings():
             for run in runs.list_runs(self.store, NOTIFIED):
                 if run.tags.get(NOTIFY) == DUE and runs.is_ours(self.store, run):
-                    self.tell(run.run_id)
+                    self.send(run.run_id)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Wait a limited time for pending notifications."""

@@ -122,7 +122,7 @@ class Supervisor:
     def step(self) -> None:
         """Check all jobs once. Raises StoreUnavailable."""
         deliver_left(self.store)
-        self._memory.look()
+        self._memory.update()
         active = sorted(
             runs.list_ours(self.store, ACTIVE_STATUSES), key=lambda run: (run.created_at, run.run_id)
         )
@@ -149,14 +149,14 @@ class Supervisor:
             self._start([run for run in line_up(waiting) if is_asked_for(run) or is_ready(run, still_active)])
         finally:
             self.engine.dispatch()
-        self._deliveries.look(still_active)
+        self._deliveries.update(still_active)
 
     def _begin(self) -> None:
         """Catch up on the time without a supervisor. Raises StoreUnavailable."""
         self.store.open()
         deliver_left(self.store)
         self._resume_after_shutdown()
-        self._notifications.make_up()
+        self._notifications.catch_up()
         self._has_begun = True
 
     def _leave(self, signum: int, frame: FrameType | None) -> None:
@@ -260,7 +260,7 @@ class Supervisor:
             records.set_tags(self.store, run.run_id, {"job.exit_code": ended.code})
         if not run.is_active:
             log.info("%s is %s", run.name, run.status)
-            self._notifications.tell(run.run_id)
+            self._notifications.send(run.run_id)
         elif run.is_stopping:
             self._end(run, "KILLED", "stopped on request")
         else:
@@ -305,7 +305,7 @@ class Supervisor:
             records.set_tags(self.store, run.run_id, {"job.error": reason})
         records.set_status(self.store, run.run_id, status)
         log.info("%s is %s: %s", run.name, status, reason)
-        self._notifications.tell(run.run_id)
+        self._notifications.send(run.run_id)
 
 
 def state_file(store: Store) -> Path:

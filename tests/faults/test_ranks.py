@@ -1,4 +1,4 @@
-"""A run of several processes ends, and goes on, as one."""
+"""A run of several processes ends and is resumed as a whole."""
 
 import signal
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def second(store: Store) -> psutil.Process | None:
 
 
 @pytest.mark.fault(
-    "kill -9 of DDP rank 1, twice in vain", "goes on by itself, then FAILED: which; nothing left"
+    "kill -9 of DDP rank 1, twice without progress", "resumed, then FAILED with the rank; no process left"
 )
 def test_a_lost_rank_is_a_lost_process(store: Store, observed: Callable[[str], None]) -> None:
     (config,) = JobSpec(
@@ -50,7 +50,7 @@ def test_a_lost_rank_is_a_lost_process(store: Store, observed: Callable[[str], N
 
     last = Path(store.checkpoint_folder(run_id) / "last.ckpt")
     wait_for(lambda: run() and last.exists(), PATIENCE_S)
-    for _ in range(2):  # the second time before there is anything new
+    for _ in range(2):  # the second time without a new checkpoint
         lose(wait_for(lambda: run() and second(store), PATIENCE_S))
     sentence = "Worker died: the process of rank 1 died (Killed); see the log."
     assert run().tags["job.lost_reason"] == sentence

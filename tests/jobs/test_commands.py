@@ -1,4 +1,4 @@
-"""`python -m jobs ...` as people use it."""
+"""The commands of `python -m jobs` as users call them."""
 
 import subprocess
 import sys
@@ -45,7 +45,7 @@ def test_errors_are_one_sentence(store, monkeypatch, tmp_path):
 
 
 def test_stop_and_shutdown(store):
-    # Nothing here may start: the supervisor of these commands would run the real training.
+    # No run may start here, because the supervisor of these commands would run the real training.
     first = records.create_run(store, {}, name="first")
     records.set_tags(store, first, {"job.request": "stop", "job.stop_requested_at": 0})
     answer = jobs("stop", "first")

@@ -1,4 +1,4 @@
-"""Commands on data: started once, watched by their progress file, stopped, and remembered truly."""
+"""Commands on data: started only once, monitored by their progress file, stopped, and recorded correctly."""
 
 import sys
 import time
@@ -21,7 +21,7 @@ PROGRAM = (sys.executable, str(Path(__file__).parent / "data_command.py"))
 
 def wait_until(store: Store, job: DataJob, is_so: Callable[[JobState], object]) -> JobState:
     deadline = time.monotonic() + 60
-    while not is_so(state := data_jobs.look(store, job)):
+    while not is_so(state := data_jobs.state_of(store, job)):
         assert time.monotonic() < deadline, state
         time.sleep(0.05)
     return state
@@ -77,7 +77,7 @@ def test_one_that_does_not_stop_is_killed(store: Store, monkeypatch: pytest.Monk
     assert data_jobs.stop_all(store) == 0
 
 
-def test_one_that_was_killed_is_not_taken_for_running(store: Store) -> None:
+def test_a_killed_command_is_not_considered_running(store: Store) -> None:
     job = data_jobs.start(store, ["slow"], PROGRAM)
     wait_until(store, job, lambda state: state.report)
     psutil.Process(job.pid).kill()

@@ -1,4 +1,4 @@
-"""GPUs as NVIDIA's driver tells of them; a module in the place of pynvml does, where there is no driver."""
+"""GPUs as reported by the NVIDIA driver, which a substitute for pynvml simulates."""
 
 import json
 import subprocess
@@ -37,7 +37,7 @@ def test_gpus_are_read_from_the_driver(tell: Tell) -> None:
     tell(TWO)
     first, second = ask_driver().gpus
     assert first == Gpu("0", "NVIDIA H200", 140 * GIB, "GPU-aaaa-1", "0", (9, 0))
-    assert second == Gpu("1", "NVIDIA GB10", 0, "GPU-bbbb-2", "1"), "of unified memory it tells nothing"
+    assert second == Gpu("1", "NVIDIA GB10", 0, "GPU-bbbb-2", "1"), "unified memory is not reported"
     assert ask_driver().version == "580.95.05"
     assert read_load(first) == Load("cuda:0", 0.93, 20 * GIB, 140 * GIB, 61.0)
     assert read_load(second) == Load("cuda:1", None, None, None, None)
@@ -47,21 +47,23 @@ def test_gpus_are_read_from_the_driver(tell: Tell) -> None:
     assert [load.slot for load in read_loads(found)] == ["", "cuda:0", "cuda:1"]
 
 
-def test_a_lost_gpu_hides_no_other(tell: Tell) -> None:
+def test_a_failed_gpu_does_not_hide_others(tell: Tell) -> None:
     tell([{"uuid": "GPU-x", "lost": True}, TWO[0]])
     assert [gpu.key for gpu in ask_driver().gpus] == ["1"]
 
 
-def test_a_driver_that_cannot_be_asked_is_asked_again(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_driver_that_does_not_respond_is_queried_again(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
     tell("Driver/library version mismatch")
     monkeypatch.setattr(gpus, "DRIVER", ())
-    assert describe_machine().problem == "", "there is none"
+    assert describe_machine().problem == "", "no driver is installed"
     monkeypatch.setattr(gpus, "DRIVER", (Path("/"),))
     tell("Driver/library version mismatch")
     found = describe_machine()
     assert (found.accelerator, found.slots) == ("cpu", ("cpu:0",))
     assert "(Driver/library version mismatch)" in found.problem
-    assert environment_of(["cpu:0"], found) == {"CUDA_VISIBLE_DEVICES": ""}, "it trains where the page says"
+    assert environment_of(["cpu:0"], found) == {"CUDA_VISIBLE_DEVICES": ""}, (
+        "training uses the device that the dashboard shows"
+    )
     monkeypatch.setenv("NVML_GPUS", json.dumps(TWO))
     assert describe_machine().slots == ("cuda:0", "cuda:1", "cpu:0") and not describe_machine().problem
 
@@ -124,7 +126,7 @@ def test_a_job_takes_devices_of_the_kind_it_asks_for(
 
 
 def test_a_process_sees_its_devices_by_the_numbers_that_are_shown(tell: Tell) -> None:
-    """CUDA by itself counts from the fastest GPU on, the driver by their places."""
+    """The indices follow the PCI bus, while CUDA's default order is fastest first."""
     tell(TWO)
     found = replace(describe_machine(), cores=32)
     seen = environment_of(["cuda:1"], found)
@@ -183,8 +185,10 @@ def test_the_estimate_for_a_gpu_warns_and_does_not_refuse(tell: Tell) -> None:
     assert device.remedy is not None and main.verdict is True
     tell(TWO[:1])
     asked = [check_memory([config], 1000, describe_machine(), runs)[0] for runs in ([], [busy("0")])]
-    assert "120.0 GB free on" in asked[0].text, "somebody else has 20"
-    assert "140.0 GB free on" in asked[1].text, "one of ours may have them, and will be done by then"
+    assert "120.0 GB free on" in asked[0].text, "another program uses 20"
+    assert "140.0 GB free on" in asked[1].text, (
+        "a job of the same store uses them, and will have ended by then"
+    )
 
 
 def busy(key: str) -> Any:
@@ -215,7 +219,7 @@ def test_several_gpus_take_more_memory_each_and_more_of_the_machine() -> None:
         ({"precision": "16-mixed", "accelerator": "cpu"}, SMALL, "bf16-mixed"),
     ],
 )
-def test_precision_is_told_without_opening_a_gpu(trainer: dict[str, Any], card: Gpu, precision: str) -> None:
+def test_precision_is_known_without_opening_a_gpu(trainer: dict[str, Any], card: Gpu, precision: str) -> None:
     assert precision_of(trainer, machine_of(card)) == precision
 
 

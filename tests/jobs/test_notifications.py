@@ -1,4 +1,4 @@
-"""A finished or failed run is told to a real server and a real command; nothing of it stops a supervisor."""
+"""Notifications to a real server and a real command, whose failures do not stop the supervisor."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ from tracking import records, runs
 
 @pytest.fixture
 def server():
-    """A web server that keeps what it is sent, and answers what its list `answers` says."""
+    """A web server that stores the requests and responds with the status codes in `answers`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
@@ -53,12 +53,12 @@ def failed(store):
 
 
 def writer(file):
-    """A command that writes down what it was given."""
+    """Return a command that writes its input to a file."""
     code = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text(sys.argv[2] + '\\n' + sys.stdin.read())"
     return (sys.executable, "-c", code, str(file))
 
 
-def test_the_supervisor_tells_how_runs_ended(store, benches, server, tmp_path):
+def test_the_supervisor_notifies_how_runs_ended(store, benches, server, tmp_path):
     (store.root / "notify.yaml").write_text(f"webhook: {server.address}\n")
     bench = benches(store)
     bench.supervisor.ask_grace_s = 60
@@ -71,17 +71,17 @@ def test_the_supervisor_tells_how_runs_ended(store, benches, server, tmp_path):
     assert messages[bad]["status"] == "FAILED" and messages[bad]["error"] == bench.run(bad).error != ""
 
 
-def test_what_ended_without_a_supervisor_is_made_up_for(store, server, failed):
+def test_runs_that_ended_without_a_supervisor_are_notified_later(store, server, failed):
     (store.root / "notify.yaml").write_text(f"webhook: {server.address}\n")
-    told = notifications.Notifications(store)
-    told.make_up()
-    told.close()
-    assert server.got == [], "it was never expected: from before there were settings"
+    sender = notifications.Notifications(store)
+    sender.catch_up()
+    sender.close()
+    assert server.got == [], "the run started before there were settings"
     records.set_tags(store, failed.run_id, {NOTIFY: "due"})
     for _ in range(2):
-        told = notifications.Notifications(store)
-        told.make_up()
-        told.close()
+        sender = notifications.Notifications(store)
+        sender.catch_up()
+        sender.close()
     assert len(server.got) == 1
 
 
@@ -93,16 +93,16 @@ def test_what_ended_without_a_supervisor_is_made_up_for(store, server, failed):
         ("", ""),
     ],
 )
-def test_the_run_says_why_nobody_was_told(store, failed, settings, problem):
+def test_a_failed_notification_is_recorded_in_the_run(store, failed, settings, problem):
     (store.root / "notify.yaml").write_text(settings)
-    told = notifications.Notifications(store)
-    told.tell(failed.run_id)
-    told.close()
+    sender = notifications.Notifications(store)
+    sender.send(failed.run_id)
+    sender.close()
     said = runs.get_run(store, failed.run_id).tags.get(PROBLEM, "")
     assert problem in said and bool(said) == bool(problem)
 
 
-def test_a_server_that_is_away_for_a_moment_is_asked_again(failed, server, monkeypatch, caplog):
+def test_a_server_that_is_briefly_unavailable_is_tried_again(failed, server, monkeypatch, caplog):
     monkeypatch.setattr(notifications, "PAUSES_S", (0.01, 0.01))
     server.answers += [503, 500]
     caplog.set_level("INFO", "jobs.supervision.notifications")
@@ -113,7 +113,7 @@ def test_a_server_that_is_away_for_a_moment_is_asked_again(failed, server, monke
     assert [record.levelname for record in caplog.records[3:]] == ["WARNING"] * 3
 
 
-def test_a_webhook_gets_so_much_time_and_leads_nowhere_else(server):
+def test_a_webhook_has_a_time_limit_and_redirections_are_not_followed(server):
     server.answers.append(302)
     with pytest.raises(OSError, match="302"):
         post(server.address, {"text": "a"})
@@ -162,10 +162,10 @@ def test_invalid_settings(store, failed, text, code):
     (store.root / "notify.yaml").write_text(text)
     with refused(code):
         read_settings(store, {})
-    told = notifications.Notifications(store)
-    told.make_up()
-    told.tell(failed.run_id)
-    told.close()
+    sender = notifications.Notifications(store)
+    sender.catch_up()
+    sender.send(failed.run_id)
+    sender.close()
 
 
 def test_the_environment_wins(store):

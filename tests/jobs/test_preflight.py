@@ -1,4 +1,4 @@
-"""Whether a job can work, asked before it is queued; and twenty real steps of it."""
+"""The questions about a job before it is queued, and its trial."""
 
 import subprocess
 import sys

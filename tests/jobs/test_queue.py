@@ -1,4 +1,4 @@
-"""The queue: moved, held, given priorities, chained; seen alike by supervisor and shell."""
+"""The queue: runs are moved, held, chained and given priorities; the supervisor follows."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def test_a_move_writes_one_run_alone_as_long_as_there_is_room(store, ids):
     queue.move(store, ids["d"], "up")
     changed = [run.name for run in runs.list_runs(store) if run.tags != before[run.run_id]]
     assert changed == ["d"] and names(store) == "abdc"
-    for number in range(30):  # ever smaller gaps between the same two
+    for number in range(30):  # the gap between the same two runs becomes smaller and smaller
         queue.move(store, ids["bd"[number % 2]], "down")
         assert names(store) == ("adbc", "abdc")[number % 2]
 
@@ -66,7 +66,7 @@ def test_priorities_have_limits(store, ids):
         queue.prioritise(store, ids["a"], 101)
 
 
-def test_only_who_waits_can_be_moved(store, ids):
+def test_only_waiting_runs_can_be_moved(store, ids):
     records.set_status(store, ids["a"], "RUNNING")
     for act in (queue.hold, queue.release, lambda *given: queue.move(*given, "up")):
         with refused(Refused.NOT_WAITING, name="a", status="RUNNING"):
@@ -78,7 +78,7 @@ def test_only_who_waits_can_be_moved(store, ids):
         queue.move(store, ids["b"], "sideways")
 
 
-def test_nobody_waits_for_himself(store, ids):
+def test_no_run_waits_for_itself(store, ids):
     queue.start_after(store, ids["b"], ids["a"])
     queue.start_after(store, ids["c"], ids["b"])
     for other in ("c", "a"):
@@ -108,7 +108,7 @@ def test_a_moved_job_starts_first(bench):
 
 
 @pytest.mark.parametrize(("behaviour", "status"), [("finish", "FINISHED"), ("exit", "FAILED")])
-def test_after_another_however_it_ends(store, benches, behaviour, status):
+def test_after_another_whatever_its_result(store, benches, behaviour, status):
     bench = benches(store, ("cuda:0", "cuda:1"))
     config = {"seconds": 0.5} if behaviour == "finish" else {"code": 1}
     first, second = bench.submit(behaviour, **config), bench.submit("finish")
@@ -120,7 +120,7 @@ def test_after_another_however_it_ends(store, benches, behaviour, status):
     assert [run.status for run in bench.until_ended(first, second)] == [status, "FINISHED"]
 
 
-def test_whoever_waits_for_a_deleted_run_starts(bench):
+def test_a_run_that_waits_for_a_deleted_one_starts(bench):
     first, second = bench.submit("finish"), bench.submit("finish")
     queue.start_after(bench.store, second, first)
     records.delete_run(bench.store, first)

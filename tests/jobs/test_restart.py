@@ -1,4 +1,4 @@
-"""Supervisors and the MLflow page as processes that come and go."""
+"""The supervisor and the MLflow UI as background processes."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ from tracking import records, runs
 from tracking.layout import REPOSITORY
 
 
-@pytest.mark.fault("two supervisors on one store", "the second leaves with one sentence")
+@pytest.mark.fault("two supervisors on one store", "the second exits with one sentence")
 def test_ensure_starts_one_supervisor_and_keeps_it(store):
     one = ensure_supervisor(store)
     assert os.getsid(one.pid) == one.pid
@@ -38,13 +38,13 @@ def test_a_supervisor_that_cannot_start_names_its_log(store):
         ensure_supervisor(store)
 
 
-def test_a_supervisor_leaves_when_its_store_is_gone(store):
+def test_a_supervisor_exits_when_its_store_is_deleted(store):
     supervisor = ensure_supervisor(store)
     state_file(store).unlink()
     wait_for(lambda: not psutil.pid_exists(supervisor.pid))
 
 
-def test_a_state_file_of_another_process_is_not_believed(tmp_path):
+def test_a_state_file_of_another_process_is_ignored(tmp_path):
     me = Background.of(os.getpid())
     file = tmp_path / "state.json"
     me.write(file)
@@ -62,7 +62,7 @@ def get(url, host=None):
         return answer.read().decode()
 
 
-def test_mlflow_page_is_two_processes_on_loopback(store):
+def test_the_mlflow_ui_is_two_processes_on_loopback(store):
     run_id = records.create_run(store, {"model": {"architecture": "alexnet"}})
     base_url = mlflow_ui.ensure_mlflow_ui(store)
     assert mlflow_ui.ensure_mlflow_ui(store) == mlflow_ui.find_mlflow_ui(store) == base_url

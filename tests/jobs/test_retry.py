@@ -1,4 +1,4 @@
-"""A run that ran out of memory is tried again with smaller batches that make the same steps."""
+"""Retrying a run that ran out of memory, with smaller batches and the same steps."""
 
 import yaml
 
@@ -36,14 +36,14 @@ def test_what_does_not_divide(store):
         with_batch(config, 4)
     with refused(Refused.BATCH_SIZE, batch_size=0):
         with_batch(config, 0)
-    config["data"]["batch_size"] = 509  # a prime number: single images are no batches
+    config["data"]["batch_size"] = 509  # a prime number, so only single images would be exact
     assert with_batch(config, 169)["trainer"]["accumulate_grad_batches"] == 3
     config["data"]["batch_size"] = 1
     with refused(Refused.NO_SMALLER_BATCH):
         with_batch(config, 1)
 
 
-def test_only_who_ran_out_of_memory_is_offered_it(store):
+def test_only_a_run_that_ran_out_of_memory_suggests_a_batch_size(store):
     (config,) = JobSpec(("resnet18",), epochs=1, batch_size=6).configs()
     run_id = records.create_run(store, config)
     records.set_status(store, run_id, "FAILED")

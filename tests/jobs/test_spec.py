@@ -107,7 +107,7 @@ def test_every_network_with_every_seed():
         JobSpec(("alexnet",), num_seeds=0).configs()
 
 
-def test_a_grid_is_everything_with_everything():
+def test_a_grid_is_the_product_of_all_values():
     spec = JobSpec(("alexnet", "vgg16"), recipe=("quick", "modern"), learning_rate=(0.1, 0.01), num_seeds=2)
     configs = spec.configs()
     points = {
@@ -137,7 +137,7 @@ def test_options_go_to_their_architecture():
     assert [config["model"]["options"] for config in spec.configs()] == [{}, {"stride": "3x3"}]
 
 
-def test_what_cannot_be_meant():
+def test_invalid_requests():
     with refused(BadValue.NOTHING_TO_TRAIN, what="architecture"):
         JobSpec(()).configs()
     with refused(BadValue.OPTIONS_OF_ANOTHER, architecture="vgg16"):
@@ -164,7 +164,7 @@ def test_what_is_asked_of_a_cluster_is_in_the_yaml():
     ("time", "minutes"),
     [
         ("90", 90),
-        ("0:30", 1),  # in whole minutes
+        ("0:30", 1),  # rounded up to whole minutes
         ("1:30:00", 90),
         ("1-12", 36 * 60),
         ("1-12:30", 36 * 60 + 30),

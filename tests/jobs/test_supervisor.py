@@ -19,7 +19,7 @@ def times(printed: str, word: str) -> float:
 
 
 def test_one_slot_one_job_in_the_order_of_submission(bench):
-    bench.supervisor.ask_grace_s = 60  # leaving Python takes a moment, too
+    bench.supervisor.ask_grace_s = 60  # Python needs a moment to exit
     ids = [bench.submit("finish", seconds=0.2) for _ in range(2)]
     ended = bench.until_ended(*ids)
     assert [run.status for run in ended] == ["FINISHED", "FINISHED"]
@@ -67,7 +67,7 @@ def test_a_job_that_does_not_listen_gets_sigterm(bench):
     assert run.status == "KILLED" and "got SIGTERM" in bench.printed(run_id)
 
 
-def test_gpu_slots_are_handed_out_and_nobody_overtakes(store, benches):
+def test_gpu_slots_are_assigned_in_order(store, benches):
     bench = benches(store, ("cuda:0", "cuda:2"))
     one = bench.submit("sleep", trainer={"devices": 1})
     both = bench.submit("finish", trainer={"devices": 2})
@@ -128,7 +128,7 @@ def test_a_run_that_was_never_complete_fails_in_the_end(bench, monkeypatch):
     assert bench.run(run_id).status == "FAILED"
 
 
-def test_what_may_be_asked(bench):
+def test_which_requests_are_refused(bench):
     run_id = bench.submit("exit", code=1)
     with refused(Refused.NOT_DELETABLE, status="SCHEDULED"):
         requests.delete_run(bench.store, run_id)
