@@ -79,7 +79,7 @@ def make_folder(root: Path, splits: dict[str, list[str]]) -> Path:
         ({"mean_image": "mean.npy"}, "'mean.npy' is not an absolute path; begin with / or"),
         (
             {"max_unreadable": "a few"},
-            "'a few' is not a share of the images below 1, such as 0.05, or a number",
+            "'a few' is not a fraction of the images below 1, such as 0.05, or a number",
         ),
         ({"devices": "64"}, "use at most"),
         (
