@@ -66,7 +66,8 @@ def check_folder(text: str) -> Path:
     try:
         is_there = folder.is_dir()
     except OSError as error:  # such as a parent folder without permission
-        raise InvalidValue(explain(error)) from error
+        problem = explain(error)
+        raise InvalidValue(problem.code or str(problem), **problem.values) from error
     if not is_there:
         raise InvalidValue(Place.NO_FOLDER, place=text.strip())
     return folder
