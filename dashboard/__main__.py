@@ -10,7 +10,7 @@ from pathlib import Path
 
 from command_line import WRONG, Parser
 from jobs.data_jobs import list_jobs
-from jobs.errors import LaunchError
+from jobs.problems import LaunchError
 from jobs.supervision.supervisor import ensure_supervisor
 from tracking.problems import StoreUnavailable
 from tracking.runs import list_ours

@@ -1,1 +1,1 @@
-"""What happens around a training process: submit, supervise, stop."""
+"""Everything around a training process: submit, queue, supervise, stop."""

@@ -1,8 +1,8 @@
-"""Commands on images (`python -m datamodules ...`) that outlive the page that started them.
+"""Commands on data (`python -m datamodules ...`) that outlive the page that started them.
 
-They train nothing, so they are no MLflow runs: each has a folder under `mlruns/data_jobs/` with what was
-asked for (`job.json`), the command's own progress file and its log. The command itself writes how it ended;
-one that neither lives nor has written an end was killed.
+They train nothing and are not MLflow runs. Each has a folder under `mlruns/data_jobs/` with the request
+(`job.json`), the progress file of the command, and its log. The command itself writes how it ended; one that
+is not running and has not written its end was killed.
 """
 
 import json
@@ -21,19 +21,19 @@ import psutil
 from filelock import FileLock
 
 from datamodules.progress import Report, read_progress
-from jobs.errors import LaunchError
 from jobs.host.logs import read_tail
 from jobs.host.processes import find_process, kill_session, start_detached
+from jobs.problems import DataJobEnding, Launch, LaunchError, Refused
+from problems import InvalidValue, Problem
 from tracking.layout import REPOSITORY
 from tracking.store import Store
 from tracking.unavailable import reported
 
-# So long a command may take to end what it is at; from then on it can be killed.
+# The time that a command has to finish its current item; after that, it can be killed.
 STOP_GRACE_S = 15.0
 PROGRAM = (sys.executable, "-m", "datamodules")
 FOLDER, RECORD, PROGRESS, LOG = "data_jobs", "job.json", "progress.json", "log.txt"
 STATUSES = {"done": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
-GONE = "Its process is gone (killed, or the machine was restarted); the same command goes on from there."
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class DataJob:
 
     Attributes:
         key: The name of its folder.
-        words: What follows `python -m datamodules`.
-        started_at: Unix seconds.
-        pid: Of its process.
-        create_time: When that process began, unix seconds.
-        stopped_at: When somebody asked it to stop, 0 if nobody did.
+        words: The arguments of `python -m datamodules`.
+        started_at: The time of the request in Unix seconds.
+        pid: The number of its process.
+        create_time: The start time of that process in Unix seconds.
+        stopped_at: When it was asked to stop, in Unix seconds; 0 if it was not.
     """
 
     key: str
@@ -58,20 +58,20 @@ class DataJob:
 
     @property
     def command(self) -> str:
-        """The same for a shell."""
+        """The command for a shell."""
         return command_line(self.words)
 
 
 @dataclass(frozen=True)
 class JobState:
-    """How a command is.
+    """The state of a command.
 
     Attributes:
         job: The command.
-        status: RUNNING, FINISHED, FAILED or KILLED, as MLflow says it.
-        report: Where it stands or stood, None if it has written nothing.
-        message: How it ended, one sentence; empty while it runs.
-        ended_at: Unix seconds, None while it runs.
+        status: RUNNING, FINISHED, FAILED or KILLED, the terms of MLflow.
+        report: Its last progress report, None if it has written none.
+        message: One sentence on how it ended, empty while it runs.
+        ended_at: When it ended in Unix seconds, None while it runs.
     """
 
     job: DataJob
@@ -82,7 +82,7 @@ class JobState:
 
     @property
     def is_active(self) -> bool:
-        """Whether its process lives."""
+        """Whether its process is running."""
         return self.status == "RUNNING"
 
     @property
@@ -92,25 +92,25 @@ class JobState:
 
     @property
     def can_be_killed(self) -> bool:
-        """Whether it was asked to stop and has had its time."""
+        """Whether it was asked to stop and has exceeded its grace period."""
         return self.is_stopping and time.time() - self.job.stopped_at > STOP_GRACE_S
 
 
 def command_line(words: Sequence[str]) -> str:
-    """The shell command that does what a job of these words does, from the repository."""
+    """Return the shell command with these arguments, to be run from the folder of the repository."""
     return shlex.join([".venv/bin/python", "-m", "datamodules", *words])
 
 
 def start(store: Store, words: Sequence[str], program: Sequence[str] = PROGRAM) -> DataJob:
-    """Start a command in the background; the very same one that runs already is not started twice.
+    """Start a command in the background, unless the same command is already running.
 
     Args:
-        store: Where its folder goes.
-        words: What follows `python -m datamodules`; `--progress FILE` is added.
-        program: What takes the words.
+        store: The store for its folder.
+        words: The arguments of `python -m datamodules`; `--progress FILE` is added.
+        program: The program that takes the arguments.
 
     Raises:
-        LaunchError: It cannot be started.
+        LaunchError: The command cannot be started.
         StoreUnavailable: The store cannot be written.
     """
     with reported(store), FileLock(store.root / "data_jobs.lock"):
@@ -127,7 +127,7 @@ def start(store: Store, words: Sequence[str], program: Sequence[str] = PROGRAM) 
             child = start_detached(command, log, cwd=REPOSITORY, environment=environment)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise LaunchError(f"The command could not be started: {error.strerror}.") from error
+            raise LaunchError(Launch.NO_COMMAND, reason=error.strerror) from error
         create_time = 0.0
         with suppress(psutil.NoSuchProcess):
             create_time = psutil.Process(child.pid).create_time()
@@ -137,15 +137,15 @@ def start(store: Store, words: Sequence[str], program: Sequence[str] = PROGRAM) 
 
 
 def list_jobs(store: Store) -> list[JobState]:
-    """Every command that was started from here, newest first. Raises StoreUnavailable."""
+    """Return the state of every command in the store, newest first. Raises StoreUnavailable."""
     with reported(store):
         jobs = sorted(_read_all(store), key=lambda job: job.started_at, reverse=True)
-        return [look(store, job) for job in jobs]
+        return [state_of(store, job) for job in jobs]
 
 
-def look(store: Store, job: DataJob) -> JobState:
-    """How a command is now."""
-    # The process first: one that ends in this very moment has written its end by the time we read it.
+def state_of(store: Store, job: DataJob) -> JobState:
+    """Return the current state of a command."""
+    # The process is checked first: if it ends now, it has written its end before the file is read.
     lives = find_process(job.pid, job.create_time, job.key) is not None
     folder = _folder(store, job.key)
     report = read_progress(folder / PROGRESS)
@@ -156,15 +156,16 @@ def look(store: Store, job: DataJob) -> JobState:
     if report is not None and report.state != "running":
         return JobState(job, STATUSES[report.state], report, report.message, ended_at)
     if job.stopped_at:
-        return JobState(job, "KILLED", report, "Stopped; the same command goes on from there.", ended_at)
-    # What cannot work is said before any progress: one sentence, the last of the log.
+        return JobState(job, "KILLED", report, str(Problem(DataJobEnding.STOPPED)), ended_at)
+    # A command that refuses its arguments reports no progress, and prints one sentence at the end of its log.
     last = read_tail(folder / LOG, 1)
-    told = report is None and last and not last.startswith("$ ")
-    return JobState(job, "FAILED", report, last if told else GONE, ended_at)
+    has_refused = report is None and last and not last.startswith("$ ")
+    message = last if has_refused else str(Problem(DataJobEnding.UNSEEN))
+    return JobState(job, "FAILED", report, message, ended_at)
 
 
 def request_stop(store: Store, job: DataJob) -> None:
-    """Ask a command to stop: it ends what it is at, and the same command goes on from there.
+    """Ask a command to stop after its current item; starting it again continues from there.
 
     Raises:
         StoreUnavailable: The store cannot be written.
@@ -176,33 +177,38 @@ def request_stop(store: Store, job: DataJob) -> None:
 
 
 def kill(job: DataJob) -> None:
-    """End a command and all that it has started at once."""
+    """Kill a command and all processes that it has started."""
     kill_session(job.pid, job.create_time)
 
 
 def delete(store: Store, job: DataJob) -> None:
-    """Forget a command that has ended, with its log. Raises ValueError when it runs, and StoreUnavailable."""
-    if look(store, job).is_active:
-        raise ValueError(f"{job.command} is running; stop it before deleting it.")
+    """Delete the record and the log of a command that has ended.
+
+    Raises:
+        InvalidValue: It is running.
+        StoreUnavailable: The store cannot be written.
+    """
+    if state_of(store, job).is_active:
+        raise InvalidValue(Refused.NOT_DELETABLE, name=job.command, status="RUNNING")
     with reported(store):
         shutil.rmtree(_folder(store, job.key))
 
 
 def read_job_log(store: Store, job: DataJob, num_lines: int = 200) -> str:
-    """The last lines that a command has printed."""
+    """Return the last lines that a command has printed."""
     return read_tail(_folder(store, job.key) / LOG, num_lines)
 
 
 def stop_all(store: Store) -> int:
-    """Ask every command to stop, kill what does not in time, and return how many there were."""
+    """Ask every command to stop, kill those that do not stop in time, and return how many there were."""
     active = [state.job for state in list_jobs(store) if state.is_active]
     for job in active:
         request_stop(store, job)
     deadline = time.monotonic() + STOP_GRACE_S
-    while time.monotonic() < deadline and any(look(store, job).is_active for job in active):
+    while time.monotonic() < deadline and any(state_of(store, job).is_active for job in active):
         time.sleep(0.2)
     for job in active:
-        if look(store, job).is_active:
+        if state_of(store, job).is_active:
             kill(job)
     return len(active)
 

@@ -13,10 +13,10 @@ from benchmarks.gpu.children import value_of
 from benchmarks.gpu.results import Row
 from benchmarks.loops import bare_step
 from datamodules.sources import cifar10
-from jobs.errors import LaunchError
 from jobs.host.machine import describe_machine
 from jobs.preflight.fitting import need_bytes
 from jobs.preflight.questions import check_trial
+from jobs.problems import LaunchError
 from lightning_modules import registry
 from lightning_modules.networks.local_response_norm import LocalResponseNorm
 from training.trial import wait_for

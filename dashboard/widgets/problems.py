@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.widgets.formatting import plain
 from datamodules.problems import DataError
-from jobs.errors import LaunchError
+from jobs.problems import LaunchError
 from tracking.problems import StoreUnavailable
 
 LOG = logging.getLogger(__name__)

@@ -1,54 +1,56 @@
-"""What `python -m jobs` can do: one file a command, found by its name.
+"""The commands of `python -m jobs`, one per file, found by the file's name.
 
-Each file has `HELP` (one line), `add_arguments(parser)` and `run(store, options)`. The latter raises
-LaunchError, StoreUnavailable or ValueError for what a user can put right; the message is all that is
-printed then.
+Each file has `HELP` (one line), `add_arguments(parser)` and `run(store, options)`, which raises a Problem or
+a ValueError for errors of the user; only its sentence is printed.
 """
 
 import argparse
 from collections.abc import Callable, Iterable
 
+from problems import InvalidValue
 from tracking import runs
 from tracking.runs import Run
 from tracking.store import Store
 
-RUN_HELP = "name or beginning of the id"
+RUN_HELP = "the name of a run or the beginning of its id"
 
 
 def for_each(store: Store, named: Iterable[Run], act: Callable[[Store, str], None], done: str) -> None:
-    """Do something with each run; where it is not possible, the others still get it.
+    """Apply an action to each run; if it fails for some of them, continue with the others.
 
     Args:
-        store: Where they are.
-        named: By the command line.
-        act: Takes the store and a run's id.
-        done: What to print after a run's name.
+        store: The store with the runs.
+        named: The runs from the command line.
+        act: The action, which takes the store and the id of a run.
+        done: What to print after the name of each run.
 
     Raises:
-        ValueError: It was not possible with some of them; a sentence for each.
+        InvalidValue: The action failed for some of the runs; one sentence for each.
     """
-    problems = []
+    refusals = []
     for run in named:
         try:
             act(store, run.run_id)
-        except ValueError as problem:
-            problems.append(str(problem))
+        except InvalidValue as refusal:
+            refusals.append(refusal)
         else:
             print(f"{run.name} {done}")
-    if problems:
-        raise ValueError("\n".join(problems))
+    if len(refusals) == 1:
+        raise refusals[0]
+    if refusals:
+        raise InvalidValue("\n".join(map(str, refusals)))
 
 
 def add_run_argument(parser: argparse.ArgumentParser) -> None:
-    """One run, as `name`: `run` is the command itself."""
+    """Add the argument `name` for one run (`run` is the function of the command)."""
     parser.add_argument("name", metavar="RUN", help=RUN_HELP)
 
 
 def add_runs_argument(parser: argparse.ArgumentParser) -> None:
-    """One run or several, as `runs`."""
+    """Add the argument `runs` for one or more runs."""
     parser.add_argument("runs", nargs="+", metavar="RUN", help=RUN_HELP)
 
 
 def find_runs(store: Store, options: argparse.Namespace) -> list[Run]:
-    """All that were named. Raises ValueError for a name that none has, or several have."""
+    """Return the runs from the command line. Raises InvalidValue for a missing or an ambiguous name."""
     return [runs.find_run(store, name) for name in options.runs]

@@ -1,6 +1,6 @@
-"""Deliver to the tracking server what waits on this machine: records, and checkpoints of finished runs.
+"""Upload what is pending on this machine to the tracking server: records, and checkpoints of finished runs.
 
-The supervisor does so by itself; this is for a machine where none runs.
+The supervisor does this automatically; use this command on a machine without a supervisor.
 """
 
 import argparse
@@ -8,21 +8,21 @@ import os
 
 from filelock import FileLock, Timeout
 
-from jobs.errors import LaunchError
+from jobs.problems import Launch, LaunchError
 from tracking import uploads
 from tracking.spool import deliver_left
 from tracking.store import Store
 
-HELP = "deliver to the tracking server what waits on this machine"
+HELP = "upload what is pending on this machine to the tracking server"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Nothing."""
+    """Add no arguments."""
 
 
 def run(store: Store, options: argparse.Namespace) -> None:
-    """Deliver all of it. Raises LaunchError where another process does so."""
-    os.nice(10)  # trainings come first
+    """Upload everything. Raises LaunchError if another process is already doing so."""
+    os.nice(10)  # training has priority
     store.open()
     try:
         with FileLock(store.root / "deliver.lock", timeout=0):
@@ -30,6 +30,6 @@ def run(store: Store, options: argparse.Namespace) -> None:
             for run_id in uploads.list_due(store):
                 file = uploads.upload(store, run_id)
                 if file is not None:
-                    print(f"{run_id}: {file.name} has arrived, {file.stat().st_size:,} bytes.", flush=True)
+                    print(f"{run_id}: uploaded {file.name} ({file.stat().st_size:,} bytes).", flush=True)
     except Timeout as error:
-        raise LaunchError(f"Another process delivers what waits in {store.root} already.") from error
+        raise LaunchError(Launch.DELIVERY_RUNS, root=store.root) from error

@@ -12,4 +12,4 @@ add_arguments = add_runs_argument
 
 def run(store: Store, options: argparse.Namespace) -> None:
     """Hold the runs."""
-    for_each(store, find_runs(store, options), queue.hold, "waits until it is released.")
+    for_each(store, find_runs(store, options), queue.hold, "is held until it is released.")

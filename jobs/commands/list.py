@@ -1,4 +1,4 @@
-"""Show the runs, newest first."""
+"""List the runs, newest first."""
 
 import argparse
 
@@ -6,12 +6,12 @@ from tracking import runs
 from tracking.runs import Run
 from tracking.store import Store
 
-HELP = "show the runs, newest first"
+HELP = "list the runs, newest first"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How many."""
-    parser.add_argument("--all", action="store_true", help="also those beyond the latest 30")
+    """Add `--all`."""
+    parser.add_argument("--all", action="store_true", help="list all runs instead of the newest 30")
 
 
 def run(store: Store, options: argparse.Namespace) -> None:
@@ -23,11 +23,11 @@ def run(store: Store, options: argparse.Namespace) -> None:
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     if len(shown) < len(found):
-        print(f"and {len(found) - len(shown)} older ones: --all")
+        print(f"Not shown: {len(found) - len(shown)} older runs (use --all).")
 
 
 def table_row(job: Run) -> tuple[str, ...]:
-    """One line of the table."""
+    """Return a row of the table."""
     error = job.metrics.get("val/error_top1")
     return (
         job.run_id[:8],

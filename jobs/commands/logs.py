@@ -1,4 +1,4 @@
-"""Show what a job has printed, and what it goes on to print."""
+"""Show what a job has printed, and follow its output."""
 
 import argparse
 import time
@@ -12,14 +12,14 @@ HELP = "show what a job has printed"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which run, and how much of its log."""
+    """Add the run, `--lines` and `--follow`."""
     add_run_argument(parser)
-    parser.add_argument("--lines", type=int, default=200, help="how many of the last lines (200)")
-    parser.add_argument("--follow", action="store_true", help="go on until the job ends")
+    parser.add_argument("--lines", type=int, default=200, help="the number of last lines (default: 200)")
+    parser.add_argument("--follow", action="store_true", help="continue until the job ends")
 
 
 def run(store: Store, options: argparse.Namespace) -> None:
-    """Print the log, and what is added to it."""
+    """Print the log and, with `--follow`, what is added to it."""
     run_id = runs.find_run(store, options.name).run_id
     print(read_log(store, run_id, options.lines))
     file = store.log_file(run_id)

@@ -10,26 +10,30 @@ from tracking.entities import ACTIVE_STATUSES
 from tracking.store import Store
 
 HELP = "move a waiting run in the queue"
-# Takes back `--after`.
-NOBODY = "none"
+# The value of `--after` that removes the condition.
+NONE = "none"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which run, and where to."""
+    """Add the run, the direction, `--priority` and `--after`."""
     add_run_argument(parser)
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("direction", nargs="?", choices=get_args(queue.Direction), help="where to")
-    where.add_argument("--priority", type=int, help="before all of a lower one; 0 unless set")
+    where.add_argument("direction", nargs="?", choices=get_args(queue.Direction), help="where to move it")
     where.add_argument(
-        "--after", metavar="RUN", help="start when that one has ended, however it did; or none"
+        "--priority", type=int, help="set the priority (default: 0); higher priorities start first"
+    )
+    where.add_argument(
+        "--after",
+        metavar="RUN",
+        help=f"start only after the end of that run, whatever its result; {NONE} removes the condition",
     )
 
 
 def run(store: Store, options: argparse.Namespace) -> None:
-    """Change the place of the run, and print the queue."""
+    """Move the run and print the queue."""
     job = runs.find_run(store, options.name)
     if options.after is not None:
-        before = None if options.after == NOBODY else runs.find_run(store, options.after).run_id
+        before = None if options.after == NONE else runs.find_run(store, options.after).run_id
         queue.start_after(store, job.run_id, before)
     elif options.priority is not None:
         queue.prioritise(store, job.run_id, options.priority)

@@ -1,4 +1,4 @@
-"""Let held runs start in their turn."""
+"""Release held runs, so that they start when they are next in the queue."""
 
 import argparse
 
@@ -6,10 +6,10 @@ from jobs.commands import add_runs_argument, find_runs, for_each
 from jobs.scheduling import queue
 from tracking.store import Store
 
-HELP = "let held runs start in their turn"
+HELP = "release held runs"
 add_arguments = add_runs_argument
 
 
 def run(store: Store, options: argparse.Namespace) -> None:
     """Release the runs."""
-    for_each(store, find_runs(store, options), queue.release, "starts in its turn.")
+    for_each(store, find_runs(store, options), queue.release, "is no longer held.")

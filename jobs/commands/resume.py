@@ -1,4 +1,4 @@
-"""Let runs that were stopped, or failed, go on from their checkpoints."""
+"""Resume runs that failed or were stopped from their checkpoints."""
 
 import argparse
 
@@ -7,7 +7,7 @@ from jobs.submission import requests
 from jobs.supervision.supervisor import ensure_supervisor
 from tracking.store import Store
 
-HELP = "let runs that were stopped, or failed, go on from their checkpoints"
+HELP = "resume runs that failed or were stopped from their checkpoints"
 add_arguments = add_runs_argument
 
 
@@ -15,6 +15,6 @@ def run(store: Store, options: argparse.Namespace) -> None:
     """Put the runs back into the queue."""
     named = find_runs(store, options)
     try:
-        for_each(store, named, requests.resume, "goes on in its turn.")
+        for_each(store, named, requests.resume, "is back in the queue.")
     finally:
         ensure_supervisor(store)

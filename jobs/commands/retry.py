@@ -1,4 +1,4 @@
-"""Queue a run once more with smaller batches, and as many of them a step as make it as large as before."""
+"""Retry a run with smaller batches, more of which are accumulated per step."""
 
 import argparse
 
@@ -8,17 +8,21 @@ from jobs.supervision.supervisor import ensure_supervisor
 from tracking import runs
 from tracking.store import Store
 
-HELP = "queue a run once more with smaller batches, added up"
+HELP = "retry a run with smaller batches"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which run, and how small."""
+    """Add the run and `--batch_size`."""
     add_run_argument(parser)
-    parser.add_argument("--batch_size", type=int, help="what the run says would fit, or half")
+    parser.add_argument(
+        "--batch_size",
+        type=int,
+        help="default: the size suggested by the run, or else half of its batch size",
+    )
 
 
 def run(store: Store, options: argparse.Namespace) -> None:
-    """Queue the run."""
+    """Queue the copy of the run."""
     before = runs.find_run(store, options.name)
     run_id = retry(store, before.run_id, options.batch_size)
     ensure_supervisor(store)

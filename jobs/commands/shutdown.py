@@ -1,15 +1,15 @@
-"""Stop all jobs, the supervisor and MLflow's page."""
+"""Stop all jobs, the supervisor and the MLflow UI."""
 
 import argparse
 
 from jobs.supervision.shutdown import shutdown
 from tracking.store import Store
 
-HELP = "stop all jobs, the supervisor and MLflow's page"
+HELP = "stop all jobs, the supervisor and the MLflow UI"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Nothing."""
+    """Add no arguments."""
 
 
 def run(store: Store, options: argparse.Namespace) -> None:

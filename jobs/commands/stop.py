@@ -1,4 +1,4 @@
-"""Ask runs to save a checkpoint and stop; the supervisor sees to it."""
+"""Ask runs to save a checkpoint and stop; the supervisor makes sure that they do."""
 
 import argparse
 
@@ -12,9 +12,9 @@ add_arguments = add_runs_argument
 
 
 def run(store: Store, options: argparse.Namespace) -> None:
-    """Write the requests."""
+    """Record the requests."""
     named = find_runs(store, options)
     try:
-        for_each(store, named, requests.request_stop, "is asked to stop.")
+        for_each(store, named, requests.request_stop, "was asked to stop.")
     finally:
         ensure_supervisor(store)

@@ -1,4 +1,4 @@
-"""Start and follow the jobs of this store, in the foreground."""
+"""Run the supervisor of this store in the foreground."""
 
 import argparse
 import logging
@@ -9,36 +9,33 @@ from jobs.supervision import recovery
 from jobs.supervision.supervisor import ASK_GRACE_S, POLL_INTERVAL_S, TERM_GRACE_S, Supervisor
 from tracking.store import Store
 
-HELP = "start and follow the jobs of this store, in the foreground"
+HELP = "run the supervisor of this store in the foreground"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How patient it is."""
-    parser.add_argument("--ask_grace", type=float, default=ASK_GRACE_S, metavar="S", help="see --term_grace")
-    parser.add_argument(
-        "--term_grace",
-        type=float,
-        default=TERM_GRACE_S,
-        metavar="S",
-        help="seconds until SIGTERM, then SIGKILL",
-    )
-    parser.add_argument(
-        "--poll", type=float, default=POLL_INTERVAL_S, metavar="S", help="seconds between looks"
-    )
+    """Add the times and limits of the supervisor."""
+    for name, default, text in (
+        ("--ask_grace", ASK_GRACE_S, "seconds from a request to stop to SIGTERM"),
+        ("--term_grace", TERM_GRACE_S, "seconds from SIGTERM to SIGKILL"),
+        ("--poll", POLL_INTERVAL_S, "seconds between two checks of all jobs"),
+    ):
+        parser.add_argument(
+            name, type=float, default=default, metavar="S", help=f"{text} (default: {default:g})"
+        )
     parser.add_argument(
         "--max_resumes",
         type=int,
         default=recovery.max_resumes(),
         metavar="N",
-        help=f"how often a run that lost its process goes on by itself without a new checkpoint "
-        f"(%(default)s; {recovery.SETTING} says so, too)",
+        help=f"how often an interrupted run is resumed automatically without a new checkpoint "
+        f"(default: %(default)s; can be set with {recovery.SETTING})",
     )
 
 
 def run(store: Store, options: argparse.Namespace) -> None:
-    """Be the supervisor."""
+    """Run the supervisor."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # a line a second while a server is away
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # warns every second while a server is unavailable
     store.open_patiently()
     Supervisor(
         store,

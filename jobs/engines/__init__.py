@@ -1,21 +1,22 @@
-"""Where jobs run: each engine starts, watches and ends processes in its own way behind one interface."""
+"""The engines that jobs run on: each starts, watches and ends processes behind one interface."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
+from jobs.problems import ClusterEnding
 from tracking.runs import Run
 
-# The tag that says which engine a job was submitted to; without it, it is a process of this machine.
+# The tag with the engine that a job was submitted to; a job without it is a process on this machine.
 ENGINE, LOCAL, SLURM = "job.engine", "local", "slurm"
-# What says which job of a cluster a run is, beside the process that it has there.
+# The tags that identify the cluster job of a run, besides those of its process there.
 CLUSTER_TAGS = CLUSTER_ID, ASKED, RESTARTS, NODES = (
     "job.cluster_id",
     "job.cluster_asked",
     "job.cluster_restarts",
     "job.nodes",
 )
-# The tag with what an engine says of a run that it keeps waiting.
+# The tag with the reason why an engine keeps a run waiting.
 WAITS_FOR = "queue.reason"
 
 
@@ -24,48 +25,50 @@ class Exit:
     """How a job's process ended.
 
     Attributes:
-        code: As `subprocess` gives it (negative: the signal), None when nobody was there to see it.
-        reason: One sentence where the engine knows more than the code says.
+        code: The exit code as in `subprocess` (negative: the signal), None if nobody saw the process end.
+        cause: Why a cluster ended it, None if the exit code is all that is known.
+        values: The values of the cause's sentence.
     """
 
     code: int | None
-    reason: str = ""
+    cause: ClusterEnding | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Engine(Protocol):
-    """What the supervisor asks of an engine."""
+    """The interface of an engine to the supervisor."""
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """The devices it hands out, none where somebody else does."""
+        """The slots that it assigns to jobs, empty if a cluster assigns the devices."""
 
     def submit(self, run: Run, busy: Iterable[Run]) -> bool:
-        """Start the run unless it must wait for one of the busy ones; whether it has been started.
+        """Start a run unless it must wait for one of the busy ones, and return whether it was started.
 
         Raises:
-            LaunchError: It can never be started.
+            LaunchError: The run can never be started.
         """
 
     def dispatch(self) -> None:
-        """Begin with what `submit` has put off: all runs that may start now were submitted."""
+        """Start what `submit` has postponed; called after all runs that may start now were submitted."""
 
     def poll(self, run: Run) -> Exit | None:
-        """How it ended, None while it lives."""
+        """Return how the process of a run ended, None while it runs."""
 
     def stop(self, run: Run, *, force: bool) -> None:
-        """Tell its process to end or, with force, end it and everything it has started."""
+        """Ask the process of a run to end or, with force, kill it and everything that it has started."""
 
 
 def engine_of(run: Run) -> str:
-    """The engine of a run: those of one wait in one line, those of another pass them."""
+    """Return the engine of a run. Each engine has its own queue."""
     return run.tags.get(ENGINE, LOCAL)
 
 
 def is_started(run: Run) -> bool:
-    """Whether an engine has the run; it may wait once more in a line of the engine's own."""
+    """Return whether an engine has the run; it may still be waiting in the queue of a cluster."""
     return bool(run.tags.get(CLUSTER_ID if engine_of(run) == SLURM else "job.pid"))
 
 
 def is_asked_for(run: Run) -> bool:
-    """Whether an engine was about to start the run, which it may have done though that is not recorded."""
+    """Return whether an engine was about to start the run, and may have done so without recording it."""
     return bool(run.tags.get(ASKED if engine_of(run) == SLURM else "job.slots"))

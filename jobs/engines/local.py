@@ -1,4 +1,4 @@
-"""Jobs as processes of this machine, each in device slots of its own."""
+"""Jobs as processes on this machine, each with its own device slots."""
 
 import os
 import shlex
@@ -12,10 +12,10 @@ import psutil
 import yaml
 
 from jobs.engines import Exit
-from jobs.errors import LaunchError
 from jobs.host import processes
 from jobs.host.machine import describe_machine
 from jobs.host.slots import count_slots, environment_of, join_slots, kind_of, slots_for, slots_of
+from jobs.problems import Launch, LaunchError
 from tracking import records, runs
 from tracking.layout import REPOSITORY
 from tracking.runs import Run
@@ -25,11 +25,11 @@ TRAIN = (sys.executable, "-m", "training", "fit")
 
 
 class LocalEngine:
-    """Starts each job in its own session, with its own log file, in as many slots as it wants devices.
+    """An engine that starts each job in its own session, with its own log file, on the requested devices.
 
     Args:
-        store: Where the runs are.
-        slots: Names such as "cpu:0" or "cuda:0"; those of this machine by default.
+        store: The store with the runs.
+        slots: Names such as "cpu:0" or "cuda:0"; by default, all slots of this machine.
         command: The training program; `--config FILE --run_id ID` is added.
     """
 
@@ -43,18 +43,18 @@ class LocalEngine:
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """The devices it hands out; a driver that did not answer at first may do so later."""
+        """The slots that it assigns. They can change: a GPU driver may respond later than at the start."""
         return describe_machine().slots if self._slots is None else self._slots
 
     def submit(self, run: Run, busy: Iterable[Run]) -> bool:
-        """Start the run if enough slots are free.
+        """Start a run if enough slots are free.
 
         Raises:
-            LaunchError: It wants more devices than there are, or its process cannot be started.
-            StoreUnavailable: The store cannot be written; asking again later is safe.
+            LaunchError: It requests more devices than there are, or its process cannot be started.
+            StoreUnavailable: The store cannot be written; it is safe to try again later.
         """
-        if run.tags.get("job.slots") and (lost := self._find_lost(run.run_id)):
-            self._record(run.run_id, lost)
+        if run.tags.get("job.slots") and (pid := self._find_unrecorded(run.run_id)):
+            self._record(run.run_id, pid)
             return True
         trainer = yaml.safe_load(runs.read_config(self.store, run.run_id)).get("trainer", {})
         wanted = count_slots(trainer, self.slots)
@@ -66,10 +66,10 @@ class LocalEngine:
         return True
 
     def dispatch(self) -> None:
-        """Nothing is put off."""
+        """Do nothing: `submit` postpones nothing."""
 
     def poll(self, run: Run) -> Exit | None:
-        """How its process ended, None while it lives."""
+        """Return how the process of a run ended, None while it runs."""
         child = self._children.get(run.run_id)
         if child is not None:
             if child.returncode is None:
@@ -83,14 +83,14 @@ class LocalEngine:
         return Exit(None)
 
     def stop(self, run: Run, *, force: bool) -> None:
-        """Send SIGTERM to its process or, with force, SIGKILL to it and everything it has started."""
+        """Send SIGTERM to the process of a run or, with force, SIGKILL to it and all that it has started."""
         process = self._find(run)
         if process is None:
             return
         if force:
             processes.kill_session(process.pid, process.create_time())
         else:
-            # Not to the whole group: loader processes would die of it and fail a job that is saving its work.
+            # Not to the whole group: the end of its data loader workers would fail a job that is saving.
             with suppress(psutil.Error):
                 process.send_signal(signal.SIGTERM)
 
@@ -100,10 +100,10 @@ class LocalEngine:
     def _start(self, run: Run, slots: Sequence[str], asks_for_any: bool) -> None:
         command = [*self.command, "--config", str(self.store.config_file(run.run_id))]
         if asks_for_any and kind_of(slots[0]) != "cpu":
-            # It trains on the GPU that it was given, or says why it cannot.
+            # The job must train on the GPU that it was assigned, or report why it cannot.
             command += ["--trainer.accelerator", kind_of(slots[0])]
         command += ["--run_id", run.run_id]
-        # Before the process exists, so that a successor knows to look for it.
+        # Written before the process exists, so that a later supervisor knows to look for it.
         records.set_tags(
             self.store,
             run.run_id,
@@ -111,18 +111,18 @@ class LocalEngine:
         )
         environment = {**self.store.environment, "PYTHONUNBUFFERED": "1", **environment_of(slots)}
         log_file = self.store.log_file(run.run_id)
-        # A run that goes on keeps what it has printed.
+        # A resumed run keeps its earlier output.
         with log_file.open("a" if run.tags.get("job.request") == "resume" else "w", encoding="utf-8") as log:
             log.write(f"$ {shlex.join(command)}\n")
         try:
             child = processes.start_detached(command, log_file, cwd=REPOSITORY, environment=environment)
         except OSError as error:
-            raise LaunchError(f"The training process could not be started: {error.strerror}.") from error
+            raise LaunchError(Launch.NO_PROCESS, reason=error.strerror) from error
         self._children[run.run_id] = child
         self._record(run.run_id, child.pid)
 
-    def _find_lost(self, run_id: str) -> int | None:
-        """The process of a run that was started but not recorded: its starter died, or could not write."""
+    def _find_unrecorded(self, run_id: str) -> int | None:
+        """Return the process of a run whose start was not recorded, because the supervisor failed then."""
         if run_id in self._children:
             return self._children[run_id].pid
         process = processes.find_by_word(run_id)
@@ -135,10 +135,10 @@ class LocalEngine:
 
 
 def pid_of(run: Run) -> int:
-    """The number of its process."""
+    """Return the number of a run's process."""
     return int(run.tags["job.pid"])
 
 
 def create_time_of(run: Run) -> float:
-    """When its process began, unix seconds."""
+    """Return the start time of a run's process, in Unix seconds."""
     return float(run.tags.get("job.create_time") or "nan")

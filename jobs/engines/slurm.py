@@ -27,7 +27,7 @@ from jobs.engines.slurm_submission import (
     key_of,
     ticket_of,
 )
-from jobs.errors import LaunchError
+from jobs.problems import ClusterEnding, LaunchError
 from tracking import records, runs
 from tracking.runs import Run
 from tracking.store import Store
@@ -119,9 +119,7 @@ class SlurmEngine:
             return None
         job = self._known.get(job_id)
         if job is None:
-            return Exit(
-                None, f"The cluster no longer knows job {job_id}: it was cancelled there, or ended long ago."
-            )
+            return Exit(None, ClusterEnding.FORGOTTEN, {"job_id": job_id})
         if job.has_ended:
             return explain(job)
         self._reconcile(run, job)
@@ -273,21 +271,8 @@ class _Talk:
 
 
 def explain(job: ClusterJob) -> Exit:
-    """How a job of the cluster ended, with a sentence where Slurm has ended it."""
-    where = f" on {job.nodes}" if job.nodes else ""
-    sentences = {
-        "BOOT_FAIL": f"The nodes of cluster job {job.job_id} did not start; resume to try others.",
-        "CANCELLED": f"Cluster job {job.job_id} was cancelled on the cluster (scancel).",
-        "DEADLINE": f"Cluster job {job.job_id} could not end before its deadline.",
-        "NODE_FAIL": f"A node failed under cluster job {job.job_id}{where}; resume to go on elsewhere.",
-        "OUT_OF_MEMORY": f"Cluster job {job.job_id} used more memory than it had asked for; "
-        "ask for more (mem among the further options) or take a smaller batch.",
-        "PREEMPTED": f"The cluster gave the nodes of job {job.job_id} to another and did not put it back; "
-        "resume to go on from its checkpoint.",
-        "REVOKED": f"Cluster job {job.job_id} went to another cluster.",
-        "TIMEOUT": f"Cluster job {job.job_id} reached its time limit before it had saved and left; "
-        "resume to go on from its checkpoint.",
-    }
-    if job.state in sentences:
-        return Exit(None, sentences[job.state])
+    """Return how a job of the cluster ended, with the cause where Slurm has ended it."""
+    if job.state in ClusterEnding.__members__:
+        values = {"job_id": job.job_id, "nodes": job.nodes or "unknown"}
+        return Exit(None, ClusterEnding[job.state], values)
     return Exit(job.exit_code)

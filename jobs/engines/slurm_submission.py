@@ -11,7 +11,7 @@ import psutil
 
 from jobs.engines.slurm_cluster import ClusterUnavailable, ask, is_about_number, is_passing
 from jobs.engines.slurm_options import SlurmOptions
-from jobs.errors import LaunchError
+from jobs.problems import LaunchError
 from tracking.groups import GROUP
 from tracking.layout import REPOSITORY
 from tracking.runs import Run

@@ -1,1 +1,1 @@
-"""The machine jobs run on: its devices, memory and processes, and what is started beside jobs."""
+"""The machine that jobs run on: its devices, memory and processes, and background processes."""

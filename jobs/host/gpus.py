@@ -1,7 +1,7 @@
-"""The NVIDIA GPUs of this machine, as their driver tells of them through NVML.
+"""The NVIDIA GPUs of this machine, as their driver reports them through NVML.
 
-Indices are those of nvidia-smi, which counts by PCI bus; whoever is started on one is told to count so as
-well (``CUDA_DEVICE_ORDER``), since CUDA by itself counts from the fastest on.
+Indices are those of nvidia-smi, which follow the PCI bus. Processes that use a GPU are started with
+``CUDA_DEVICE_ORDER=PCI_BUS_ID`` to use the same indices, because CUDA's default order is fastest first.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,22 +10,24 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-# Where Linux shows the driver, also to a container that lacks the library which asks it.
+from jobs.problems import Launch, LaunchError
+
+# Where Linux shows the driver, even to a container without the library that queries it.
 DRIVER = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"))
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU, or the part of one that MIG has made a device of its own.
+    """One GPU, or a part of one (a MIG instance).
 
     Attributes:
-        key: What CUDA_VISIBLE_DEVICES calls it: an index or a UUID.
-        name: The maker's name of it.
-        memory_bytes: 0 when unknown.
-        uuid: Empty when unknown.
-        index: Of the GPU that this is, or is a part of.
+        key: Its name in CUDA_VISIBLE_DEVICES: an index or a UUID.
+        name: The product name.
+        memory_bytes: The size of its memory, 0 when unknown.
+        uuid: The UUID, empty when unknown.
+        index: The index of this GPU, or of the GPU that this is a part of.
         capability: The compute capability, such as (9, 0); None when unknown.
-        is_part: Whether it is a part: of those one process can use one only.
+        is_part: Whether it is a part of a GPU. A process can use only one part.
     """
 
     key: str
@@ -38,18 +40,18 @@ class Gpu:
 
     @property
     def slot(self) -> str:
-        """The place a job has on it."""
+        """The slot for a job on this GPU."""
         return f"cuda:{self.key}"
 
 
 @dataclass(frozen=True)
 class Driver:
-    """What the driver tells.
+    """What the driver reports.
 
     Attributes:
-        gpus: All, whoever may use them; the parts of one that MIG has divided in its place.
-        version: Of the driver, such as 580.95; empty when unknown.
-        problem: One sentence why it cannot be asked, though it is there; empty otherwise.
+        gpus: All GPUs, visible to this process or not; a GPU divided by MIG is replaced by its parts.
+        version: The version of the driver, such as 580.95; empty when unknown.
+        problem: One sentence saying why the driver does not respond although it is installed, or empty.
     """
 
     gpus: tuple[Gpu, ...] = ()
@@ -59,14 +61,14 @@ class Driver:
 
 @dataclass(frozen=True)
 class Load:
-    """One device at this moment; None is what it does not tell.
+    """The current load of one device; values that it does not report are None.
 
     Attributes:
-        slot: The GPU's slot, empty for the processor.
-        busy: Of its time, from 0 to 1.
-        used_bytes: Of its memory.
-        memory_bytes: All of it.
-        temperature_c: The hottest, in degrees Celsius.
+        slot: The GPU's slot, empty for the CPU.
+        busy: The utilisation, from 0 to 1.
+        used_bytes: The memory in use.
+        memory_bytes: The total memory.
+        temperature_c: The temperature of the hottest sensor, in degrees Celsius.
     """
 
     slot: str
@@ -77,17 +79,12 @@ class Load:
 
 
 def ask_driver() -> Driver:
-    """Find out what GPUs there are; none without a driver."""
+    """Find the GPUs of this machine; without a driver there are none."""
     try:
         nvml = _library()
-    except Exception as error:  # of the library, or because it is not installed
-        if not any(place.exists() for place in DRIVER):
-            return Driver()
-        return Driver(
-            problem=f"This machine has an NVIDIA driver that cannot be asked ({error}), so jobs train on the "
-            "processor. A container needs NVIDIA_DRIVER_CAPABILITIES=compute,utility, a driver that was "
-            "just updated a restart."
-        )
+    except Exception as error:  # an error of NVML, or the driver is not installed
+        is_installed = any(place.exists() for place in DRIVER)
+        return Driver(problem=str(LaunchError(Launch.DRIVER, reason=error)) if is_installed else "")
     gpus: list[Gpu] = []
     for index in range(_ask(nvml.nvmlDeviceGetCount) or 0):
         if (handle := _ask(nvml.nvmlDeviceGetHandleByIndex, index)) is not None:
@@ -97,7 +94,7 @@ def ask_driver() -> Driver:
 
 
 def read_load(gpu: Gpu) -> Load:
-    """Look at a GPU."""
+    """Read the current load of a GPU."""
     handle = _find(gpu)
     if handle is None:
         return Load(gpu.slot, None, None, None, None)
@@ -115,10 +112,10 @@ def read_load(gpu: Gpu) -> Load:
 
 
 def visible_gpus(gpus: tuple[Gpu, ...], visible: str | None) -> tuple[Gpu, ...]:
-    """Keep what CUDA_VISIBLE_DEVICES names, in its order; like CUDA, stop at the first unknown.
+    """Keep the GPUs named in CUDA_VISIBLE_DEVICES, in its order; like CUDA, stop at the first unknown name.
 
     Args:
-        gpus: As the driver tells of them.
+        gpus: The GPUs that the driver reports.
         visible: The variable's value, None when it is not set.
     """
     if visible is None:
@@ -128,7 +125,7 @@ def visible_gpus(gpus: tuple[Gpu, ...], visible: str | None) -> tuple[Gpu, ...]:
         found = next((gpu for gpu in gpus if word and _is_meant(word, gpu)), None)
         if found is not None:
             kept.append(replace(found, key=found.key if found.is_part else word))
-        elif gpus and word.startswith("MIG-"):  # as drivers called parts before version 470
+        elif gpus and word.startswith("MIG-"):  # the names of parts in drivers before version 470
             kept.append(Gpu(word, "MIG device", 0, is_part=True))
         else:
             break
@@ -137,7 +134,7 @@ def visible_gpus(gpus: tuple[Gpu, ...], visible: str | None) -> tuple[Gpu, ...]:
 
 @cache
 def _library() -> Any:
-    """Return NVML, ready to be asked: getting ready can take seconds. Raises what it says when it cannot."""
+    """Return the initialised NVML; initialisation can take seconds, and raises NVML's own errors."""
     import pynvml
 
     pynvml.nvmlInit()
@@ -145,7 +142,7 @@ def _library() -> Any:
 
 
 def _ask(question: Callable[..., Any], *about: Any) -> Any:
-    """Return the answer, None where the driver or the GPU has none."""
+    """Call a function of NVML; return None where the driver or the GPU does not support it."""
     try:
         return question(*about)
     except _library().NVMLError:
@@ -180,7 +177,7 @@ def _parts(handle: Any, whole: Gpu) -> Iterator[Gpu]:
 def _find(gpu: Gpu) -> Any:
     try:
         nvml = _library()
-    except Exception:  # gone since
+    except Exception:  # the driver has stopped responding
         return None
     return _ask(nvml.nvmlDeviceGetHandleByUUID, gpu.uuid) if gpu.uuid else None
 

@@ -1,4 +1,4 @@
-"""How busy this machine is: processor, memory and GPUs, as far as it tells."""
+"""The current load of this machine: CPU, memory and GPUs."""
 
 import psutil
 
@@ -7,12 +7,12 @@ from jobs.host.machine import Machine
 from jobs.host.main_memory import read_memory
 
 SAMPLE_S = 0.1
-# Names under which Linux knows the sensors of processors.
+# The names of CPU sensors in Linux.
 CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
 
 
 def read_loads(machine: Machine) -> list[Load]:
-    """Look at the processor, and at the GPUs if there are any; takes a tenth of a second."""
+    """Read the load of the CPU and of all GPUs; this takes a tenth of a second."""
     memory = read_memory()
     busy = psutil.cpu_percent(SAMPLE_S) / 100
     processor = Load("", busy, memory.used_bytes, memory.total_bytes, _cpu_temperature())
@@ -22,7 +22,7 @@ def read_loads(machine: Machine) -> list[Load]:
 def _cpu_temperature() -> float | None:
     try:
         sensors = psutil.sensors_temperatures()
-    except (AttributeError, OSError):  # not on every system
+    except (AttributeError, OSError):  # not available on every system
         return None
     found = [reading.current for name in CPU_SENSORS for reading in sensors.get(name, [])]
     return max(found, default=None)

@@ -1,4 +1,4 @@
-"""What jobs print."""
+"""The output of jobs."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ TAIL_BYTES = 256 * 1024
 
 
 def read_log(store: Store, run_id: str, num_lines: int = 200) -> str:
-    """The last lines that a job has printed, or one sentence why there are none.
+    """Return the last lines that a job has printed, or one sentence saying why there are none.
 
-    Progress bars rewrite their line; of each only the last state is returned.
+    Progress bars rewrite their line; only the last state of each is returned.
 
     Raises:
         ValueError: There is no such run.
@@ -22,14 +22,12 @@ def read_log(store: Store, run_id: str, num_lines: int = 200) -> str:
     if text:
         return text
     if run.error:
-        return f"Nothing was printed. {run.error}"
-    if run.status == "SCHEDULED":
-        return "Nothing yet: the job waits for its turn."
-    return "Nothing was printed."
+        return f"The job has printed nothing. {run.error}"
+    return f"The job {'is waiting' if run.status == 'SCHEDULED' else 'has printed nothing'}."
 
 
 def read_tail(file: Path, num_lines: int) -> str:
-    """The last lines of a text file, empty when there is no file."""
+    """Return the last lines of a text file, or an empty string if there is no file."""
     try:
         with file.open("rb") as log:
             log.seek(0, 2)

@@ -1,4 +1,4 @@
-"""What this machine has to train on, found out without importing torch."""
+"""The hardware of this machine, determined without importing torch."""
 
 import os
 import platform
@@ -17,15 +17,15 @@ class Machine:
     """This machine.
 
     Attributes:
-        name: Its host name.
-        cpu: The processor's model name.
-        cores: Cores this process may use.
-        memory_bytes: Main memory, of which a container may have only a part.
-        gpus: NVIDIA GPUs that CUDA_VISIBLE_DEVICES leaves visible.
-        accelerator: "cuda", "mps" or "cpu", what training will use unless it is told otherwise.
-        slots: Names of the places a job can run in: one for each GPU, and one on the processor.
-        driver: Version of NVIDIA's driver, empty without one.
-        problem: One sentence why there may be GPUs that cannot be used; empty otherwise.
+        name: The host name.
+        cpu: The model name of the CPU.
+        cores: The number of cores that this process may use.
+        memory_bytes: The main memory available to this process; a container may have only a part of it.
+        gpus: The NVIDIA GPUs that CUDA_VISIBLE_DEVICES leaves visible.
+        accelerator: "cuda", "mps" or "cpu": the default for training.
+        slots: The names of the slots that jobs run in: one for each GPU, and one for the CPU.
+        driver: The version of the NVIDIA driver, empty without one.
+        problem: One sentence saying why GPUs that may exist cannot be used, or empty.
     """
 
     name: str
@@ -40,12 +40,12 @@ class Machine:
 
     @property
     def num_devices(self) -> int:
-        """How many devices a job takes that asks for all."""
+        """The number of devices of a job that requests all of them."""
         return max(1, len(self.gpus))
 
 
 def describe_machine() -> Machine:
-    """Look once and remember: none of it changes while a process lives, but a driver that did not answer."""
+    """Return the hardware of this machine, cached unless the driver did not respond."""
     found = _look()
     if found.problem:
         _look.cache_clear()
@@ -77,7 +77,7 @@ def _look() -> Machine:
 
 @dataclass(frozen=True)
 class Room:
-    """The memory there is for one job."""
+    """The memory available to one job."""
 
     name: str
     size_bytes: int
@@ -85,13 +85,13 @@ class Room:
 
 
 def room_of(machine: Machine, accelerator: str = "auto", busy: Collection[str] = ()) -> Room:
-    """Find the memory that a job has on its device; the least where devices differ.
+    """Return the memory available to a job on its device; the smallest where devices differ.
 
     Args:
-        machine: This one.
-        accelerator: That the job asks for.
-        busy: Slots that jobs of ours have. What they hold will be free once they are done, so that there all
-            memory counts; elsewhere what is free now.
+        machine: This machine.
+        accelerator: The accelerator that the job requests.
+        busy: Slots in use by other jobs. Their memory will be free when those jobs have ended, so it counts
+            in full; on other devices, only the memory that is free now counts.
     """
     if accelerator == "cpu" or not machine.gpus:
         return Room("this machine", machine.memory_bytes)

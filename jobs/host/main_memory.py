@@ -1,4 +1,4 @@
-"""Main memory for whatever runs here: the machine's, or what a container's limit leaves of it."""
+"""The main memory of the machine, or the limit of the container."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from pathlib import Path
 import psutil
 
 MEMBERSHIP, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
-# By what a line of the membership names, nothing in the second version of Linux's control groups: where they
-# are, the limit, what is used, and what of that the kernel gives back before anything fails. See the kernel's
-# admin-guide, `cgroup-v2` and `cgroup-v1/memory`.
+# For each controller named in a line of the membership file (none in version 2 of control groups): the
+# subfolder, and the names of the limit, of the memory in use, and of its reclaimable part. See `cgroup-v2`
+# and `cgroup-v1/memory` in the kernel's admin guide.
 VERSIONS: Mapping[str, tuple[str, str, str, str]] = {
     "": ("", "memory.max", "memory.current", "inactive_file"),
     "memory": ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -18,18 +18,18 @@ VERSIONS: Mapping[str, tuple[str, str, str, str]] = {
 
 @dataclass(frozen=True)
 class Memory:
-    """How much there is, and how much of it is used."""
+    """The size of the memory, and how much of it is in use."""
 
     total_bytes: int
     used_bytes: int
 
 
 def read_memory(membership: Path = MEMBERSHIP, groups: Path = GROUPS) -> Memory:
-    """Find the memory at this moment, by the lowest limit that holds for this process.
+    """Return the current memory, under the lowest limit that applies to this process.
 
     Args:
-        membership: The file that names the groups of this process.
-        groups: The folder of all of them.
+        membership: The file that names the control groups of this process.
+        groups: The folder of all control groups.
     """
     memory = psutil.virtual_memory()
     machine = Memory(memory.total, memory.total - memory.available)
@@ -45,7 +45,7 @@ def _limits(membership: Path, groups: Path) -> Iterator[Memory]:
     for _, controllers, path in (line.split(":", 2) for line in lines):
         for version in set(controllers.split(",")) & set(VERSIONS):
             folder, limit, used, spare = VERSIONS[version]
-            # A limit holds for all groups below; in a container the path may be that of the machine outside.
+            # A limit applies to all groups below. In a container, the path may be that of the host.
             group = groups / folder / path.lstrip("/")
             for ancestor in (group, *group.parents):
                 if ancestor.is_relative_to(groups) and (found := _number(ancestor / limit)) is not None:
@@ -58,7 +58,7 @@ def _number(file: Path) -> int | None:
         text = file.read_text(encoding="ascii").strip()
     except OSError:
         return None
-    return int(text) if text.isdecimal() else None  # `max` where there is none
+    return int(text) if text.isdecimal() else None  # `max` means no limit
 
 
 def _spare(file: Path, name: str) -> int:

@@ -1,4 +1,4 @@
-"""MLflow's own page over the same store, started when somebody first wants it."""
+"""The MLflow UI of a store, started on first use."""
 
 import socket
 import sys
@@ -8,8 +8,8 @@ import urllib.request
 
 from filelock import FileLock
 
-from jobs.errors import LaunchError
 from jobs.host.processes import Background, kill_session, start_detached
+from jobs.problems import Launch, LaunchError
 from tracking.layout import REPOSITORY
 from tracking.runs import Run
 from tracking.store import Store
@@ -19,10 +19,10 @@ START_TIMEOUT_S = 90.0
 
 
 def ensure_mlflow_ui(store: Store) -> str:
-    """Return the address of the store's MLflow page, started unless it answers already.
+    """Return the address of the store's MLflow UI; start it if it is not running.
 
     Raises:
-        LaunchError: It does not start; the message names its log.
+        LaunchError: It does not start.
         StoreUnavailable: The store cannot be used.
     """
     if store.server:
@@ -37,7 +37,7 @@ def ensure_mlflow_ui(store: Store) -> str:
 
 
 def find_mlflow_ui(store: Store) -> str | None:
-    """The address of the store's MLflow page if its process lives."""
+    """Return the address of the store's MLflow UI, None if it is not running."""
     if store.server:
         return store.server
     background = Background.read(store.root / "mlflow_ui.json")
@@ -45,7 +45,7 @@ def find_mlflow_ui(store: Store) -> str | None:
 
 
 def stop_mlflow_ui(store: Store) -> bool:
-    """End it; whether there was one."""
+    """Stop the MLflow UI and return whether it was running."""
     background = Background.read(store.root / "mlflow_ui.json")
     if background is None:
         return False
@@ -54,7 +54,7 @@ def stop_mlflow_ui(store: Store) -> bool:
 
 
 def run_url(base_url: str, run: Run) -> str:
-    """The run's own address in MLflow's page."""
+    """Return the address of a run in the MLflow UI."""
     return f"{base_url}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
 
 
@@ -69,10 +69,10 @@ def _start(store: Store) -> Background:
             return background
         time.sleep(0.1)
     kill_session(background.pid, background.create_time)
-    raise LaunchError(f"MLflow's page did not start; {log_file} says why.")
+    raise LaunchError(Launch.MLFLOW_UI, log=log_file)
 
 
-# Its job queue alone is eight processes, and nothing here uses it; nothing leaves this machine.
+# MLflow's own job queue would start eight processes that are not needed. No telemetry is sent.
 ENVIRONMENT = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -89,7 +89,7 @@ def _command(store: Store, port: int) -> list[str]:
         *("--default-artifact-root", str(store.artifacts)),
         *("--host", HOST, "--port", str(port), "--workers", "1"),
         "--no-serve-artifacts",
-        # By default it also trusts every private network address.
+        # By default, MLflow also trusts every address of a private network.
         *("--allowed-hosts", hosts),
         *("--cors-allowed-origins", ",".join(f"http://{host}" for host in hosts.split(","))),
     ]

@@ -1,4 +1,4 @@
-"""Processes of this machine, told apart by their number *and* the moment they began."""
+"""Processes of this machine, identified by their number *and* their start time."""
 
 import json
 import os
@@ -11,18 +11,18 @@ from pathlib import Path
 
 import psutil
 
-# A process's start is computed from the boot time, which a correction of the clock moves a little.
+# The start time is computed from the boot time, which changes slightly when the clock is corrected.
 CREATE_TIME_TOLERANCE_S = 1.0
 
 
 @dataclass(frozen=True)
 class Background:
-    """A process that outlives whoever started it, as written into a file for others to find.
+    """A process that outlives the one that started it, recorded in a file for others to find.
 
     Attributes:
-        pid: Its number.
-        create_time: When it began, unix seconds.
-        port: Where it listens, 0 when it does not.
+        pid: The process number.
+        create_time: The start time in Unix seconds.
+        port: The port that it listens on, or 0.
     """
 
     pid: int
@@ -30,19 +30,19 @@ class Background:
     port: int = 0
 
     def write(self, file: Path) -> None:
-        """Replace the file at once, so that no reader sees half of it."""
+        """Replace the file atomically, so that nobody reads half of it."""
         draft = file.with_suffix(f".{self.pid}")
         draft.write_text(json.dumps(self.__dict__), encoding="utf-8")
         draft.replace(file)
 
     @classmethod
     def of(cls, pid: int, port: int = 0) -> "Background":
-        """A living process. Raises psutil.NoSuchProcess when it is not."""
+        """Describe a running process. Raises psutil.NoSuchProcess if there is none with this number."""
         return cls(pid, psutil.Process(pid).create_time(), port)
 
     @classmethod
     def read(cls, file: Path) -> "Background | None":
-        """What the file says if that process still lives, otherwise None."""
+        """Read the file; return None if there is none or its process has ended."""
         try:
             background = cls(**json.loads(file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
@@ -51,12 +51,12 @@ class Background:
 
 
 def find_process(pid: int, create_time: float, word: str = "") -> psutil.Process | None:
-    """The living process with that number, if it is the same one and not a later one that got its number.
+    """Return the running process with this number, None if it is a later process that reuses the number.
 
     Args:
-        pid: The number.
-        create_time: When it began, unix seconds.
-        word: If its command line contains this, it is the one even when the clock was set since.
+        pid: The process number.
+        create_time: The start time in Unix seconds.
+        word: A process whose command line contains this is the right one even if the clock was changed.
     """
     with suppress(psutil.Error):
         process = psutil.Process(pid)
@@ -70,7 +70,7 @@ def find_process(pid: int, create_time: float, word: str = "") -> psutil.Process
 
 
 def find_by_word(word: str) -> psutil.Process | None:
-    """The living process that leads a session and has `word` among its arguments."""
+    """Return the running process that leads a session and has `word` among its arguments."""
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if word in process.cmdline() and os.getsid(process.pid) == process.pid:
@@ -81,18 +81,18 @@ def find_by_word(word: str) -> psutil.Process | None:
 def start_detached(
     command: Sequence[str], log_file: Path, *, cwd: Path, environment: Mapping[str, str]
 ) -> "subprocess.Popen[bytes]":
-    """Start a process in a session of its own that writes to a file and reads nothing.
+    """Start a process in its own session, with its output in a file and no input.
 
-    Its `returncode` is None until it has ended, without any need to poll.
+    Its `returncode` is None until it has ended; there is no need to poll.
 
     Args:
-        command: Program and arguments; no shell sees them.
-        log_file: Gets its output appended.
-        cwd: Where it runs.
-        environment: Added to ours.
+        command: Program and arguments, not interpreted by a shell.
+        log_file: The file to which the output is appended.
+        cwd: The working directory.
+        environment: Variables added to those of this process.
 
     Raises:
-        OSError: It cannot be started.
+        OSError: The process cannot be started.
     """
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("ab") as log:
@@ -105,14 +105,14 @@ def start_detached(
             cwd=cwd,
             env={**os.environ, **environment},
         )
-    # Whenever it ends, its exit code is noted, and it does not stay behind as a zombie.
+    # Collects the exit code as soon as the process ends, so that no zombie remains.
     threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
     return process
 
 
 def kill_session(pid: int, create_time: float) -> None:
-    """Kill, at once, a process, all its descendants, and whatever is left of the session it leads or led."""
-    for _ in range(3):  # a fork may slip between looking and killing
+    """Kill a process, all its descendants, and what is left of the session that it leads or led."""
+    for _ in range(3):  # a process may fork between the search and the kill
         doomed = _family(pid, create_time)
         for process in doomed:
             with suppress(psutil.Error):
@@ -131,7 +131,7 @@ def _family(pid: int, create_time: float) -> list[psutil.Process]:
         with suppress(psutil.Error):
             family = {leader, *leader.children(recursive=True)}
     if leader is not None and _session(pid) != pid:
-        return list(family)  # started by hand: its session is somebody's shell
+        return list(family)  # started from a shell, whose session it shares
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if _session(process.pid) == pid and process.status() != psutil.STATUS_ZOMBIE:
@@ -140,7 +140,7 @@ def _family(pid: int, create_time: float) -> list[psutil.Process]:
 
 
 def _is_other(pid: int, create_time: float) -> bool:
-    """Whether the number now belongs to a later process."""
+    """Return whether the number now belongs to a later process."""
     try:
         return abs(psutil.Process(pid).create_time() - create_time) > CREATE_TIME_TOLERANCE_S
     except psutil.Error:

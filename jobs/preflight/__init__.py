@@ -1,1 +1,1 @@
-"""What is asked before a job is queued: may it read there, does it fit, how long will it take."""
+"""The checks before a job is queued: whether it may read its data, whether it fits, how long it will take."""

@@ -1,4 +1,4 @@
-"""Where images and weights may lie: no job, and nobody at the page, reads from elsewhere on this machine."""
+"""The folders that jobs and the dashboard may read images and weights from; all others are refused."""
 
 import os
 from collections.abc import Mapping
@@ -7,16 +7,18 @@ from typing import Any
 
 from datamodules.problems import explain
 from datamodules.sources import is_address
+from jobs.problems import Place
+from problems import InvalidValue
 from tracking.layout import REPOSITORY
 from tracking.store import Store
 
 VARIABLE = "ARENA_DATA_ROOTS"
-# Besides the home and this project: where machines usually keep what is too large for a home.
+# Usual places for large data, allowed in addition to the home folder and this project.
 USUAL = ("/data", "/datasets", "/mnt", "/media", "/scratch", "/srv", "/Volumes")
 
 
 def allowed_roots() -> tuple[Path, ...]:
-    """Give the folders in which data may lie: those of ARENA_DATA_ROOTS, or the home and the usual places."""
+    """Return the folders that data may be read from, set in ARENA_DATA_ROOTS or the usual places."""
     named = [text for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text.strip()]
     places = named or [str(Path.home()), str(REPOSITORY), *USUAL]
     found = dict.fromkeys(Path(place).expanduser().resolve() for place in places)
@@ -24,12 +26,12 @@ def allowed_roots() -> tuple[Path, ...]:
 
 
 def check_files(config: Mapping[str, Any]) -> None:
-    """Check where the images of a configuration lie, the image it subtracts, and the weights it starts from.
+    """Check the places of a configuration's images, mean image and starting weights.
 
-    What no path on this machine names (an address, a run) lies elsewhere.
+    Values that are not paths on this machine (addresses, names of runs) are not checked.
 
     Raises:
-        ValueError: They lie elsewhere than they may; one sentence.
+        InvalidValue: One of them is not in an allowed folder.
     """
     data = config.get("data") or {}
     root = str(data.get("root") or "")
@@ -42,63 +44,61 @@ def check_files(config: Mapping[str, Any]) -> None:
 
 
 def check_weights(weights: str) -> None:
-    """Check where the file of starting weights lies; a checkpoint of this store may be named, too.
+    """Check the place of a file with starting weights; the checkpoints of this store are allowed as well.
 
     Args:
-        weights: A file, or what is none: ``torchvision`` or a run.
+        weights: A file; ``torchvision`` and the name of a run are not checked.
 
     Raises:
-        ValueError: It lies elsewhere than it may; one sentence.
+        InvalidValue: The file is not in an allowed folder.
     """
     if len(Path(weights).parts) > 1:
         check_place(weights, Store.default().checkpoints.resolve())
 
 
 def check_folder(text: str) -> Path:
-    """Find the folder that somebody has named, symbolic links followed, wherever that may lead.
+    """Return the folder that a user has entered, with symbolic links resolved.
 
     Raises:
-        ValueError: Nothing is named, the folder lies elsewhere than it may, or is not there or hidden; one
-            sentence.
+        InvalidValue: Nothing was entered, or the folder is not allowed, does not exist or cannot be read.
     """
     folder = check_place(text)
     try:
         is_there = folder.is_dir()
-    except OSError as error:  # such as a folder above it that one may not look into
-        raise ValueError(explain(error)) from error
+    except OSError as error:  # such as a parent folder without permission
+        problem = explain(error)
+        raise InvalidValue(problem.code or str(problem), **problem.values) from error
     if not is_there:
-        raise ValueError(f"There is no folder {text.strip()}.")
+        raise InvalidValue(Place.NO_FOLDER, place=text.strip())
     return folder
 
 
 def check_place(text: str, *more: Path) -> Path:
-    """Find the place that somebody has named, which need not exist yet, as `check_folder` does.
+    """Return the path that a user has entered, with symbolic links resolved; it need not exist.
 
     Args:
-        text: What was typed.
-        more: Folders in which it may lie besides `allowed_roots`.
+        text: The text that was entered.
+        more: Folders that are allowed in addition to `allowed_roots`.
 
     Raises:
-        ValueError: Nothing is named, or the place lies elsewhere than it may; one sentence.
+        InvalidValue: Nothing was entered, or the path is not allowed.
     """
-    if not text.strip():
-        raise ValueError("Name a folder on the machine that trains.")
+    text = text.strip()
+    if not text:
+        raise InvalidValue(Place.NOT_NAMED)
     try:
-        typed = Path(text.strip()).expanduser()
+        typed = Path(text).expanduser()
         if "\0" in text or not typed.is_absolute():
-            raise ValueError(f"{text.strip()!r} is not a full path; begin with / or ~.")
+            raise InvalidValue(Place.NOT_ABSOLUTE, place=text)
         folder = typed.resolve()
         # The two halves of a folder of images are often links themselves.
         places = {typed: folder, **{typed / half: (folder / half).resolve() for half in ("train", "val")}}
     except (OSError, RuntimeError) as error:
-        raise ValueError(f"{text.strip()} leads nowhere: no such home, or a link to itself.") from error
+        raise InvalidValue(Place.UNRESOLVABLE, place=text) from error
     roots = allowed_roots()
-    # Before anything is looked up: nobody learns here what there is elsewhere on this machine.
+    # Checked before any access, so that an error does not reveal what exists elsewhere on this machine.
     for place, real in places.items():
         if not any(real.is_relative_to(root) for root in (*roots, *more)):
-            allowed = ", ".join(map(str, roots)) or "nowhere"
-            raise ValueError(
-                f"{place} is not in a place that data may be read from ({allowed}); "
-                f"set {VARIABLE}, before the dashboard starts, to allow others."
-            )
+            allowed = ", ".join(map(str, roots)) or "none"
+            raise InvalidValue(Place.NOT_ALLOWED, place=place, allowed=allowed, variable=VARIABLE)
     return folder

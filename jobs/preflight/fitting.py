@@ -1,4 +1,4 @@
-"""What a job takes of memory and disk, and the largest batch that fits."""
+"""The memory and disk space that a job needs, and the largest batch that fits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,36 +10,36 @@ from training import batches
 
 Config = Mapping[str, Any]
 
-# What a process has before it holds a network: Python with its libraries, measured on a CPU.
+# The memory of a process without a network: Python with its libraries, measured on a CPU.
 BASE_BYTES = 800 * 2**20
-# Of a GPU, all of them estimates that nobody has measured yet: CUDA's context, by card and driver 300 to 600
-# MB; what cuDNN works in; and what NCCL sends through, where several GPUs train together.
+# GPU memory, estimated and not measured yet: the CUDA context (300 to 600 MB, depending on GPU and driver),
+# the cuDNN workspace, and the NCCL buffers if several GPUs train together.
 CONTEXT_BYTES, WORKSPACE_BYTES, NCCL_BYTES = 500 * 2**20, 256 * 2**20, 256 * 2**20
 FLOAT32_BYTES = 4
-# Loaders that live at once: that of training and that of validation.
+# Data loaders that exist at the same time: one for training and one for validation.
 NUM_LOADERS = 2
 
 
 @dataclass(frozen=True)
 class Remedy:
-    """A batch that fits, and how many of them make the step that was asked for."""
+    """A batch size that fits, and how many batches to accumulate for the requested images per step."""
 
     batch_size: int
     accumulate: int
 
 
 def step_of(config: Config) -> int:
-    """Images of one optimiser step on one device: the batch, times those whose gradients are added up."""
+    """Return the images of one optimiser step on one device: batch size times accumulated batches."""
     return int(config["data"]["batch_size"]) * int(config["trainer"].get("accumulate_grad_batches", 1))
 
 
 def split(step: int, largest: int) -> Remedy:
-    """Divide a step into equal batches of at most so many images, as few as that allows."""
+    """Divide a step into as few equal batches as possible, of at most `largest` images each."""
     return Remedy(*batches.split(step, largest))
 
 
 def largest_batch(config: Config, num_classes: int, machine: Machine, room_bytes: int) -> int:
-    """The largest batch, up to the one asked for, that fits into so much memory; 0 when none does."""
+    """Return the largest batch size, up to the requested one, that fits into memory; 0 if none does."""
     fits, fails = 0, int(config["data"]["batch_size"]) + 1
     while fails - fits > 1:
         middle = (fits + fails) // 2
@@ -52,7 +52,7 @@ def largest_batch(config: Config, num_classes: int, machine: Machine, room_bytes
 
 
 def need_bytes(config: Config, num_classes: int, machine: Machine) -> int:
-    """Memory that a job takes: of each GPU or, where several processes share it, of the machine."""
+    """Return the bytes of memory that a job needs: on each GPU or, on the CPU, of the machine."""
     from lightning_modules.ledger.training_memory import estimate
 
     model, data, trainer = config["model"], config["data"], config["trainer"]
@@ -69,16 +69,16 @@ def need_bytes(config: Config, num_classes: int, machine: Machine) -> int:
     if model.get("ema_decay") is not None:
         need += checkpoint_bytes(config, num_classes)[1]
     if device_of(trainer, machine) == "cuda":
-        # Several GPUs send each other's gradients from copies of them.
+        # Several GPUs exchange copies of their gradients.
         together = parts.gradients + NCCL_BYTES if processes > 1 else 0
         return need + CONTEXT_BYTES + WORKSPACE_BYTES + together
     return (need + BASE_BYTES) * processes + loading_bytes(config, machine)
 
 
 def loading_bytes(config: Config, machine: Machine) -> int:
-    """Main memory that the batches of a job take on their way from files to its devices.
+    """Return the bytes of main memory for batches on their way from files to the devices of a job.
 
-    Not of images that live on the device, or are read when they are asked for.
+    This is 0 for images that are kept on the device.
     """
     from datamodules import sources
     from datamodules.imagenet import MAX_WORKERS
@@ -97,23 +97,23 @@ def loading_bytes(config: Config, machine: Machine) -> int:
 
 
 def host_bytes(config: Config, machine: Machine) -> int:
-    """Main memory that a job on GPUs takes."""
+    """Return the bytes of main memory that a job on GPUs needs."""
     return BASE_BYTES * count_processes(config["trainer"], machine) + loading_bytes(config, machine)
 
 
 def device_of(trainer: Config, machine: Machine) -> str:
-    """The kind of device that a job trains on: ``cuda``, ``mps`` or ``cpu``.
+    """Return the kind of device that a job trains on: ``cuda``, ``mps`` or ``cpu``.
 
     Args:
-        trainer: That part of its configuration.
-        machine: That would train it.
+        trainer: The trainer section of its configuration.
+        machine: The machine that would train it.
     """
     slots = slots_for(trainer, machine.slots)
     return kind_of(slots[0]) if slots else machine.accelerator
 
 
 def count_processes(trainer: Config, machine: Machine) -> int:
-    """How many processes a job is, one for each of its devices."""
+    """Return the number of processes of a job, one for each of its devices."""
     devices = str(trainer.get("devices", 1))
     if devices.isdigit():
         return max(1, int(devices))
@@ -121,7 +121,7 @@ def count_processes(trainer: Config, machine: Machine) -> int:
 
 
 def precision_of(trainer: Config, machine: Machine) -> str:
-    """What the training process will compute in; no GPU is opened to find out."""
+    """Return the precision that the training process will use, without opening a GPU."""
     from training.hardware import precision_for
 
     device = device_of(trainer, machine)
@@ -133,7 +133,7 @@ def precision_of(trainer: Config, machine: Machine) -> str:
 
 
 def checkpoint_bytes(config: Config, num_classes: int) -> tuple[int, int]:
-    """Bytes of a checkpoint to go on from, with the optimiser's state, and of one with the weights alone."""
+    """Return the bytes of a checkpoint with the optimiser's state, and of one with only the weights."""
     from lightning_modules import registry
     from lightning_modules.ledger.table import measure
     from lightning_modules.ledger.training_memory import count_states

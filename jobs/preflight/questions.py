@@ -1,4 +1,4 @@
-"""Before a job is queued: can it work here, what would have to change, and when will it be done."""
+"""The questions about a job before it is queued: whether it can work, what to change, when it will end."""
 
 import shutil
 import time
@@ -30,13 +30,13 @@ from training.batches import step_text
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found on one question.
+    """The answer to one question.
 
     Attributes:
-        question: In one word.
-        verdict: Whether it will work; None where that cannot be told.
-        text: What was found or, after a no, what to change.
-        remedy: That would turn a no about memory into a yes.
+        question: The subject in one or two words.
+        verdict: Whether it will work, None if that is unknown.
+        text: What was found and, if it will not work, what to change.
+        remedy: A batch size that would fit into memory.
     """
 
     question: str
@@ -47,24 +47,23 @@ class Answer:
 
 @dataclass(frozen=True)
 class Images:
-    """How many there are."""
+    """The number of training images and of classes."""
 
     train: int
     classes: int
 
 
 def check_all(store: Store, configs: Sequence[Config], machine: Machine, runs: Sequence[Run]) -> list[Answer]:
-    """Ask every question about jobs that are alike in their data.
+    """Answer every question about jobs with the same data.
 
     Args:
-        store: Where their checkpoints would go.
-        configs: Complete ones.
-        machine: That would train them.
-        runs: Active ones of this machine, and all that have ended, newest first.
+        store: The store for their checkpoints.
+        configs: Complete configurations.
+        machine: The machine that would train them.
+        runs: The active runs of this machine, and all that have ended, newest first.
 
     Returns:
-        The answers; those that need the images only where there are any, those on the machine not for a
-        cluster.
+        The answers. Those about the machine are omitted for a cluster, and if the data cannot be used.
     """
     data, images = look_at_data(configs[0])
     answers = [data, check_size(configs)]
@@ -80,7 +79,7 @@ def check_all(store: Store, configs: Sequence[Config], machine: Machine, runs: S
 
 
 def look_at_data(config: Config) -> tuple[Answer, Images | None]:
-    """Open the images as the training process would."""
+    """Open the images as the training process does."""
     from datamodules.imagenet import ImageNetDataModule
     from datamodules.problems import DataError
 
@@ -90,11 +89,11 @@ def look_at_data(config: Config) -> tuple[Answer, Images | None]:
     except (ValueError, DataError) as problem:
         return Answer("Data", False, str(problem)), None
     images = Images(data.train_images, data.num_classes)
-    return Answer("Data", True, f"{images.train:,} images to train on, {images.classes:,} classes."), images
+    return Answer("Data", True, f"{images.train:,} training images, {images.classes:,} classes."), images
 
 
 def check_size(configs: Sequence[Config]) -> Answer:
-    """Ask whether each network takes the image size."""
+    """Check whether each network accepts the image size."""
     from lightning_modules import registry
 
     size = int(configs[0]["data"]["image_size"])
@@ -103,11 +102,11 @@ def check_size(configs: Sequence[Config]) -> Answer:
             registry.get(config["model"]["architecture"]).check_size(size)
     except ValueError as problem:
         return Answer("Size", False, str(problem))
-    return Answer("Size", True, f"{size} px suit every network that was chosen.")
+    return Answer("Size", True, f"Every chosen network accepts images of {size} px.")
 
 
 def check_gpu(configs: Sequence[Config], machine: Machine) -> list[Answer]:
-    """Ask whether the installed PyTorch can use the GPUs; nothing where nobody wants one and all is well."""
+    """Check whether the installed PyTorch can use the GPUs; return no answer if there is no problem."""
     from training.hardware import find_problem, missing_compiler
 
     answers = [Answer("GPU", None, machine.problem)] if machine.problem else []
@@ -128,24 +127,25 @@ def check_gpu(configs: Sequence[Config], machine: Machine) -> list[Answer]:
 def check_memory(
     configs: Sequence[Config], num_classes: int, machine: Machine, runs: Sequence[Run] = ()
 ) -> list[Answer]:
-    """Ask whether a batch fits into the memory of a device, by the estimate of `ledger.training_memory`.
+    """Check whether a batch fits into the memory of a device, by the estimate of `ledger.training_memory`.
 
-    On a GPU that estimate was never measured: there it warns and does not refuse.
+    On a GPU the estimate has not been verified, so the verdict is None rather than False.
 
     Args:
-        configs: Complete ones.
-        num_classes: Of their images.
-        machine: That would train them.
-        runs: Of this machine; what the running ones hold of a GPU will be free once they are done.
+        configs: Complete configurations.
+        num_classes: The number of classes of their images.
+        machine: The machine that would train them.
+        runs: The runs of this machine. GPU memory of running jobs counts as free, since they will end before.
     """
     answers = [_check_device_memory(configs, num_classes, machine, runs)]
     on_gpus = [config for config in configs if device_of(config["trainer"], machine) == "cuda"]
     if on_gpus:
         need = max(host_bytes(config, machine) for config in on_gpus)
-        there = f"the {_size(machine.memory_bytes)} of this machine"
-        text = f"Reading images takes about {_size(need)} of {there}"
         fits = need <= machine.memory_bytes
-        text += "." if fits else ", more than there is. Take fewer workers or smaller batches."
+        text = (
+            f"Loading images takes about {_size(need)} of the {_size(machine.memory_bytes)} of this machine."
+        )
+        text += "" if fits else " Use fewer workers or smaller batches."
         answers.append(Answer("Main memory", fits, text))
     return answers
 
@@ -161,12 +161,12 @@ def _check_device_memory(
     name = configs[worst]["model"]["architecture"]
     asked = f"{name} with batches of {configs[worst]['data']['batch_size']} takes about {_size(needs[worst])}"
     if not room.size_bytes:
-        return Answer("Memory", None, f"{asked}; how much {room.name} has is not known.")
+        return Answer("Memory", None, f"{asked}; the memory of {room.name} is unknown.")
     if needs[worst] <= room.size_bytes:
         share = 100 * needs[worst] / room.size_bytes
         return Answer("Memory", True, f"{asked}, {share:.0f} % of {_there(room)}.")
     asked += f", more than {_there(room)}"
-    asked += " (an estimate that was never measured on a GPU)" if room.is_gpu else ""
+    asked += " (an estimate that has not been verified on a GPU)" if room.is_gpu else ""
     verdict = None if room.is_gpu else False
     steps = {step_of(config) for config in configs}
     largest = min(largest_batch(config, num_classes, machine, room.size_bytes) for config in configs)
@@ -174,27 +174,27 @@ def _check_device_memory(
         return Answer(
             "Memory",
             verdict,
-            f"{asked}, and even one image at a time does not fit. Take smaller images or another network.",
+            f"{asked}. Even a batch of one image does not fit; use smaller images or another network.",
         )
     if len(steps) > 1:
         return Answer(
             "Memory",
             verdict,
-            f"{asked}. Batches of {largest} fit all of these networks; since their steps differ, "
-            f"launch them apart.",
+            f"{asked}. Batches of {largest} fit for all of these jobs; launch jobs with different numbers of "
+            f"images per step separately.",
         )
     step = steps.pop()
     remedy = split(step, largest)
-    return Answer("Memory", verdict, f"{asked}. Take {_steps(remedy, step)}.", remedy)
+    return Answer("Memory", verdict, f"{asked}. Use {_steps(remedy, step)}.", remedy)
 
 
 def check_disk(store: Store, configs: Sequence[Config], num_classes: int, machine: Machine) -> Answer:
-    """Ask whether the checkpoints fit on the disk: the last and the best of each, and what a save needs."""
+    """Check whether the checkpoints fit on the disk: the last and best of each job, and one being saved."""
     kept = running = 0
     for config in configs:
         full, weights = checkpoint_bytes(config, num_classes)
         kept += full + weights
-        # While it runs, the one before the last stays until the next is whole.
+        # During training, the previous checkpoint is kept until the next one is complete.
         running = max(running, 2 * full)
     wanted = kept + running * min(len(configs), len(machine.slots))
     free = shutil.disk_usage(store.root).free
@@ -204,37 +204,37 @@ def check_disk(store: Store, configs: Sequence[Config], num_classes: int, machin
     return Answer(
         "Disk",
         False,
-        f"{text}. Delete runs with their checkpoints, launch fewer at once, or keep the store on a larger "
-        f"disk (ARENA_MLRUNS).",
+        f"{text}. Delete runs with their checkpoints, launch fewer jobs at once, or move the store to a "
+        f"larger disk (ARENA_MLRUNS).",
     )
 
 
 def check_trial(
     store: Store, config: Config, num_classes: int, machine: Machine
 ) -> tuple[Answer, Trial | None]:
-    """Train twenty steps and say what they have shown.
+    """Train twenty steps and report the measurements.
 
     Raises:
-        LaunchError: No device is free, or the network cannot be trained for another reason than its memory.
+        LaunchError: No device is free, or the training failed for another reason than memory.
         StoreUnavailable: The store cannot be read.
     """
     name, batch_size = config["model"]["architecture"], int(config["data"]["batch_size"])
     try:
         trial = try_out(store, config)
     except OutOfMemory:
-        text = f"{name} with batches of {batch_size} needs more memory than there is."
+        text = f"{name} with batches of {batch_size} needs more memory than is available."
         if batch_size == 1:
-            return Answer("Trial", False, f"{text} Take smaller images or another network."), None
+            return Answer("Trial", False, f"{text} Use smaller images or another network."), None
         step = step_of(config)
         remedy = split(step, batch_size // 2)
-        return Answer("Trial", False, f"{text} Take {_steps(remedy, step)}.", remedy), None
+        return Answer("Trial", False, f"{text} Use {_steps(remedy, step)}.", remedy), None
     speed = "" if trial.images_per_s is None else f"{trial.images_per_s:,.1f} images/s, "
     estimate = need_bytes({**config, "trainer": {**config["trainer"], "devices": 1}}, num_classes, machine)
     return Answer(
         "Trial",
         True,
-        f"{name}: {speed}{_size(trial.peak_bytes)} at the peak of {trial.iterations} steps on one device "
-        f"(estimated: {_size(estimate)}).",
+        f"{name}: {speed}{_size(trial.peak_bytes)} of memory at the peak of {trial.iterations} steps on one "
+        f"device (estimated: {_size(estimate)}).",
     ), trial
 
 
@@ -244,13 +244,13 @@ def check_time(
     runs: Sequence[Run],
     expected_s: Sequence[float | None] = (),
 ) -> Answer:
-    """Ask when the last of the jobs would be done if they were queued now.
+    """Predict when the last of the jobs would end if they were queued now.
 
     Args:
-        configs: In their order.
-        machine: That trains them.
-        runs: Active ones of this machine, and all that have ended, newest first.
-        expected_s: What trials have shown that each will take; none were made by default.
+        configs: Complete configurations in the order of the queue.
+        machine: The machine that would train them.
+        runs: The active runs of this machine, and all that have ended, newest first.
+        expected_s: The duration of each job as estimated by a trial; by default there are no trials.
     """
     new = [
         as_run(config, number, seconds)
@@ -273,17 +273,17 @@ def check_time(
         return Answer(
             "Time",
             None,
-            f"Not known yet: {', '.join(unknown)}, or what comes before in the queue, was never measured "
-            f"here. Twenty steps will show it.",
+            f"Unknown: {', '.join(unknown)}, or a job ahead in the queue, has never been measured on this "
+            f"machine. A trial will show it.",
         )
     done_at = time.localtime(time.time() + max(known))
     return Answer(
-        "Time", True, f"Done in about {_duration(max(known))}, {time.strftime('%A %H:%M', done_at)}."
+        "Time", True, f"Finished in about {_duration(max(known))}, {time.strftime('%A %H:%M', done_at)}."
     )
 
 
 def as_run(config: Config, number: int, expected_s: float | None) -> Run:
-    """What a configuration would look like in the queue."""
+    """Return the run that a configuration would be in the queue."""
     return Run(
         run_id=f"new{number}",
         experiment_id="",
@@ -301,7 +301,7 @@ def as_run(config: Config, number: int, expected_s: float | None) -> Run:
 
 def _steps(remedy: Remedy, step: int) -> str:
     made = step_text(remedy.batch_size, remedy.accumulate, step)
-    return f"batches of {remedy.batch_size}, {remedy.accumulate} of them a step: {made}"
+    return f"batches of {remedy.batch_size}, {remedy.accumulate} per step: {made}"
 
 
 def _there(room: Room) -> str:

@@ -1,4 +1,4 @@
-"""Twenty real steps of a job before it is queued: how fast it is, and how much memory it takes."""
+"""Trials: twenty real steps of a job before it is queued, to measure its speed and memory."""
 
 import json
 import os
@@ -16,29 +16,29 @@ import psutil
 import yaml
 from filelock import FileLock, Timeout
 
-from jobs.errors import LaunchError
 from jobs.host import processes
 from jobs.host.machine import describe_machine
 from jobs.host.slots import environment_of, kind_of, slots_for, slots_of
+from jobs.problems import LaunchError, TrialProblem
 from tracking import runs
 from tracking.layout import REPOSITORY
 from tracking.store import Store
 
 TRIAL = (sys.executable, "-m", "training.trial")
 TIMEOUT_S = 300.0
-# An epoch is more than its training steps: validation, checkpoints, the start.
+# The additional time of a job for validation, checkpoints and startup.
 OVERHEAD = 1.15
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a few steps have shown.
+    """The measurements of a few steps.
 
     Attributes:
-        images_per_s: On one device, None when there were too few images to measure it.
-        peak_bytes: The most memory its process had: of the GPU, or else of the machine.
-        iterations: Batches that were trained.
-        train_images: In one epoch.
+        images_per_s: The speed on one device, None if there were too few images to measure it.
+        peak_bytes: The peak memory of the process: on the GPU, or otherwise of the machine.
+        iterations: The number of batches that were trained.
+        train_images: The number of training images in an epoch.
     """
 
     images_per_s: float | None
@@ -47,7 +47,7 @@ class Trial:
     train_images: int
 
     def expected_s(self, config: Mapping[str, Any]) -> float | None:
-        """Seconds that the whole job will take at this pace, about."""
+        """Estimate the seconds that the whole job will take at this speed, None if it was not measured."""
         if not self.images_per_s:
             return None
         devices = str(config["trainer"]["devices"])
@@ -58,15 +58,16 @@ class Trial:
 
 
 def try_out(store: Store, config: Mapping[str, Any], timeout_s: float = TIMEOUT_S) -> Trial:
-    """Train a few batches in a process of its own, on a device that is free, and measure.
+    """Train a few batches in a separate process, on a free device, and measure.
 
     Args:
-        store: Whose jobs have devices.
-        config: A run's complete configuration.
-        timeout_s: After which it is given up.
+        store: The store whose jobs use devices.
+        config: The complete configuration of a run.
+        timeout_s: The time limit.
 
     Raises:
-        LaunchError: No device is free, or it cannot be trained; memory that does not suffice is named.
+        OutOfMemory: There is not enough memory.
+        LaunchError: No device is free, or the training failed.
         StoreUnavailable: The store cannot be read.
     """
     with _free_slot(store, config) as slot:
@@ -95,11 +96,9 @@ def _try_on(slot: str, config: Mapping[str, Any], timeout_s: float) -> Trial:
         try:
             printed, complaints = child.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
-            raise LaunchError(
-                f"Twenty steps took more than {timeout_s:.0f} s; take smaller batches or images."
-            ) from None
+            raise LaunchError(TrialProblem.TOO_SLOW, limit_s=timeout_s) from None
         finally:
-            if began is not None:  # it, if it lives, and the processes that read images for it
+            if began is not None:  # also ends its data loader workers
                 processes.kill_session(child.pid, began)
             child.wait()
     return _read(printed, complaints, child.returncode)
@@ -107,20 +106,17 @@ def _try_on(slot: str, config: Mapping[str, Any], timeout_s: float) -> Trial:
 
 @contextmanager
 def _free_slot(store: Store, config: Mapping[str, Any]) -> Iterator[str]:
-    """Keep other trials from a device without a job that this one may have."""
+    """Find a suitable device without a job, and keep other trials from using it."""
     busy = {slot: run for run in runs.list_ours(store, ["RUNNING"]) for slot in slots_of(run)}
     slots = slots_for(config["trainer"], describe_machine().slots)
     if not slots:
-        raise LaunchError(f"This machine has no {config['trainer']['accelerator']} to try it on.")
+        raise LaunchError(TrialProblem.NO_DEVICE, accelerator=config["trainer"]["accelerator"])
     free = [slot for slot in slots if slot not in busy]
     if not free:
-        raise LaunchError(
-            f"{slots[0]} is busy with {busy[slots[0]].name}: a trial beside it would measure nothing right. "
-            f"Wait for it, stop it, or queue without a trial."
-        )
+        raise LaunchError(TrialProblem.DEVICE_IN_USE, slot=slots[0], run=busy[slots[0]].name)
     for slot in free:
         try:
-            # A part of a GPU may be called MIG-GPU-.../1/0.
+            # The name of a part of a GPU may contain slashes: MIG-GPU-.../1/0.
             name = re.sub(r"[^\w.-]", "-", slot)
             held = FileLock(store.root / f"trial-{name}.lock", timeout=0).acquire()
         except Timeout:
@@ -128,10 +124,7 @@ def _free_slot(store: Store, config: Mapping[str, Any]) -> Iterator[str]:
         with held:
             yield slot
         return
-    raise LaunchError(
-        "Twenty steps are being trained already, and a second trial beside them would measure nothing right. "
-        "Try again when they are done."
-    )
+    raise LaunchError(TrialProblem.TRIAL_RUNS)
 
 
 def _read(printed: str, complaints: str, code: int) -> Trial:
@@ -142,13 +135,13 @@ def _read(printed: str, complaints: str, code: int) -> Trial:
             found = {"out_of_memory": True}
         else:
             last = complaints.strip().splitlines()[-1:] or [f"exit code {code}"]
-            raise LaunchError(f"The trial failed: {last[0]}") from None
+            raise LaunchError(TrialProblem.FAILED, reason=last[0]) from None
     if found.get("out_of_memory"):
-        raise OutOfMemory("Memory does not suffice for one step; take smaller batches.")
+        raise OutOfMemory(TrialProblem.OUT_OF_MEMORY)
     if "error" in found:
-        raise LaunchError(f"The trial failed: {found['error']}")
+        raise LaunchError(TrialProblem.FAILED, reason=found["error"])
     return Trial(**found)
 
 
 class OutOfMemory(LaunchError):
-    """A trial has shown that the memory of the device does not suffice."""
+    """A trial did not fit into the memory of its device."""

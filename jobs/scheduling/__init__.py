@@ -1,1 +1,1 @@
-"""Who comes next, who may pass, and when."""
+"""The order in which waiting jobs start, which of them may be started early, and when they will run."""

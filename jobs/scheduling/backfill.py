@@ -1,21 +1,21 @@
-"""Small jobs pass a big one that waits for its devices, if that delays nobody who is passed."""
+"""Backfilling: small jobs may start before a large one that waits for devices, if they do not delay it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
-# How much longer than expected a job may take before it delays whom it has passed.
+# A job may take this many times as long as expected before it delays the jobs that it has passed.
 MARGIN = 1.2
 
 
 @dataclass(frozen=True)
 class ResourceRequest:
-    """What a waiting job asks for.
+    """The devices that a waiting job requests.
 
     Attributes:
-        count: Devices.
-        takes_s: Seconds it will have them, None when that cannot be told.
-        kind: Of the devices.
+        count: The number of devices.
+        takes_s: For how many seconds, None if unknown.
+        kind: The kind of devices.
     """
 
     count: int
@@ -24,14 +24,14 @@ class ResourceRequest:
 
 
 def may_pass(request: ResourceRequest, passed: Sequence[ResourceRequest], free_at: Sequence[float]) -> bool:
-    """Whether a job may start now, before others that came first and have to wait.
+    """Return whether a job may start now, before jobs ahead of it that have to wait.
 
-    Where it cannot be told when one of them would start, nobody passes it.
+    It may not if the start of one of those jobs cannot be predicted.
 
     Args:
-        request: Of the job.
-        passed: Of those before it that ask for devices of the same kind, in their order.
-        free_at: For each device of that kind, in how many seconds it is free; 0 is now, infinite is unknown.
+        request: The request of the job.
+        passed: The requests ahead of it for devices of the same kind, in the order of the queue.
+        free_at: For each device of that kind, the seconds until it is free; 0 is now, infinity is unknown.
     """
     takes_s = inf if request.takes_s is None else MARGIN * request.takes_s
     free = sorted(free_at)
@@ -43,7 +43,7 @@ def may_pass(request: ResourceRequest, passed: Sequence[ResourceRequest], free_a
 
 
 def starts(requests: Sequence[ResourceRequest], free_at: Sequence[float]) -> list[float]:
-    """When jobs start of which none passes another, in seconds; infinite where that cannot be told."""
+    """Return in how many seconds each job starts if none passes another; infinity where that is unknown."""
     free, now_s, found = sorted(free_at), 0.0, []
     for request in requests:
         now_s = max(now_s, free[request.count - 1]) if request.count <= len(free) else inf

@@ -1,31 +1,31 @@
-"""When waiting jobs will start and end, from what the same training took on this machine before."""
+"""The forecast of when waiting jobs will start and end, from the times of similar runs on this machine."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
 from jobs.engines import LOCAL, engine_of
-from jobs.errors import LaunchError
 from jobs.host.slots import count_slots, kind_of, slots_for, slots_of
+from jobs.problems import LaunchError
 from jobs.scheduling.backfill import ResourceRequest, may_pass
 from jobs.scheduling.queue import AFTER, is_held
 from tracking.runs import PAUSE, Run
 
-# What tells how long an epoch takes, and what of it does not.
+# Settings that affect the time of an epoch, and exceptions among them.
 DECISIVE = ("model.", "data.", "trainer.devices", "trainer.precision", "trainer.accelerator")
 IRRELEVANT = ("model.learning_rate", "model.weights")
-# The tag with what a trial has shown that a job will take, in seconds.
+# The tag with the duration of a job in seconds, as estimated by a trial.
 EXPECTED = "job.expected_s"
 
 
 @dataclass(frozen=True)
 class Span:
-    """When a job will run, in seconds from now, and where.
+    """When and where a job will run.
 
     Attributes:
-        start_s: None when that cannot be told.
-        end_s: The same.
-        slots: That it has, or will take; none where that cannot be told.
+        start_s: The start in seconds from now, None if unknown.
+        end_s: The end in seconds from now, None if unknown.
+        slots: The slots that it has or will take, empty if unknown.
     """
 
     start_s: float | None
@@ -39,24 +39,21 @@ UNKNOWN = Span(None, None)
 def forecast(
     running: Sequence[Run], queued: Sequence[Run], done: Sequence[Run], slots: Sequence[str], host: str
 ) -> dict[str, Span]:
-    """Play the queue through as the supervisor does: each job takes what the newest run like it took.
+    """Simulate how the supervisor works through the queue, with the times of similar runs.
 
     Args:
         running: All runs that have devices.
-        queued: Those that wait, in their order.
-        done: Those that have ended, newest first.
-        slots: Of this machine; see `jobs.host.machine`.
-        host: Name of this machine; what others took says nothing.
+        queued: The waiting runs, in the order of the queue.
+        done: The runs that have ended, newest first.
+        slots: The slots of this machine; see `jobs.host.machine`.
+        host: The name of this machine; the times of other machines are not used.
 
     Returns:
-        For each run that is running or waits; nothing is guessed where nothing was measured.
+        The span of each running or waiting run, with None for what was never measured.
     """
-    spans = {
-        run.run_id: Span(0.0, remaining_s(run, done, host), tuple(slot for slot in slots_of(run)))
-        for run in running
-    }
+    spans = {run.run_id: Span(0.0, remaining_s(run, done, host), tuple(slots_of(run))) for run in running}
     free_at = busy_until(running, done, slots, host)
-    # A cluster has a line of its own, of which nothing is known here.
+    # A cluster has its own queue, which is not known here.
     waiting = {run.run_id: run for run in queued if not is_held(run) and engine_of(run) == LOCAL}
     requests = {run_id: request_of(run, [*running, *done], slots, host) for run_id, run in waiting.items()}
     now_s: float = 0.0
@@ -84,7 +81,7 @@ def forecast(
 def busy_until(
     running: Sequence[Run], done: Sequence[Run], slots: Sequence[str], host: str
 ) -> dict[str, float]:
-    """In how many seconds each slot will be free; infinite where that cannot be told."""
+    """Return in how many seconds each slot will be free; infinity where that is unknown."""
     free_at = dict.fromkeys(slots, 0.0)
     for run in running:
         left_s = remaining_s(run, done, host)
@@ -93,7 +90,7 @@ def busy_until(
 
 
 def request_of(run: Run, known: Sequence[Run], slots: Sequence[str], host: str) -> ResourceRequest:
-    """What a waiting run asks for: devices, and seconds by what `known` runs took."""
+    """Return the devices that a waiting run requests, and for how long according to the `known` runs."""
     names = ("devices", "accelerator")
     trainer = {name: run.params[key] for name in names if (key := f"trainer.{name}") in run.params}
     mine = slots_for(trainer, slots)
@@ -105,7 +102,7 @@ def request_of(run: Run, known: Sequence[Run], slots: Sequence[str], host: str) 
 
 
 def remaining_s(run: Run, done: Sequence[Run], host: str) -> float | None:
-    """Seconds until a running job ends: at its own pace or, before it has one, as the newest like it."""
+    """Return the seconds until a running job ends, by its own speed or else by the newest similar run."""
     if run.eta_s is not None:
         return run.eta_s
     takes_s = expected_s(run, done, host)
@@ -114,9 +111,10 @@ def remaining_s(run: Run, done: Sequence[Run], host: str) -> float | None:
 
 
 def expected_s(run: Run, known: Sequence[Run], host: str) -> float | None:
-    """Seconds that a job will take: those of the newest run like it, with more or fewer epochs of its pace.
+    """Return the seconds that a job will take, or None if nothing similar was measured.
 
-    One that is still running tells them after its first epoch. Where there is none, what a trial has shown.
+    They are those of the newest similar run, adjusted to the number of epochs; a run that is still running
+    counts from the end of its first epoch. Without such a run, they are the estimate of a trial.
     """
     wanted = _decisive(run.params)
     for other in known:
@@ -131,7 +129,7 @@ def expected_s(run: Run, known: Sequence[Run], host: str) -> float | None:
 
 
 def _next(requests: Sequence[ResourceRequest], left_s: Mapping[str, float]) -> int | None:
-    """Which of the jobs that are ready starts now, if any."""
+    """Return the index of the job that starts now, if any."""
     for place, request in enumerate(requests):
         passed = [one for one in requests[:place] if one.kind == request.kind]
         free_at = [seconds for slot, seconds in left_s.items() if kind_of(slot) == request.kind]
@@ -141,7 +139,7 @@ def _next(requests: Sequence[ResourceRequest], left_s: Mapping[str, float]) -> i
 
 
 def _whole_s(run: Run) -> float | None:
-    """Seconds that a run took or, from its pace, will have taken from start to end."""
+    """Return the seconds that a run took or, judged by its speed, will have taken from start to end."""
     if run.status == "FINISHED":
         return run.duration_s
     if run.eta_s is None or run.duration_s is None or (run.epoch or 0) < 1:
@@ -150,13 +148,13 @@ def _whole_s(run: Run) -> float | None:
 
 
 def _epoch_s(run: Run, took_s: float) -> float:
-    """Seconds of one epoch and its validation: without the start, where the run's pace is known."""
+    """Return the seconds of one epoch and its validation, without startup where the run's speed is known."""
     epochs = run.max_epochs or 1
     images = (run.number("steps_per_epoch") or 0) * (run.number("images_per_step") or 0)
     if not images or not run.images_per_s:
         return took_s / epochs
     epoch_s = images / run.images_per_s + float(run.tags.get(PAUSE, 0))
-    return min(epoch_s, took_s / epochs)  # one that was slower than lately has no time left for a start
+    return min(epoch_s, took_s / epochs)  # the speed is a recent one, and the run may have been faster before
 
 
 def _decisive(params: Mapping[str, str]) -> dict[str, str]:

@@ -1,13 +1,15 @@
-"""The line of waiting jobs: who comes next, who is held, who waits for whom.
+"""The queue of waiting jobs: their order, which are held, and which wait for another.
 
-All of it is in tags of the waiting runs, so that the supervisor, the pages and the shell see the same line.
-A held job, or one that waits for another, keeps its place and lets those behind it pass.
+All of it is stored in tags of the waiting runs, so that the supervisor, the dashboard and the command line
+see the same queue. A job that is held, or waits for another, keeps its place while those behind it may start.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
 from jobs.engines import WAITS_FOR, is_started
+from jobs.problems import Refused
+from problems import InvalidValue
 from tracking import records, runs
 from tracking.entities import ACTIVE_STATUSES, HOME
 from tracking.runs import Run
@@ -18,48 +20,48 @@ Direction = Literal["up", "down", "first", "last"]
 PRIORITY, PLACE, HELD, AFTER = "queue.priority", "queue.place", "queue.held", "queue.after"
 FREE_DEVICE = "waiting for a free device"
 PRIORITIES = range(-100, 101)
-# How far behind the last one a run is put, in seconds: before all that will be submitted from now on.
+# A run that is moved to the end is placed this many seconds after the last one, so before later submissions.
 STEP_S = 0.0005
 
 
 def line_up(waiting: Iterable[Run]) -> list[Run]:
-    """Sort waiting runs: the highest priority first, within it as they were moved or submitted."""
+    """Sort waiting runs by descending priority, then as they were moved or submitted."""
     return sorted(waiting, key=lambda run: (-priority_of(run), _place(run), run.created_at, run.run_id))
 
 
 def line_with(run: Run, active: Iterable[Run]) -> list[Run]:
-    """The line of the machine that looks after a run: with a server, each has its own."""
+    """Return the queue that a run is in: with a tracking server, each machine has its own."""
     home = run.tags.get(HOME)
     return line_up(one for one in active if one.status == "SCHEDULED" and one.tags.get(HOME) == home)
 
 
 def priority_of(run: Run) -> int:
-    """The priority of a run, 0 unless somebody gave it another."""
+    """Return the priority of a run, 0 by default."""
     value = run.tags.get(PRIORITY, "")
     return int(value) if value.removeprefix("-").isdecimal() else 0
 
 
 def is_held(run: Run) -> bool:
-    """Whether the run waits for somebody to release it."""
+    """Return whether the run waits until it is released."""
     return run.tags.get(HELD) == "yes"
 
 
 def is_ready(run: Run, active: Collection[str]) -> bool:
-    """Whether a waiting run may start once devices are free.
+    """Return whether a waiting run may start once devices are free.
 
     Args:
-        run: A waiting one.
-        active: Ids of all runs that wait or run. One that has ended, however it did, blocks nobody.
+        run: A waiting run.
+        active: The ids of all waiting and running runs. A run that has ended in any way blocks nothing.
     """
     return not is_held(run) and run.tags.get(AFTER) not in active
 
 
 def obstacle(run: Run, active: Mapping[str, Run]) -> str:
-    """Say what a waiting run waits for.
+    """Describe in a few words what a waiting run waits for.
 
     Args:
-        run: A waiting one.
-        active: All runs that wait or run, by id.
+        run: A waiting run.
+        active: All waiting and running runs by id.
     """
     if is_held(run):
         return "held"
@@ -72,31 +74,29 @@ def hold(store: Store, run_id: str) -> None:
     """Keep a waiting run from starting until it is released.
 
     Raises:
-        ValueError: There is no such run, or it does not wait.
+        InvalidValue: There is no such run, or it is not waiting.
         StoreUnavailable: The store cannot be written.
     """
     records.set_tags(store, _waiting(store, run_id).run_id, {HELD: "yes"})
 
 
 def release(store: Store, run_id: str) -> None:
-    """Let a held run start in its turn. Raises as `hold`."""
+    """Allow a held run to start when it is next in the queue. Raises the same errors as `hold`."""
     records.set_tags(store, _waiting(store, run_id).run_id, {HELD: "no"})
 
 
 def prioritise(store: Store, run_id: str, priority: int) -> None:
-    """Put a waiting run before all those of a lower priority. Raises as `hold`."""
+    """Set the priority of a waiting run. Raises the same errors as `hold`."""
     if priority not in PRIORITIES:
-        raise ValueError(
-            f"The priority is {priority}; it must be from {PRIORITIES.start} to {PRIORITIES.stop - 1}."
-        )
+        raise InvalidValue(Refused.PRIORITY, priority=priority, lowest=PRIORITIES[0], highest=PRIORITIES[-1])
     records.set_tags(store, _waiting(store, run_id).run_id, {PRIORITY: priority})
 
 
 def start_after(store: Store, run_id: str, other_id: str | None) -> None:
-    """Let a waiting run start when another one has ended, however it did; None takes that back.
+    """Make a waiting run wait for the end of another one, whatever its result; None removes the condition.
 
     Raises:
-        ValueError: There is no such run, it does not wait, or the two would wait for each other.
+        InvalidValue: There is no such run, it is not waiting, or the two would wait for each other.
         StoreUnavailable: The store cannot be written.
     """
     run = _waiting(store, run_id)
@@ -104,20 +104,21 @@ def start_after(store: Store, run_id: str, other_id: str | None) -> None:
     before = runs.get_run(store, other_id) if other_id else None
     while before:
         if before.run_id == run.run_id:
-            raise ValueError(f"{run.name} would wait for itself; choose a run that does not wait for it.")
+            raise InvalidValue(Refused.WAITS_FOR_ITSELF, name=run.name)
         before = active.get(before.tags.get(AFTER, ""))
     records.set_tags(store, run.run_id, {AFTER: other_id or ""})
 
 
 def move(store: Store, run_id: str, direction: Direction) -> None:
-    """Move a waiting run in the line; past one of another priority it takes that priority.
+    """Move a waiting run in the queue. A run that passes one of another priority takes on that priority.
 
     Raises:
-        ValueError: There is no such run or direction, or the run does not wait.
+        InvalidValue: There is no such run or direction, or the run is not waiting.
         StoreUnavailable: The store cannot be written.
     """
     if direction not in get_args(Direction):
-        raise ValueError(f"A run moves {', '.join(get_args(Direction))}; not {direction!r}.")
+        directions = ", ".join(get_args(Direction))
+        raise InvalidValue(Refused.DIRECTION, direction=direction, directions=directions)
     run = _waiting(store, run_id)
     line = line_with(run, runs.list_runs(store, ["SCHEDULED"]))
     now = [one.run_id for one in line].index(run.run_id)
@@ -136,13 +137,13 @@ def move(store: Store, run_id: str, direction: Direction) -> None:
 
 
 def _neighbour(line: Sequence[Run], at: int, priority: int) -> float | None:
-    """The place of whoever stands there, if it is of the same priority."""
+    """Return the place of the run at an index, if it has the same priority."""
     run = line[at] if 0 <= at < len(line) else None
     return _place(run) if run and priority_of(run) == priority else None
 
 
 def _place_between(before: float | None, after: float | None) -> float | None:
-    """A place between two, so that none of the others has to be written; None where there is none left."""
+    """Return a place between two, so that no other run has to be changed; None if there is none left."""
     if before is None:
         return None if after is None else after - 1
     if after is None:
@@ -152,7 +153,7 @@ def _place_between(before: float | None, after: float | None) -> float | None:
 
 
 def _renumber(store: Store, moved: Run, priority: int, line: Sequence[Run]) -> None:
-    """Write the places of a priority; later submissions, whose place is their time, come after them."""
+    """Renumber the places of a priority from 0; later submissions, whose place is their time, come after."""
     group = [run for run in line if run is moved or priority_of(run) == priority]
     for number, run in enumerate(group):
         tags: dict[str, object] = {} if _place(run) == number else {PLACE: number}
@@ -172,7 +173,8 @@ def _place(run: Run) -> float:
 def _waiting(store: Store, run_id: str) -> Run:
     run = runs.get_run(store, run_id)
     has_started = is_started(run) and run.tags.get("job.request") != "resume"
-    if run.status != "SCHEDULED" or has_started:
-        how = "is starting" if run.status == "SCHEDULED" else f"is {run.status}"
-        raise ValueError(f"{run.name} {how}; only a run that still waits has a place in the queue.")
+    if run.status != "SCHEDULED":
+        raise InvalidValue(Refused.NOT_WAITING, name=run.name, status=run.status)
+    if has_started:
+        raise InvalidValue(Refused.IS_STARTING, name=run.name)
     return run

@@ -1,1 +1,1 @@
-"""From what somebody asks for to the run that waits in the queue, and what may be asked of a run."""
+"""From a request on the command line or the form to a run in the queue, and the requests to change runs."""

@@ -1,4 +1,4 @@
-"""What describes jobs on a command line: the settings, or a run's YAML."""
+"""The description of jobs on a command line: the settings, or the YAML of a run."""
 
 import argparse
 from collections.abc import Callable
@@ -7,24 +7,32 @@ from typing import Any
 
 import yaml
 
+from jobs.problems import BadValue
 from jobs.submission.kinds import Switch, Whole
 from jobs.submission.settings import SETTINGS, Setting
 from jobs.submission.spec import JobSpec
+from problems import InvalidValue
 
 
 def add_spec_arguments(parser: argparse.ArgumentParser) -> None:
-    """Take architectures, every setting, and options of the networks."""
+    """Add architectures, every setting, and options of the networks."""
     parser.add_argument(
-        "architectures", nargs="*", metavar="ARCHITECTURE", help="such as alexnet or resnet18"
+        "architectures", nargs="*", metavar="ARCHITECTURE", help="networks, such as alexnet or resnet18"
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="a run's YAML, instead of all the rest")
     parser.add_argument(
-        "--option", action="append", default=[], metavar="ARCHITECTURE.NAME=VALUE", help="may be repeated"
+        "--config", type=Path, metavar="FILE", help="the YAML of a run, instead of all other settings"
     )
-    cluster = parser.add_argument_group("on a Slurm cluster")
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="ARCHITECTURE.NAME=VALUE",
+        help="an option of a network; may be repeated",
+    )
+    cluster = parser.add_argument_group("settings for a Slurm cluster")
     for one in SETTINGS:
         group = cluster if one.name == "slurm" or one.panel == "cluster" else parser
-        shown = f" ({one.shown_default})" if one.shown_default else ""
+        shown = f" (default: {one.shown_default})" if one.shown_default else ""
         text = f"{one.help}{shown}".replace("%", "%%")
         if isinstance(one.kind, Switch):
             group.add_argument(f"--{one.name}", action="store_true", help=text)
@@ -36,7 +44,7 @@ def add_spec_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def reader(one: Setting) -> Callable[[str], Any]:
-    """Return what reads a setting, and says in one sentence what it must be."""
+    """Return a function that reads a setting and raises argparse's own error for an invalid value."""
 
     def read(text: str) -> Any:
         try:
@@ -48,34 +56,37 @@ def reader(one: Setting) -> Callable[[str], Any]:
 
 
 def spec_from(options: argparse.Namespace) -> JobSpec:
-    """What the command line describes. Raises ValueError when an option is not `ARCHITECTURE.NAME=VALUE`."""
+    """Return the jobs that the command line describes.
+
+    Raises:
+        InvalidValue: An option of a network is not `ARCHITECTURE.NAME=VALUE`.
+    """
     by_architecture: dict[str, dict[str, str]] = {}
     for option in options.option:
         name, equals, value = option.partition("=")
         architecture, dot, name = name.partition(".")
         if not (equals and dot and architecture and name):
-            raise ValueError(f"--option {option!r} must read ARCHITECTURE.NAME=VALUE.")
+            raise InvalidValue(BadValue.OPTION, option=option)
         by_architecture.setdefault(architecture, {})[name] = value
     values = {one.name: getattr(options, one.name) for one in SETTINGS}
     return JobSpec(options.architectures, by_architecture, values)
 
 
 def read_config(options: argparse.Namespace) -> dict[str, Any] | None:
-    """What the YAML says that `--config` names, None where it is not given.
+    """Read the file given with `--config`; return None if there is none.
 
     Raises:
-        ValueError: The file holds no configuration, or architectures are named beside it.
+        InvalidValue: The file is not a configuration, or architectures are given as well.
     """
     if options.config is None:
         return None
     if options.architectures:
-        raise ValueError("--config names everything itself; leave out the architectures.")
+        raise InvalidValue(BadValue.CONFIG_AND_ARCHITECTURES)
     try:
         config = yaml.safe_load(options.config.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"{options.config} cannot be read as YAML: {str(error).splitlines()[0]}.") from error
+        reason = str(error).splitlines()[0]
+        raise InvalidValue(BadValue.NOT_YAML, file=options.config, reason=reason) from error
     if not isinstance(config, dict):
-        raise ValueError(
-            f"{options.config} is not a run's YAML: it has to have the keys trainer, model and data."
-        )
+        raise InvalidValue(BadValue.NOT_A_CONFIG, file=options.config)
     return config

@@ -1,4 +1,4 @@
-"""What the value of a setting can be: how it is read from text, written back, and bounded."""
+"""The kinds of values of settings: how they are read from text, written back, and limited."""
 
 import math
 from collections.abc import Mapping
@@ -8,34 +8,36 @@ from typing import Any
 
 from datamodules.subset import parse_classes, write_classes
 from jobs.engines.slurm_options import parse_extra, write_extra
+from jobs.problems import BadValue
+from problems import InvalidValue
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Text, the simplest kind; the others say what else a value has to be.
+    """Text, the base of all other kinds.
 
     Attributes:
-        wanted: What it must be, as the end of a sentence.
+        wanted: A description of valid values that completes the sentence "... is not ...".
     """
 
     wanted: str = field(default="some text", kw_only=True)
 
     def parse(self, text: str) -> Any:
-        """Read a value. Raises ValueError when the text is none, in one sentence."""
+        """Read a value. Raises InvalidValue if the text is not a valid value."""
         return text
 
     def write(self, value: Any) -> str:
-        """Write a value so that `parse` reads the same."""
+        """Write a value in the form that `parse` reads."""
         return str(value)
 
-    def reject(self, text: str) -> ValueError:
-        """Return the error that says what a text is not."""
-        return ValueError(f"{text!r} is not {self.wanted}.")
+    def reject(self, text: str) -> InvalidValue:
+        """Return the error for a text that is not a valid value."""
+        return InvalidValue(BadValue.NOT_OF_KIND, text=text, wanted=self.wanted)
 
 
 @dataclass(frozen=True)
 class Whole(Kind):
-    """A whole number; the form offers those from the lowest to the highest."""
+    """A whole number; the form limits it to the range from lowest to highest."""
 
     lowest: int = 0
     highest: int = 2**31 - 1
@@ -51,7 +53,7 @@ class Whole(Kind):
 
 @dataclass(frozen=True)
 class Real(Kind):
-    """A number from the lowest to the highest, these two excluded if it is open."""
+    """A number from the lowest to the highest; both are excluded if the interval is open."""
 
     lowest: float = -math.inf
     highest: float = math.inf
@@ -70,7 +72,7 @@ class Real(Kind):
         return value
 
     def write(self, value: float) -> str:
-        """Write a number with all its digits."""
+        """Write a number with all digits."""
         return repr(value) if value != int(value) else f"{value:g}"
 
 
@@ -83,12 +85,12 @@ class Switch(Kind):
 
 @dataclass(frozen=True)
 class File(Kind):
-    """A file; what is none, such as the name of a run, stays as it is."""
+    """A file; text that is not the name of a file, such as the name of a run, is kept unchanged."""
 
     wanted: str = field(default="a file", kw_only=True)
 
     def parse(self, text: str) -> str:
-        """Name the same file for a process that works in another folder."""
+        """Return the absolute path, which is valid for a process in another folder."""
         return str(Path(text).absolute()) if Path(text).is_file() else text
 
 
@@ -99,23 +101,23 @@ class Several(Kind):
     of: Kind = Kind()
 
     def parse(self, text: str) -> tuple[Any, ...]:
-        """Read them, each once."""
+        """Read the values, each of which must be given once."""
         values: list[Any] = []
         for word in filter(None, map(str.strip, text.split(","))):
             value = self.of.parse(word)
             if value in values:
-                raise ValueError(f"{word} is named twice; name it once.")
+                raise InvalidValue(BadValue.REPEATED, value=word)
             values.append(value)
         return tuple(values)
 
     def write(self, value: Any) -> str:
-        """Write them, or the one that a job has of them."""
+        """Write several values, or the single value of a job."""
         return ",".join(map(self.of.write, value if isinstance(value, tuple) else (value,)))
 
 
 @dataclass(frozen=True)
 class Devices(Whole):
-    """A number of devices, or all there are."""
+    """A number of devices, or "auto" for all."""
 
     wanted: str = field(default="a number of devices, or auto for all", kw_only=True)
 
@@ -126,16 +128,16 @@ class Devices(Whole):
 
 @dataclass(frozen=True)
 class Classes(Kind):
-    """The first so many classes, or their names or labels."""
+    """A number of classes, or their names or labels."""
 
     wanted: str = field(default="a number of classes, or their names", kw_only=True)
 
     def parse(self, text: str) -> int | tuple[int | str, ...] | None:
-        """Read them; see `datamodules.subset`."""
+        """Read the classes; see `datamodules.subset`."""
         return parse_classes(text)
 
     def write(self, value: Any) -> str:
-        """Write them."""
+        """Write the classes."""
         return write_classes(value)
 
 
@@ -143,12 +145,12 @@ class Classes(Kind):
 class BatchOptions(Kind):
     """Options of sbatch, as NAME=VALUE."""
 
-    wanted: str = field(default="NAME=VALUE, separated by blanks", kw_only=True)
+    wanted: str = field(default="NAME=VALUE, separated by spaces", kw_only=True)
 
     def parse(self, text: str) -> dict[str, str]:
-        """Read them; see `jobs.engines.slurm_options`."""
+        """Read the options; see `jobs.engines.slurm_options`."""
         return parse_extra(text)
 
     def write(self, value: Mapping[str, str]) -> str:
-        """Write them."""
+        """Write the options."""
         return write_extra(value)

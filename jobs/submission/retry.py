@@ -1,4 +1,4 @@
-"""The same run once more, with batches that fit into the memory and steps as large as before, or nearly."""
+"""Retrying a run with smaller batches that fit into memory, with (nearly) the same images per step."""
 
 import copy
 from collections.abc import Mapping
@@ -6,7 +6,9 @@ from typing import Any
 
 import yaml
 
+from jobs.problems import Refused
 from jobs.submission.submit import submit
+from problems import InvalidValue
 from tracking import runs
 from tracking.runs import Run
 from tracking.store import Store
@@ -15,34 +17,36 @@ from training.problems import FAILURE, Failure
 
 
 def batch_to_try(run: Run) -> int | None:
-    """The batch with which a run that ran out of memory should be tried again, None for all others."""
+    """Return the batch size to retry a run with that ran out of memory, None for other runs."""
     value = run.tags.get(RETRY_BATCH, "")
     return int(value) if run.status == "FAILED" and value.isdecimal() else None
 
 
 def memory_tags(run: Run) -> dict[str, str]:
-    """Return the tags of a run that the kernel killed because the main memory was full."""
+    """Return the tags that suggest a smaller batch size for a run that ran out of memory."""
     smaller = smaller_batch(int(run.number("data.batch_size") or 1))
     tags = {FAILURE: Failure.OUT_OF_MEMORY.value}
     return tags | ({RETRY_BATCH: str(smaller)} if smaller else {})
 
 
 def with_batch(config: Mapping[str, Any], batch_size: int) -> dict[str, Any]:
-    """The same configuration with smaller batches, and gradients of as many added up as make the old one.
+    """Return the configuration with smaller batches, more of which are accumulated per step.
 
     Args:
-        config: A run's YAML.
-        batch_size: Of which a whole number makes the present one, or lacks less than one image each.
+        config: The configuration of a run.
+        batch_size: The new batch size. It should divide the present one; when `n` batches are accumulated,
+            up to `n - 1` images may be left over.
 
     Raises:
-        ValueError: None does.
+        InvalidValue: More images would be left over.
     """
     changed: dict[str, Any] = copy.deepcopy(dict(config))
     before = changed["data"]["batch_size"]
     if not 0 < batch_size < before or before % batch_size >= before // batch_size:
-        fitting = [str(size) for size in range(1, before) if before % size == 0]
-        choice = f"take one of: {', '.join(fitting)}" if fitting else "there is none below one image"
-        raise ValueError(f"batch_size is {batch_size}; to keep the images a step, {choice}.")
+        if before == 1:
+            raise InvalidValue(Refused.NO_SMALLER_BATCH)
+        choices = ", ".join(str(size) for size in range(1, before) if before % size == 0)
+        raise InvalidValue(Refused.BATCH_SIZE, batch_size=batch_size, choices=choices)
     times = changed["trainer"].get("accumulate_grad_batches") or 1
     changed["data"]["batch_size"] = batch_size
     changed["trainer"]["accumulate_grad_batches"] = times * before // batch_size
@@ -50,21 +54,21 @@ def with_batch(config: Mapping[str, Any], batch_size: int) -> dict[str, Any]:
 
 
 def retry(store: Store, run_id: str, batch_size: int | None = None) -> str:
-    """Queue a run once more with smaller batches; returns the id of the new one.
+    """Queue a copy of a run with smaller batches and return its id.
 
     Args:
-        store: Where it is.
-        run_id: A run that has ended.
-        batch_size: By default what the run itself says would fit.
+        store: The store with the run.
+        run_id: The id of a run that has ended.
+        batch_size: The batch size; by default the one suggested by the run, or else at most half.
 
     Raises:
         LaunchError: The configuration cannot work.
         StoreUnavailable: The store cannot be used.
-        ValueError: There is no such run, it is active, or no such batch keeps the images a step.
+        InvalidValue: There is no such run, it is active, or the batch size does not keep the images per step.
     """
     run = runs.get_run(store, run_id)
     if run.is_active:
-        raise ValueError(f"{run.name} is {run.status}; only one that has ended is tried again.")
+        raise InvalidValue(Refused.NOT_RETRYABLE, name=run.name, status=run.status)
     config = yaml.safe_load(runs.read_config(store, run_id))
     if batch_size is None:
         batch_size = batch_to_try(run) or smaller_batch(config["data"]["batch_size"]) or 0
@@ -72,10 +76,10 @@ def retry(store: Store, run_id: str, batch_size: int | None = None) -> str:
 
 
 def describe_step(before: Run, again: Run) -> str:
-    """Say what a step of a run that was tried again is made of: `2 batches of 32 a step, still 64 images`."""
+    """Describe a step of a run that was retried: `2 batches of 32 per step, still 64 images`."""
     (size, count), (old_size, old_count) = _batches(again), _batches(before)
     made = step_text(size, count, old_size * old_count)
-    return f"{count} batches of {size} a step, {made}"
+    return f"{count} batches of {size} per step, {made}"
 
 
 def _batches(run: Run) -> tuple[int, int]:

@@ -1,8 +1,8 @@
-"""Every setting of a training job, one entry each.
+"""The table of all settings of a training job.
 
-The command line, a run's YAML, the command that does the same, the launch form with its address, and cloning
-all follow from this table. What an entry sets is a constructor argument of Lightning's Trainer, of
-`ImageClassifier` or of `ImageNetDataModule`, which checks it.
+The command line, the YAML of a run, the equivalent command, the launch form with its address, and cloning are
+all derived from this table. Each entry sets a constructor argument of Lightning's Trainer, of
+`ImageClassifier` or of `ImageNetDataModule`, which validates the value.
 """
 
 from collections.abc import Mapping
@@ -27,17 +27,17 @@ class Setting:
     """One setting.
 
     Attributes:
-        name: Of the option, the form's field and its part of the address.
-        kind: What its value can be.
-        place: Where it stands in a run's YAML, such as ``trainer.max_epochs``.
-        default: What it is where nobody says otherwise; None leaves it to the training process.
-        help: For the command line and the form.
-        label: On the form; an entry without one is no field of the form.
-        hint: What the form shows in an empty field.
-        panel: The part of the form that shows it in the usual way: ``images`` or ``training``, which are
-            folded up, or ``cluster``; one with a widget of its own has none.
-        is_always_written: Whether the YAML names it at its default, too.
-        of_recipe: What of the recipe stands in for None.
+        name: The name of the option, the form's field and the parameter in the form's address.
+        kind: The kind of its value.
+        place: The key in the YAML of a run, such as ``trainer.max_epochs``.
+        default: The default value; with None, the training process chooses one.
+        help: The help text on the command line and the form.
+        label: The label on the form, empty if the form has no field for it.
+        hint: The placeholder of an empty field on the form.
+        panel: The part of the form with its standard field: ``images`` or ``training``, which are collapsed,
+            or ``cluster``; empty for a setting with its own widget.
+        is_always_written: Whether the YAML contains it even with its default value.
+        of_recipe: The attribute of the recipe that replaces None.
     """
 
     name: str
@@ -53,20 +53,20 @@ class Setting:
 
     @property
     def shown_default(self) -> str:
-        """The default in words, empty where there is none to show."""
+        """The default as text, empty if there is none to show."""
         is_shown = self.default not in (None, ()) and self.default is not False
         return self.kind.write(self.default) if is_shown else ""
 
     def read(self, text: str) -> Any:
-        """Read a value as somebody has typed it; the default where it is empty.
+        """Read a value as a user has entered it; empty text means the default.
 
         Raises:
-            ValueError: It is no such value; one sentence.
+            InvalidValue: The text is not a valid value.
         """
         return self.kind.parse(text) if text.strip() else self.default
 
     def find(self, config: Mapping[str, Any]) -> Any:
-        """Return what a run's YAML says, None where it says nothing."""
+        """Return the value in the YAML of a run, None if it is missing."""
         found: Any = config
         for key in self.place.split("."):
             found = found.get(key) if isinstance(found, Mapping) else None
@@ -74,27 +74,28 @@ class Setting:
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("source", Kind(), "data.source", "digits", "data source", is_always_written=True),
-    Setting("root", Kind(), "data.root", help="folder or address of the data", is_always_written=True),
+    Setting("source", Kind(), "data.source", "digits", "the data source", is_always_written=True),
+    Setting("root", Kind(), "data.root", help="the folder or address of the data", is_always_written=True),
     Setting(
         "recipe",
         Several(),
         "model.recipe",
         ("quick",),
-        "paper, modern or quick; of several, each network is trained with each",
+        "the training recipe: paper, modern or quick; with several, each network is trained with each",
     ),
     Setting(
         "learning_rate",
         Several(Real(0, is_open=True, wanted="a number above 0")),
         "model.learning_rate",
         (),
-        "the highest, before the schedule; the recipe's by default, of several each is a job of its own",
+        "the peak learning rate of the schedule; default: that of the recipe; with several, one job is "
+        "submitted for each",
     ),
     Setting(
         "epochs",
         Whole(1, 10_000),
         "trainer.max_epochs",
-        help="passes over the training images; the recipe's by default",
+        help="the number of passes over the training images; default: that of the recipe",
         label="Epochs",
         is_always_written=True,
         of_recipe="epochs",
@@ -104,7 +105,7 @@ SETTINGS: tuple[Setting, ...] = (
         Whole(8, 1024),
         "data.image_size",
         64,
-        "height and width of the images in pixels",
+        "the height and width of the images in pixels",
         "Image size, px",
         is_always_written=True,
     ),
@@ -112,14 +113,14 @@ SETTINGS: tuple[Setting, ...] = (
         "classes",
         Classes(),
         "data.classes",
-        help="the first so many classes, or their names or labels; all by default",
+        help="the number of classes to use, or their names or labels; default: all",
         is_always_written=True,
     ),
     Setting(
         "batch_size",
         Whole(1, 8192),
         "data.batch_size",
-        help="images at once on each device; the recipe's by default",
+        help="the number of images per batch on each device; default: that of the recipe",
         label="Batch size",
         is_always_written=True,
         of_recipe="batch_size",
@@ -129,33 +130,39 @@ SETTINGS: tuple[Setting, ...] = (
         Whole(1, 1024),
         "trainer.accumulate_grad_batches",
         1,
-        "batches whose gradients are added up before each step: as if the batch were larger, in the memory "
-        "of one",
-        "Batches a step",
+        "the number of batches whose gradients are accumulated before each optimiser step: the effect of a "
+        "larger batch in the memory of a small one",
+        "Batches per step",
     ),
-    Setting("precision", Kind(), "trainer.precision", help="such as bf16-mixed or 32-true; the fastest here"),
-    Setting("devices", Devices(1, 64), "trainer.devices", 1, "a number, or auto for all"),
-    Setting("seed", Whole(0, 2**31 - 1), "seed_everything", 0, "of the first run", "First seed"),
+    Setting(
+        "precision",
+        Kind(),
+        "trainer.precision",
+        help="the precision, such as bf16-mixed or 32-true; default: the fastest on the device",
+    ),
+    Setting("devices", Devices(1, 64), "trainer.devices", 1, "the number of devices, or auto for all"),
+    Setting("seed", Whole(0, 2**31 - 1), "seed_everything", 0, "the seed of the first run", "First seed"),
     Setting(
         "num_seeds",
         Whole(1, 100),
         "",
         1,
-        "runs of each configuration, each with the next seed; the Runs page shows their mean and spread",
-        "How many seeds",
+        "the number of runs per configuration, with consecutive seeds; the Runs page shows their mean and "
+        "spread",
+        "Number of seeds",
     ),
     Setting(
         "augmentation",
         Kind(),
         "data.augmentation",
-        help="what happens to training images, such as light or googlenet; the recipe's by default",
+        help="the augmentation of training images, such as light or googlenet; default: that of the recipe",
         is_always_written=True,
     ),
     Setting(
         "num_workers",
         Whole(0, 128),
         "data.num_workers",
-        help="processes that read images for each device; chosen by default",
+        help="the number of data loader workers per device; default: chosen automatically",
         label="Workers",
         hint="automatic",
         is_always_written=True,
@@ -164,8 +171,8 @@ SETTINGS: tuple[Setting, ...] = (
         "mean_image",
         File(),
         "data.mean_image",
-        help="a file that `python -m datamodules mean` has written for this size; AlexNet's and ResNet's "
-        "papers subtract it from every image",
+        help="a file written by `python -m datamodules mean` for this image size; the papers of AlexNet and "
+        "ResNet subtract it from every image",
         label="Mean image",
         hint="none: the mean colour is subtracted",
         panel="images",
@@ -174,18 +181,18 @@ SETTINGS: tuple[Setting, ...] = (
         "val_resize",
         Whole(224, 2048),
         "data.val_resize",
-        help="short side of validation images, of which the center of 224 px is cut out, in proportion at "
-        "other sizes; torchvision's second weights want 232",
+        help="the short side of resized validation images before the center crop, for an image size of 224 "
+        "px; other sizes are scaled accordingly; torchvision's V2 weights use 232",
         label="Short side in validation, px",
         hint="256",
         panel="images",
     ),
     Setting(
         "max_unreadable",
-        Real(0, wanted="a share of the images below 1, such as 0.05, or a number of images"),
+        Real(0, wanted="a fraction of the images below 1, such as 0.05, or a number of images"),
         "data.max_unreadable",
-        help="images that may be unreadable, a share below 1 or a number: they are left out, counted and "
-        "named; more of them stop the run",
+        help="the maximum of unreadable images, as a fraction below 1 or a number; they are skipped, counted "
+        "and listed, and more of them stop the run",
         label="Unreadable images at most",
         hint="0.01: one in a hundred",
         panel="images",
@@ -194,14 +201,14 @@ SETTINGS: tuple[Setting, ...] = (
         "weights",
         File(),
         "model.weights",
-        help="torchvision, a run or a checkpoint file to start from; newly initialised by default",
+        help="the weights to start from: torchvision, a run or a checkpoint file; default: newly initialised",
     ),
     Setting(
         "ema_decay",
         Real(0, 1, is_open=True, wanted="a number above 0 and below 1, such as 0.9999"),
         "model.ema_decay",
-        help="decay of a moving average of the weights, which is then validated and kept as the best "
-        "checkpoint",
+        help="the decay of an exponential moving average of the weights, which is then validated and saved "
+        "as the best checkpoint",
         label="Decay of a moving average of the weights",
         hint="none; 0.9999 is usual",
         panel="training",
@@ -211,8 +218,8 @@ SETTINGS: tuple[Setting, ...] = (
         Switch(),
         "model.scale_learning_rate",
         False,
-        "make the learning rate proportional to the images of a step (Goyal 2017)",
-        "Learning rate in proportion to the images of a step",
+        "scale the learning rate linearly with the images per step (Goyal et al., 2017)",
+        "Scale the learning rate with the images per step",
         panel="training",
     ),
     Setting(
@@ -220,7 +227,7 @@ SETTINGS: tuple[Setting, ...] = (
         Switch(),
         "model.compile",
         False,
-        "make kernels for the network with torch.compile",
+        "compile the network with torch.compile",
         "Compile the network (torch.compile)",
         panel="training",
     ),
@@ -229,8 +236,8 @@ SETTINGS: tuple[Setting, ...] = (
         Switch(),
         "trainer.sync_batchnorm",
         False,
-        "normalise over the batches of all GPUs",
-        "Batch normalisation over all devices (GPUs)",
+        "synchronise batch normalisation between all GPUs",
+        "Synchronise batch normalisation between GPUs",
         panel="training",
     ),
     Setting("slurm", Switch(), "slurm", False, "submit the jobs to the Slurm cluster"),
@@ -239,7 +246,7 @@ SETTINGS: tuple[Setting, ...] = (
         Whole(1, 4096),
         "trainer.num_nodes",
         1,
-        "machines that work on a job together",
+        "the number of nodes per job",
         "Nodes",
         panel="cluster",
     ),
@@ -248,43 +255,43 @@ SETTINGS: tuple[Setting, ...] = (
         Whole(0, 64),
         "slurm.gpus_per_node",
         0,
-        "GPUs on each node, with one process for each; with 0, as many processes as devices",
-        "GPUs a node",
+        "the number of GPUs per node, with one process each; with 0, one process per device is started",
+        "GPUs per node",
         panel="cluster",
     ),
     Setting(
         "partition",
         Kind(),
         "slurm.partition",
-        help="the cluster's own by default",
+        help="the partition; default: that of the cluster",
         label="Partition",
-        hint="the cluster's own",
+        hint="the cluster's default",
         panel="cluster",
     ),
     Setting(
         "account",
         Kind(),
         "slurm.account",
-        help="who is charged; the cluster's own by default",
+        help="the account to charge; default: that of the cluster",
         label="Account",
-        hint="the cluster's own",
+        hint="the cluster's default",
         panel="cluster",
     ),
     Setting(
         "time",
         Kind(),
         "slurm.time",
-        help="limit in minutes, HH:MM:SS or DAYS-HH:MM:SS, such as 1-12:00:00",
+        help="the time limit in minutes, HH:MM:SS or DAYS-HH:MM:SS, such as 1-12:00:00",
         label="Time limit",
-        hint="the cluster's own",
+        hint="the cluster's default",
         panel="cluster",
     ),
     Setting(
         "sbatch",
         BatchOptions(),
         "slurm.extra",
-        help="further options of sbatch by their long names, such as constraint=a100 mem=64G",
-        label="Further options of sbatch",
+        help="additional options of sbatch by their long names, such as constraint=a100 mem=64G",
+        label="Additional options of sbatch",
         hint="constraint=a100 mem=64G",
         panel="cluster",
     ),

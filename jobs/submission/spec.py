@@ -1,4 +1,4 @@
-"""What a form or a command line asks for, before it becomes one configuration for each job."""
+"""The request for jobs from the form or the command line, which becomes one configuration for each job."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -8,22 +8,22 @@ from math import inf
 from typing import Any
 
 from jobs.engines.slurm_options import SlurmOptions
+from jobs.problems import BadValue
 from jobs.submission import settings
 from jobs.submission.kinds import Switch
-
-# What several values of make several jobs; all else is the same for all of them.
-GRID = ("recipe", "learning_rate", "num_seeds")
+from problems import InvalidValue
 
 
 @dataclass(frozen=True, init=False)
 class JobSpec:
-    """One job for each architecture, recipe, learning rate and seed, alike in everything else.
+    """A request for one job per architecture, recipe, learning rate and seed, with the same other settings.
 
     Args:
-        architectures: Keys of the networks to train.
-        options: Of the networks by architecture, such as ``{"resnet50": {"stride_on": "3x3"}}``.
-        **values: Settings by their names in `jobs.submission.settings`; the others have their defaults, and
-            each is an attribute.
+        architectures: The keys of the networks to train.
+        options: Options of the networks by architecture, such as ``{"resnet50": {"stride_on": "3x3"}}``.
+        values: Settings by their names in `jobs.submission.settings`. All others have their default values;
+            every setting is an attribute.
+        **more: Further settings.
 
     Raises:
         TypeError: There is no such setting.
@@ -45,7 +45,7 @@ class JobSpec:
             raise TypeError(f"There is no setting {unknown.pop()!r}.")
         object.__setattr__(self, "architectures", tuple(architectures))
         object.__setattr__(self, "options", dict(options or {}))
-        # At their defaults they are not part of it, so that equal orders are equal.
+        # Default values are not stored, so that equal requests compare equal.
         known = {one.name: one.default for one in settings.SETTINGS}
         kept = {name: given[name] for name in known if name in given and given[name] != known[name]}
         object.__setattr__(self, "values", kept)
@@ -57,7 +57,7 @@ class JobSpec:
 
     @property
     def cluster(self) -> SlurmOptions | None:
-        """What to ask of a Slurm cluster; None trains on this machine."""
+        """The options for a Slurm cluster, None to train on this machine."""
         asked = [one.name for one in settings.settings_of("cluster") if one.name in self.values]
         if not (self.slurm or asked):
             return None
@@ -67,55 +67,53 @@ class JobSpec:
 
     @property
     def num_jobs(self) -> int:
-        """How many configurations `configs` gives."""
+        """The number of configurations that `configs` returns."""
         rates = max(1, len(self.learning_rate))
         return len(self.architectures) * len(self.recipe) * rates * int(self.num_seeds)
 
     def configs(self) -> list[dict[str, Any]]:
-        """The complete configuration of every job: all of the first seed, then all of the next.
+        """Return the complete configuration of every job: all jobs of the first seed, then of the next.
 
         Raises:
-            ValueError: No architecture or recipe is named, one is unknown or named twice, an option belongs
-                to none of them, or a number is too small.
+            InvalidValue: No architecture or recipe is given, one is unknown or repeated, an option belongs to
+                none of the architectures, or a number is too small.
         """
         for name in ("num_seeds", "accumulate"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
-        for word, named in (("architecture", self.architectures), ("recipe", self.recipe)):
+                raise InvalidValue(BadValue.TOO_SMALL, name=name, value=getattr(self, name))
+        for what, named in (("architecture", self.architectures), ("recipe", self.recipe)):
             if not named:
-                raise ValueError(f"Name at least one {word} to train.")
+                raise InvalidValue(BadValue.NOTHING_TO_TRAIN, what=what)
         for rate in self.learning_rate:
             if not 0 < rate < inf:
-                raise ValueError(f"A learning rate is {rate:g}; it must be above 0.")
+                raise InvalidValue(BadValue.LEARNING_RATE, value=rate)
         for named in (self.architectures, self.recipe, self.learning_rate):
-            if twice := [value for value in named if named.count(value) > 1]:
-                raise ValueError(f"{twice[0]} is named twice; name it once.")
+            if repeated := [value for value in named if named.count(value) > 1]:
+                raise InvalidValue(BadValue.REPEATED, value=repeated[0])
         for key in self.options:
             if key not in self.architectures:
-                raise ValueError(
-                    f"There are options for {key!r}, which is not among the architectures to train."
-                )
+                raise InvalidValue(BadValue.OPTIONS_OF_ANOTHER, architecture=key)
         seeds = range(self.seed, self.seed + self.num_seeds)
         grid = product(seeds, self.architectures, self.recipe, self.learning_rate or (None,))
         return [self._config(*point) for point in grid]
 
     def configurations(self) -> list[dict[str, Any]]:
-        """Those of the first seed alone: what is wrong with one is so for every seed. Raises as `configs`."""
+        """Return the configurations of the first seed, enough for checks. Raises as `configs`."""
         return self.change(num_seeds=1).configs()
 
     def change(self, **more: Any) -> "JobSpec":
-        """Return the same with other settings."""
+        """Return a copy with other settings."""
         return JobSpec(self.architectures, self.options, {**self.values, **more})
 
     def command(self) -> str:
-        """The shell command that submits the same jobs, from the repository."""
+        """Return the shell command that submits the same jobs from the folder of the repository."""
         words = [".venv/bin/python", "-m", "jobs", "submit", *self.architectures]
         for one in settings.SETTINGS:
             if isinstance(one.kind, Switch):
                 words += [f"--{one.name}"] if getattr(self, one.name) else []
             elif one.name in self.values:
                 text = one.kind.write(self.values[one.name])
-                # A value that begins with a dash would be read as an option of its own.
+                # A separate value that begins with a dash would be read as an option.
                 words += [f"--{one.name}={text}"] if text.startswith("-") else [f"--{one.name}", text]
         for architecture, options in self.options.items():
             for name, value in options.items():

@@ -1,4 +1,4 @@
-"""Submitting a job: writing the run that the supervisor will start."""
+"""Submission: creating the run that the supervisor will start."""
 
 from collections.abc import Mapping, Sequence
 from secrets import token_hex
@@ -6,8 +6,8 @@ from typing import Any
 
 from jobs.engines import ENGINE, SLURM
 from jobs.engines.slurm_options import read_options
-from jobs.errors import LaunchError
 from jobs.preflight.allowed_paths import check_files
+from jobs.problems import LaunchError
 from jobs.scheduling.forecast import EXPECTED
 from jobs.scheduling.queue import HELD
 from tracking import records
@@ -23,14 +23,14 @@ def submit(
     check: bool = True,
     held: bool = False,
 ) -> str:
-    """Record a SCHEDULED run with its complete configuration and return its id; starts nothing itself.
+    """Create a SCHEDULED run with its complete configuration and return its id, without starting it.
 
     Args:
-        store: Opened if it is not yet.
-        config: The run's YAML as nested mappings.
-        name: What people call the run; made from architecture and data source by default.
-        check: False when the caller has just called `check` with the same configuration.
-        held: Whether it waits until it is released.
+        store: The store, opened if necessary.
+        config: The configuration of the run as nested mappings.
+        name: The name of the run; made from architecture and data source by default.
+        check: Whether to check the configuration; False if `check_config` has been called.
+        held: Whether the run waits until it is released.
 
     Raises:
         LaunchError: The configuration cannot work.
@@ -51,13 +51,13 @@ def submit_group(
     held: bool = False,
     expected_s: Sequence[float | None] = (),
 ) -> list[str]:
-    """Submit configurations that were checked already; several become a group, with a name on each run.
+    """Submit configurations that have been checked; several of them become a group.
 
     Args:
-        store: Opened if it is not yet.
-        configs: Complete ones.
-        held: Whether they wait until they are released.
-        expected_s: What trials have shown that each will take, for the forecast; nothing by default.
+        store: The store, opened if necessary.
+        configs: Complete configurations.
+        held: Whether the runs wait until they are released.
+        expected_s: The duration of each job as estimated by a trial; by default there are no trials.
 
     Raises:
         StoreUnavailable: The store cannot be written.
@@ -73,10 +73,10 @@ def submit_group(
 
 
 def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Find what cannot work before anything is started, and give the configuration with all defaults.
+    """Check whether a configuration can work, and return it with all defaults.
 
     Raises:
-        LaunchError: One sentence about the first thing that is wrong.
+        LaunchError: The first problem that was found.
     """
     from datamodules.problems import DataError
     from training.config_check import check_config as check_training
@@ -88,4 +88,4 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
         check_training(dict(config))
         return complete(config)
     except (ValueError, DataError) as error:
-        raise LaunchError(str(error)) from error
+        raise LaunchError.of(error) from error

@@ -1,1 +1,1 @@
-"""The supervisor: starts jobs, follows them, and sees to it that each one ends and is told."""
+"""The supervisor: starts jobs, monitors them, makes sure that each one ends, and sends notifications."""

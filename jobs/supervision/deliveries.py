@@ -1,4 +1,4 @@
-"""Checkpoints of finished runs are taken to the tracking server by a process of their own."""
+"""The process that uploads the checkpoints of finished runs to the tracking server."""
 
 import sys
 import time
@@ -10,15 +10,15 @@ from tracking.layout import REPOSITORY
 from tracking.store import Store
 from tracking.uploads import list_due
 
-# Before the next start; doubled up to the longer one while it fails.
+# The pause before the next start; doubled after each failure, up to the maximum.
 PAUSE_S, MAX_PAUSE_S = 10.0, 600.0
 
 
 class Deliveries:
-    """Starts `python -m jobs deliver` when something is due, so that the supervisor waits for no upload.
+    """Starts `python -m jobs deliver` when an upload is due, so that the supervisor need not wait for it.
 
     Args:
-        store: Where the runs are.
+        store: The store with the runs.
     """
 
     def __init__(self, store: Store) -> None:
@@ -27,8 +27,12 @@ class Deliveries:
         self._next_s = 0.0
         self._pause_s = PAUSE_S
 
-    def look(self, active: Collection[str]) -> None:
-        """Start it unless it works, or ended lately; a run that is still active is not due yet."""
+    def update(self, active: Collection[str]) -> None:
+        """Start the process if an upload is due, unless it is running or ended recently.
+
+        Args:
+            active: The ids of all active runs, whose uploads are not due yet.
+        """
         if self._child is not None:
             if self._child.returncode is None:
                 return
@@ -43,7 +47,7 @@ class Deliveries:
             )
 
     def close(self) -> None:
-        """End it; the next supervisor's begins anew."""
+        """Stop the process; the next supervisor starts it again."""
         if self._child is None:
             return
         self._child.terminate()

@@ -1,11 +1,13 @@
-"""Telling somebody that a run has finished or failed: a webhook, or a command of the user's.
+"""Notifications that a run has finished or failed, by a webhook or a command of the user.
 
-The settings are in `notify.yaml` in the store's folder, or in the environment of the supervisor, which wins::
+The settings are in `notify.yaml` in the store's folder, or in the environment of the supervisor, which takes
+precedence::
 
     webhook: https://example.org/hook      # ARENA_WEBHOOK
-    command: [notify-send, convnet-arena]  # ARENA_NOTIFY_COMMAND, words as in a shell, which none sees
+    command: [notify-send, convnet-arena]  # ARENA_NOTIFY_COMMAND, split like a shell command, without a shell
 
-The webhook gets a POST with JSON. The command gets one sentence as its last word and the JSON on its input.
+The webhook receives a POST request with JSON. The command receives one sentence as its last argument and the
+JSON on its standard input.
 """
 
 import json
@@ -27,20 +29,22 @@ import psutil
 import yaml
 
 from jobs.host import processes
+from jobs.problems import BadValue, NotNotified
+from problems import InvalidValue, Problem
 from tracking import records, runs
 from tracking.runs import Run
 from tracking.store import Store
 
 FILE = "notify.yaml"
 WEBHOOK, COMMAND = "ARENA_WEBHOOK", "ARENA_NOTIFY_COMMAND"
-TOLD = ("FINISHED", "FAILED")
-# The tag of a run whose end is to be told, also by a supervisor that finds it ended.
+NOTIFIED = ("FINISHED", "FAILED")
+# The tag of a run whose end is to be notified, even if a later supervisor finds that it has ended.
 NOTIFY, DUE, SENT = "job.notify", "due", "sent"
-# The tag that says why somebody was not told, empty when everybody was.
+# The tag with the reason why a notification failed, empty if none did.
 PROBLEM = "job.notify_problem"
 WEBHOOK_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 30.0
-# Before the second and the third attempt of a webhook.
+# The pauses before the second and the third attempt to reach a webhook.
 PAUSES_S = (1.0, 5.0)
 
 log = logging.getLogger("jobs.supervision.notifications")
@@ -48,7 +52,7 @@ log = logging.getLogger("jobs.supervision.notifications")
 
 @dataclass(frozen=True)
 class Settings:
-    """Whom to tell; nobody by default.
+    """Where notifications are sent; nowhere by default.
 
     Attributes:
         webhook: An http or https address.
@@ -63,12 +67,12 @@ class Settings:
 
 
 class Notifications:
-    """Tells what has ended, one after the other, beside whatever else the supervisor does.
+    """Sends notifications one after the other in a thread.
 
-    Nothing that goes wrong here, or takes long, reaches the supervisor: it is in its log.
+    Errors are logged and do not affect the supervisor, nor do slow webhooks and commands.
 
     Args:
-        store: Where the runs are, and the settings.
+        store: The store with the runs and the settings.
     """
 
     def __init__(self, store: Store) -> None:
@@ -77,31 +81,31 @@ class Notifications:
         self._thread: threading.Thread | None = None
 
     def expect(self, run: Run) -> None:
-        """Note that the end of a run, which has just started, is to be told. Raises StoreUnavailable."""
+        """Record that notifications are due when a started run ends. Raises StoreUnavailable."""
         if self._settings():
             records.set_tags(self.store, run.run_id, {NOTIFY: DUE})
 
-    def tell(self, run_id: str) -> None:
-        """Tell that a run has ended, if anybody wants to know; returns at once."""
+    def send(self, run_id: str) -> None:
+        """Send notifications of a run that has ended, if any are configured; return immediately."""
         try:
             if not read_settings(self.store):
                 return
         except ValueError:
-            pass  # the run is to say so
+            pass  # the thread records the problem in the run
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="notifications", daemon=True)
             self._thread.start()
         self._ended.put(run_id)
 
-    def make_up(self) -> None:
-        """Tell what ended while no supervisor lived. Raises StoreUnavailable."""
+    def catch_up(self) -> None:
+        """Notify of runs that ended while no supervisor was running. Raises StoreUnavailable."""
         if self._settings():
-            for run in runs.list_runs(self.store, TOLD):
+            for run in runs.list_runs(self.store, NOTIFIED):
                 if run.tags.get(NOTIFY) == DUE and runs.is_ours(self.store, run):
-                    self.tell(run.run_id)
+                    self.send(run.run_id)
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Wait for what is being told, but not for long."""
+        """Wait a limited time for pending notifications."""
         if self._thread is not None:
             self._ended.put(None)
             self._thread.join(timeout_s)
@@ -117,13 +121,13 @@ class Notifications:
         while (run_id := self._ended.get()) is not None:
             try:
                 run = runs.get_run(self.store, run_id)
-                if run.status in TOLD:
+                if run.status in NOTIFIED:
                     records.set_tags(self.store, run_id, {NOTIFY: SENT, PROBLEM: self._notify(run)})
-            except Exception as error:  # a thread that dies would keep all later ones from being told
+            except Exception as error:  # the thread has to survive for later notifications
                 log.warning("%s: %s", run_id, error)
 
     def _notify(self, run: Run) -> str:
-        """Tell of a run. Returns what was wrong."""
+        """Send the notifications of a run and return what failed."""
         try:
             return notify(read_settings(self.store), run)
         except ValueError as error:
@@ -132,64 +136,66 @@ class Notifications:
 
 
 def read_settings(store: Store, environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read whom to tell.
+    """Read the settings from the file and the environment.
 
     Raises:
-        ValueError: The file or a value is not what it must be; one sentence.
+        InvalidValue: The file or a value is invalid.
     """
     file = store.root / FILE
     try:
         given = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"{file} cannot be read as YAML: {str(error).splitlines()[0]}.") from error
+        raise InvalidValue(BadValue.NOT_YAML, file=file, reason=str(error).splitlines()[0]) from error
     given = {} if given is None else given
     if not isinstance(given, dict) or not set(given) <= {"webhook", "command"}:
-        raise ValueError(f"{file} must name webhook, command or both, and nothing else.")
+        raise InvalidValue(BadValue.NOTIFY_KEYS, file=file)
     webhook = environment.get(WEBHOOK) or given.get("webhook") or ""
     try:
         command = shlex.split(environment.get(COMMAND, "")) or given.get("command") or []
     except ValueError as error:
-        raise ValueError(f"{COMMAND} cannot be read as words: {error}.") from None
+        raise InvalidValue(BadValue.NOTIFY_WORDS, name=COMMAND, reason=error) from None
     if not isinstance(webhook, str) or (webhook and not _is_address(webhook)):
-        raise ValueError("The webhook must be an address that begins with http:// or https://.")
+        raise InvalidValue(BadValue.WEBHOOK)
     if not isinstance(command, list) or not all(isinstance(word, str) and word for word in command):
-        raise ValueError("The command must be a list of words, such as [notify-send, convnet-arena].")
+        raise InvalidValue(BadValue.NOTIFY_COMMAND)
     return Settings(webhook, tuple(command))
 
 
 def notify(settings: Settings, run: Run) -> str:
-    """Tell that a run has ended; both ways are tried. Returns what failed in the end, as it is in the log."""
-    message, problems = describe(run), []
+    """Notify the webhook and run the command; return one sentence for each that failed, also logged."""
+    message = describe(run)
+    problems: list[Problem] = []
     if settings.webhook:
-        # The rest of the address may be a secret.
+        # The rest of the address may contain a secret.
         where = urlsplit(settings.webhook).hostname
         for pause_s in (*PAUSES_S, None):
             try:
                 post(settings.webhook, message)
-                log.info("told %s that %s is %s", where, run.name, run.status)
+                log.info("Notified %s that %s is %s", where, run.name, run.status)
                 break
             except (OSError, ValueError) as error:
-                log.warning("%s was not told that %s is %s: %s", where, run.name, run.status, error)
+                log.warning("Could not notify %s that %s is %s: %s", where, run.name, run.status, error)
                 if pause_s is not None:
                     time.sleep(pause_s)
                 else:
-                    problems.append(f"{where} was not told: {error}.")
+                    problems.append(Problem(NotNotified.WEBHOOK, host=where, reason=error))
     if settings.command:
         try:
             start(settings.command, message)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
-            log.warning("%s did not tell that %s is %s: %s", settings.command[0], run.name, run.status, error)
-            problems.append(f"{settings.command[0]} did not tell: {error}.")
-    return " ".join(problems)
+            program = settings.command[0]
+            log.warning("%s could not notify that %s is %s: %s", program, run.name, run.status, error)
+            problems.append(Problem(NotNotified.COMMAND, program=program, reason=error))
+    return " ".join(map(str, problems))
 
 
 def describe(run: Run) -> dict[str, Any]:
-    """What is told of a run: one sentence, and the same as values."""
+    """Return the message about a run: a sentence, and the values that it is made of."""
     error = run.metrics.get("val/error_top1")
     if run.status == "FINISHED":
         text = f"Run {run.name} has finished" + ("." if error is None else f": top-1 error {error:.2f} %.")
     else:
-        text = f"Run {run.name} has failed: {run.error or 'see its log.'}"
+        text = f"Run {run.name} has failed: {run.error or 'See its log.'}"
     return {
         "text": text,
         "run_id": run.run_id,
@@ -205,21 +211,21 @@ def describe(run: Run) -> dict[str, Any]:
 
 
 def post(address: str, message: Mapping[str, Any], timeout_s: float = WEBHOOK_TIMEOUT_S) -> None:
-    """Send JSON to a webhook.
+    """Send JSON to a webhook; redirections are not followed.
 
     Raises:
-        OSError: Nobody is there, or the answer is not one of success; redirections are not followed.
-        ValueError: It is no http or https address.
+        OSError: The server does not answer, or not with success.
+        InvalidValue: The address is not an http or https address.
     """
     if not _is_address(address):
-        raise ValueError("The webhook must be an address that begins with http:// or https://.")
+        raise InvalidValue(BadValue.WEBHOOK)
     request = urllib.request.Request(
         address,
         data=json.dumps(message).encode(),
         headers={"Content-Type": "application/json", "User-Agent": "convnet-arena"},
         method="POST",
     )
-    # Of urllib's handlers those for the web alone: no files, no FTP.
+    # Only urllib's handlers for HTTP: no files, no FTP.
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler,
@@ -232,17 +238,17 @@ def post(address: str, message: Mapping[str, Any], timeout_s: float = WEBHOOK_TI
     try:
         with opener.open(request, timeout=timeout_s):
             pass
-    except HTTPException as error:  # its text may hold the address, and so a secret
-        raise OSError(f"the address or the answer is none of HTTP ({type(error).__name__})") from error
+    except HTTPException as error:  # its text may contain the address, and so a secret
+        raise OSError(f"invalid HTTP address or response ({type(error).__name__})") from error
 
 
 def start(command: Sequence[str], message: Mapping[str, Any], timeout_s: float = COMMAND_TIMEOUT_S) -> None:
-    """Run the user's command; the sentence is one more word of it, which no shell looks into.
+    """Run the user's command with the sentence as an additional argument, without a shell.
 
     Raises:
-        OSError: It cannot be started.
-        subprocess.SubprocessError: It takes too long and was ended, or says that it failed.
-        ValueError: A word cannot be one of a command.
+        OSError: The command cannot be started.
+        subprocess.SubprocessError: It took too long and was killed, or failed.
+        ValueError: An argument contains a null character.
     """
     child = subprocess.Popen(
         [*command, str(message["text"])],
@@ -254,7 +260,7 @@ def start(command: Sequence[str], message: Mapping[str, Any], timeout_s: float =
     )
     try:
         began = psutil.Process(child.pid).create_time()
-    except psutil.Error:  # it is over already
+    except psutil.Error:  # it has ended already
         began = 0.0
     try:
         child.communicate(json.dumps(message), timeout=timeout_s)
@@ -263,7 +269,7 @@ def start(command: Sequence[str], message: Mapping[str, Any], timeout_s: float =
         child.wait()
         raise
     if child.returncode:
-        raise subprocess.SubprocessError(f"it ended with exit code {child.returncode}")
+        raise subprocess.SubprocessError(f"exit code {child.returncode}")
 
 
 def _is_address(address: str) -> bool:

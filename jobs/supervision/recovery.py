@@ -1,46 +1,48 @@
-"""Runs that lost their process go on by themselves, as long as they get anywhere."""
+"""Automatic resumption of runs whose process was interrupted, as long as they make progress."""
 
 import os
 
 import psutil
 
 from jobs.engines import CLUSTER_TAGS
+from jobs.problems import BadValue, Ending
 from jobs.submission.requests import LOST, LOST_REASON, put_back
+from problems import InvalidValue, Problem
 from tracking.runs import Run
 from tracking.store import Store
 
-# So often a run goes on by itself without a newer checkpoint than the time before.
+# A run is resumed automatically this many times in a row without a newer checkpoint.
 MAX_RESUMES = 3
 SETTING = "ARENA_AUTO_RESUMES"
 
-# What says which process a run has, when it has none.
+# The tags that identify the process of a run, emptied.
 NO_PROCESS = dict.fromkeys(("job.pid", "job.create_time", "job.slots", *CLUSTER_TAGS), "")
 CHECKPOINT = "job.lost_checkpoint"
 
 
 def max_resumes() -> int:
-    """What the environment says, otherwise the default; 0 switches it off.
+    """Return how often runs are resumed automatically: the value in the environment, or the default.
 
     Raises:
-        ValueError: It is no number.
+        InvalidValue: The value is not a whole number.
     """
     value = os.environ.get(SETTING) or str(MAX_RESUMES)
     if not value.isdecimal():
-        raise ValueError(f"{SETTING} is {value!r}; it must be a number from 0.")
+        raise InvalidValue(BadValue.AUTO_RESUMES, name=SETTING, value=value)
     return int(value)
 
 
-def go_on(store: Store, run: Run, reason: str, limit: int) -> str:
-    """Put a run that lost its process back, unless that has happened too often without progress.
+def resume_automatically(store: Store, run: Run, reason: Problem, limit: int) -> Problem | None:
+    """Put an interrupted run back into the queue, unless that has happened too often without progress.
 
     Args:
-        store: Where it is.
-        run: One that a supervisor has started; somebody's own process is his to start again.
-        reason: A sentence.
-        limit: So many times without a newer checkpoint than the time before.
+        store: The store with the run.
+        run: The run. One whose process was not started by a supervisor is not resumed.
+        reason: Why it was interrupted.
+        limit: How many times in a row it may be resumed without a newer checkpoint; 0 for never.
 
     Returns:
-        Empty when it goes on, otherwise why it does not.
+        None if the run was put back, otherwise why it has failed.
 
     Raises:
         StoreUnavailable: The store cannot be written.
@@ -50,24 +52,21 @@ def go_on(store: Store, run: Run, reason: str, limit: int) -> str:
     newest = newest_checkpoint(store, run.run_id)
     times = 1 if newest > _number(run, CHECKPOINT) else _number(run, LOST) + 1
     if times > limit:
-        again = "once" if limit == 1 else f"{limit} times"
-        return (
-            f"{reason} It went on by itself {again} without getting to a new checkpoint; resume it by hand."
-        )
+        return Problem(Ending.NO_PROGRESS, reason=reason, times=limit)
     put_back(store, run.run_id, {**NO_PROCESS, LOST: times, CHECKPOINT: newest, LOST_REASON: reason})
-    return ""
+    return None
 
 
 def newest_checkpoint(store: Store, run_id: str) -> int:
-    """When the newest checkpoint was written, unix nanoseconds; 0 when there is none."""
+    """Return when the newest checkpoint was written, in Unix nanoseconds; 0 if there is none."""
     files = store.checkpoint_folder(run_id).glob("*.ckpt")
     return max((file.stat().st_mtime_ns for file in files), default=0)
 
 
 def ended_with_the_machine(run: Run) -> bool:
-    """Whether a shutdown ended the run: the machine asked its process to go, nobody asked the run to stop.
+    """Return whether the run was ended by a shutdown of the machine rather than by a request to stop.
 
-    Its supervisor had to go, too, and so has not noted how the process ended.
+    The shutdown also ended the supervisor, which therefore has not recorded how the process ended.
     """
     return (
         run.status == "KILLED"

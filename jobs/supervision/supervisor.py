@@ -1,4 +1,4 @@
-"""The one process per store that turns SCHEDULED runs into processes and sees to it that each one ends."""
+"""The supervisor: the one process per store that starts SCHEDULED runs and makes sure that each one ends."""
 
 import logging
 import os
@@ -13,9 +13,9 @@ from filelock import FileLock, Timeout
 
 from jobs.engines import LOCAL, Engine, Exit, engine_of, is_asked_for, is_started
 from jobs.engines.slurm_cluster import forget_wishes
-from jobs.errors import LaunchError
 from jobs.host.processes import Background, start_detached
 from jobs.host.slots import kind_of, slots_of
+from jobs.problems import Ending, Launch, LaunchError
 from jobs.scheduling.backfill import may_pass
 from jobs.scheduling.forecast import busy_until, request_of
 from jobs.scheduling.queue import is_ready, line_up
@@ -25,12 +25,13 @@ from jobs.supervision.deliveries import Deliveries
 from jobs.supervision.endings import (
     MemoryWatch,
     explain,
-    is_lost,
-    last_words,
+    last_line,
     ran_out_of_memory,
+    was_interrupted,
     was_restarted,
 )
 from jobs.supervision.notifications import Notifications
+from problems import Problem
 from tracking import records, runs
 from tracking.entities import ACTIVE_STATUSES, TERMINAL_STATUSES
 from tracking.layout import REPOSITORY
@@ -43,25 +44,25 @@ ASK_GRACE_S = 30.0
 TERM_GRACE_S = 10.0
 POLL_INTERVAL_S = 1.0
 START_TIMEOUT_S = 60.0
-# A run is RUNNING for moments before it is complete, and for the seconds in which a process started by
-# hand has not said its number yet.
+# A run can be RUNNING without a process while it is being created, and until a process that was started
+# manually has recorded its number.
 UNCLAIMED_GRACE_S = 120.0
 
 log = logging.getLogger("jobs.supervision.supervisor")
 
 
 class Supervisor:
-    """Starts jobs in the order of the queue, follows them, and ends those that were asked to stop.
+    """Starts jobs in the order of the queue, monitors them, and ends those that were asked to stop.
 
-    All it knows is in the store, so that a successor finds everything as it was.
+    Its whole state is in the store, so that another supervisor can take over at any time.
 
     Args:
-        store: Where the runs are.
-        engine: Where the jobs run.
-        ask_grace_s: How long a job may take to end after it was asked to.
-        term_grace_s: How long it may then take after SIGTERM, before everything of it is killed.
-        poll_interval_s: How often to look.
-        max_resumes: How often a run that lost its process goes on by itself without a newer checkpoint.
+        store: The store with the runs.
+        engine: The engine that runs the jobs.
+        ask_grace_s: The seconds that a job has to end after it was asked to stop.
+        term_grace_s: The seconds that it then has after SIGTERM, before all its processes are killed.
+        poll_interval_s: The seconds between two steps.
+        max_resumes: How often in a row an interrupted run is resumed without a newer checkpoint.
     """
 
     def __init__(
@@ -85,55 +86,55 @@ class Supervisor:
         self._deliveries = Deliveries(store)
         self._leaving = threading.Event()
         self._has_begun = False
-        self._complaint = ""
+        self._problem: StoreUnavailable | None = None
         self._followed: dict[str, Run] = {}
         self._ended_at: dict[str, float] = {}
         self._terminated_at: dict[str, float] = {}
 
     def run(self) -> None:
-        """Work until SIGTERM or SIGINT; jobs go on without it.
+        """Work until SIGTERM or SIGINT; jobs continue without the supervisor.
 
         Raises:
-            LaunchError: Another supervisor has this store.
-            StoreUnavailable: The store cannot be used; for a server that is away it waits.
+            LaunchError: Another supervisor is running for this store.
+            StoreUnavailable: The store cannot be used. A tracking server that does not answer is waited for.
         """
         self.store.open_patiently()
-        # Whoever only looks whether the lock is free holds it for a moment.
+        # Another process may hold the lock for a moment to check whether it is free.
         lock = FileLock(self.store.root / "supervisor.lock", timeout=2)
         try:
             lock.acquire()
         except Timeout as error:
-            raise LaunchError(f"Another supervisor looks after {self.store.root} already.") from error
+            raise LaunchError(Launch.SUPERVISOR_RUNS, root=self.store.root) from error
         with lock:
             forget_wishes()
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._leave)
             me = Background.of(os.getpid())
             me.write(state_file(self.store))
-            log.info("looking after %s", self.store.root)
+            log.info("Supervising %s", self.store.root)
             while not self._leaving.is_set() and Background.read(state_file(self.store)) == me:
                 self._step_safely()
                 self._leaving.wait(self.poll_interval_s)
             self._notifications.close()
             self._deliveries.close()
-            log.info("leaving; %d jobs go on", len(self._followed))
+            log.info("Exiting; %d jobs continue", len(self._followed))
 
     def step(self) -> None:
-        """Look once at everything. Raises StoreUnavailable."""
+        """Check all jobs once. Raises StoreUnavailable."""
         deliver_left(self.store)
-        self._memory.look()
+        self._memory.update()
         active = sorted(
             runs.list_ours(self.store, ACTIVE_STATUSES), key=lambda run: (run.created_at, run.run_id)
         )
         waiting = []
         for run in active:
-            # One that is to go on waits for its earlier process to be seen off.
+            # A run to be resumed waits until its earlier process has ended.
             if is_started(run) or run.run_id in self._followed:
                 self._followed[run.run_id] = run
             elif run.status == "RUNNING" and not is_asked_for(run):
                 self._check_unclaimed(run)
             elif run.is_stopping and run.status == "SCHEDULED":
-                self._end(run, "KILLED", "stopped before it began")
+                self._end(run, "KILLED", "stopped before it was started")
             else:
                 waiting.append(run)
         still_active = {run.run_id for run in active}
@@ -141,21 +142,21 @@ class Supervisor:
         for run in followed:
             self._follow(run, run.run_id in still_active)
         if gone := {run.run_id for run in followed} - set(self._followed):
-            # What lost its process goes on in its turn, before what came later.
+            # Interrupted runs keep their place in the queue, before later ones.
             waiting += [run for run in runs.list_ours(self.store, ["SCHEDULED"]) if run.run_id in gone]
-        # One that was started and not recorded yet is no longer in the queue, whatever its tags say.
+        # A run that was started without recording it is no longer in the queue, whatever its tags.
         try:
             self._start([run for run in line_up(waiting) if is_asked_for(run) or is_ready(run, still_active)])
         finally:
             self.engine.dispatch()
-        self._deliveries.look(still_active)
+        self._deliveries.update(still_active)
 
     def _begin(self) -> None:
-        """Make up for the time in which no supervisor lived. Raises StoreUnavailable."""
+        """Catch up on the time without a supervisor. Raises StoreUnavailable."""
         self.store.open()
         deliver_left(self.store)
-        self._take_up_what_ended_with_the_machine()
-        self._notifications.make_up()
+        self._resume_after_shutdown()
+        self._notifications.catch_up()
         self._has_begun = True
 
     def _leave(self, signum: int, frame: FrameType | None) -> None:
@@ -167,20 +168,20 @@ class Supervisor:
                 self._begin()
             self.step()
         except StoreUnavailable as error:
-            if str(error) != self._complaint:  # a server may be away for days
+            if self._problem is None or error.code is not self._problem.code:  # it may last for days
                 log.warning("%s Trying again.", error)
-            self._complaint = str(error)
+            self._problem = error
         except Exception:
-            # One odd run must not leave all the others without a supervisor.
-            log.exception("unexpected; trying again")
+            # An error with one run must not leave all the others without a supervisor.
+            log.exception("Unexpected error; trying again")
             self._has_begun = True
         else:
-            self._complaint = ""
+            self._problem = None
 
     def _start(self, waiting: list[Run]) -> None:
         passed: list[Run] = []
         for run in waiting:
-            is_here = engine_of(run) == LOCAL  # a cluster has a line of its own
+            is_here = engine_of(run) == LOCAL  # a cluster has its own queue
             if is_here and passed and not self._may_pass(run, passed):
                 passed.append(run)
                 continue
@@ -193,20 +194,20 @@ class Supervisor:
                 self._end(run, "FAILED", str(error))
             else:
                 self._followed[run.run_id] = runs.get_run(self.store, run.run_id)
-                log.info("started %s (%s)", run.name, run.run_id)
+                log.info("Started %s (%s)", run.name, run.run_id)
                 self._notifications.expect(run)
 
     def _may_pass(self, run: Run, passed: list[Run]) -> bool:
-        """Whether a run may start while others that came first wait, because it delays none of them."""
+        """Return whether a run may start before waiting runs ahead of it, because it delays none of them."""
         if run.tags.get("job.slots"):
-            return True  # it was started already, only not recorded
+            return True  # it was started already, which was not recorded
         slots, host, running = self.engine.slots, os.uname().nodename, list(self._followed.values())
         taken = {slot for other in running for slot in slots_of(other)}
         if taken.issuperset(slots):
             return False
         done = runs.list_runs(self.store, TERMINAL_STATUSES)
         request, *requests = (request_of(one, [*running, *done], slots, host) for one in (run, *passed))
-        # Who waits for devices of another kind is not passed.
+        # Runs that wait for devices of another kind are not affected.
         rivals = [one for one in requests if one.kind == request.kind]
         free_at = busy_until(running, done, slots, host)
         return not rivals or may_pass(
@@ -218,7 +219,7 @@ class Supervisor:
         if ended is not None:
             self._conclude(run, ended)
         elif not is_active or run.tags.get("job.request") == "resume":
-            # Its record was complete, but the process has not gone yet.
+            # The end of the run is recorded, but its process has not ended yet.
             since = self._ended_at.setdefault(run.run_id, time.time())
             if time.time() - since > self.ask_grace_s:
                 self.engine.stop(run, force=True)
@@ -232,11 +233,11 @@ class Supervisor:
             return
         terminated_at = self._terminated_at.get(run.run_id)
         if terminated_at is None:
-            log.info("%s does not stop: SIGTERM", run.name)
+            log.info("%s has not stopped; sending SIGTERM", run.name)
             self.engine.stop(run, force=False)
             self._terminated_at[run.run_id] = now
         elif now - terminated_at >= self.term_grace_s:
-            log.info("%s does not stop: SIGKILL", run.name)
+            log.info("%s has not stopped; sending SIGKILL", run.name)
             self.engine.stop(run, force=True)
 
     def _conclude(self, run: Run, ended: Exit) -> None:
@@ -253,74 +254,76 @@ class Supervisor:
     def _record(self, run: Run, ended: Exit) -> None:
         if run.tags.get("job.request") == "resume":
             records.set_tags(self.store, run.run_id, recovery.NO_PROCESS)
-            log.info("%s goes on in its turn", run.name)
+            log.info("%s is back in the queue", run.name)
             return
         if ended.code is not None:
             records.set_tags(self.store, run.run_id, {"job.exit_code": ended.code})
         if not run.is_active:
             log.info("%s is %s", run.name, run.status)
-            self._notifications.tell(run.run_id)
+            self._notifications.send(run.run_id)
         elif run.is_stopping:
             self._end(run, "KILLED", "stopped on request")
         else:
-            self._give_up_or_go_on(run, ended)
+            self._resume_or_fail(run, ended)
 
-    def _give_up_or_go_on(self, run: Run, ended: Exit) -> None:
+    def _resume_or_fail(self, run: Run, ended: Exit) -> None:
         memory_was_full = self._memory.has_killed
         reason = explain(
             ended,
             memory_was_full=memory_was_full,
             was_restarted=was_restarted(run),
-            told=run.error or run.tags.get(runs.RANK_ERROR, ""),
-            said=last_words(self.store, run.run_id),
+            recorded=run.error or run.tags.get(runs.RANK_ERROR, ""),
+            last_line=last_line(self.store, run.run_id),
         )
         if ran_out_of_memory(ended, memory_was_full):
             records.set_tags(self.store, run.run_id, memory_tags(run))
-        elif is_lost(ended, memory_was_full):
-            reason, why = recovery.go_on(self.store, run, reason, self.max_resumes), reason
-            if not reason:
-                log.info("%s goes on in its turn: %s", run.name, why)
+        elif was_interrupted(ended, memory_was_full):
+            failure = self._resume(run, reason)
+            if failure is None:
                 return
-        self._end(run, "FAILED", reason)
+            reason = failure
+        self._end(run, "FAILED", str(reason))
 
-    def _take_up_what_ended_with_the_machine(self) -> None:
+    def _resume(self, run: Run, reason: Problem) -> Problem | None:
+        failure = recovery.resume_automatically(self.store, run, reason, self.max_resumes)
+        if failure is None:
+            log.info("%s is back in the queue: %s", run.name, reason)
+        return failure
+
+    def _resume_after_shutdown(self) -> None:
         for run in runs.list_runs(self.store, ["KILLED"]):
             if runs.is_ours(self.store, run) and recovery.ended_with_the_machine(run):
-                reason = "The machine was shut down while it trained."
-                if not recovery.go_on(self.store, run, reason, self.max_resumes):
-                    log.info("%s goes on in its turn: %s", run.name, reason)
+                self._resume(run, Problem(Ending.SHUTDOWN))
 
     def _check_unclaimed(self, run: Run) -> None:
         ours = "job.submitted_at" in run.tags
         if ours and time.time() - run.created_at > UNCLAIMED_GRACE_S:
-            self._end(
-                run, "FAILED", "Whoever submitted this run ended before it was complete; submit it again."
-            )
+            self._end(run, "FAILED", str(Problem(Ending.INCOMPLETE)))
 
     def _end(self, run: Run, status: str, reason: str) -> None:
         if status == "FAILED":
             records.set_tags(self.store, run.run_id, {"job.error": reason})
         records.set_status(self.store, run.run_id, status)
         log.info("%s is %s: %s", run.name, status, reason)
-        self._notifications.tell(run.run_id)
+        self._notifications.send(run.run_id)
 
 
 def state_file(store: Store) -> Path:
-    """Says which process the supervisor is."""
+    """Return the file that identifies the process of the supervisor."""
     return store.root / "supervisor.json"
 
 
 def find_supervisor(store: Store) -> Background | None:
-    """The supervisor of the store if it lives."""
+    """Return the supervisor of the store, None if none is running."""
     return Background.read(state_file(store))
 
 
 def ensure_supervisor(store: Store) -> Background:
-    """Return the store's supervisor, started in the background unless it lives already.
+    """Return the store's supervisor; start it in the background if none is running.
 
     Raises:
-        LaunchError: It does not start; the message names its log.
-        StoreUnavailable: The store cannot be used; a server that is away is waited for by the supervisor.
+        LaunchError: It does not start.
+        StoreUnavailable: The store cannot be used. A tracking server need not answer; the supervisor waits.
     """
     store.open_patiently()
     with FileLock(store.root / "supervisor.start.lock"):
@@ -335,14 +338,18 @@ def ensure_supervisor(store: Store) -> Background:
             if found := find_supervisor(store):
                 return found
             time.sleep(0.05)
-        # Started by hand in this very moment, it holds the lock that ours could not get.
+        # A supervisor that was started manually at the same time holds the lock.
         if found := find_supervisor(store):
             return found
-    raise LaunchError(f"The supervisor did not start; {log_file} says why.")
+    raise LaunchError(Launch.SUPERVISOR, log=log_file)
 
 
 def stop_supervisor(store: Store, timeout_s: float = 10.0) -> bool:
-    """End the supervisor, not its jobs; whether there was one. Raises LaunchError when it does not end."""
+    """Stop the supervisor but not its jobs, and return whether one was running.
+
+    Raises:
+        LaunchError: It does not stop.
+    """
     found = find_supervisor(store)
     if found is None:
         return False
@@ -350,6 +357,6 @@ def stop_supervisor(store: Store, timeout_s: float = 10.0) -> bool:
     deadline = time.monotonic() + timeout_s
     while find_supervisor(store):
         if time.monotonic() > deadline:
-            raise LaunchError(f"The supervisor (process {found.pid}) does not end.")
+            raise LaunchError(Launch.SUPERVISOR_STAYS, pid=found.pid)
         time.sleep(0.05)
     return True

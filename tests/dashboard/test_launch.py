@@ -70,16 +70,16 @@ def make_folder(root: Path, splits: dict[str, list[str]]) -> Path:
             {"source": "folder", "root": "/no/such/folder"},
             "/no/such/folder is not in a place that data may be read from (",
         ),
-        ({"source": "folder", "root": "a\0b"}, "is not a full path; begin with / or"),
-        ({"source": "folder", "root": "[a](b)"}, r"'\[a\](b)' is not a full path;"),
+        ({"source": "folder", "root": "a\0b"}, "is not an absolute path; begin with / or"),
+        ({"source": "folder", "root": "[a](b)"}, r"'\[a\](b)' is not an absolute path;"),
         ({"source": "litdata"}, "Name the folder or address that holds train/ and val/"),
         ({"source": "litdata", "root": "ftp://host/set"}, "is no address that can be read; choose s3"),
         ({"source": "folder", "root": "s3://bucket/set"}, "folder reads a folder, not an address such as s3"),
         ({"mean_image": "/etc/passwd"}, "/etc/passwd is not in a place that data may be read from ("),
-        ({"mean_image": "mean.npy"}, "'mean.npy' is not a full path; begin with / or"),
+        ({"mean_image": "mean.npy"}, "'mean.npy' is not an absolute path; begin with / or"),
         (
             {"max_unreadable": "a few"},
-            "'a few' is not a share of the images below 1, such as 0.05, or a number",
+            "'a few' is not a fraction of the images below 1, such as 0.05, or a number",
         ),
         ({"devices": "64"}, "use at most"),
         (
@@ -347,7 +347,7 @@ def test_a_grid_is_launched_with_one_click_as_a_group(empty_store: Store, open_p
     [
         ({"learning_rate": "fast"}, "'fast' is not a number above 0."),
         ({"learning_rate": "0.1, -1"}, "'-1' is not a number above 0."),
-        ({"learning_rate": "0.1, 1e-1"}, "1e-1 is named twice"),
+        ({"learning_rate": "0.1, 1e-1"}, "1e-1 is given more than once"),
         ({"recipe": ""}, "Choose at least one recipe."),
     ],
 )
@@ -443,4 +443,4 @@ def test_what_a_trial_has_shown_outlives_a_reload(
     monkeypatch.setitem(preflight.TRIED, preflight.key_of(config), shown)
     values = [one.value for one in open_page("launch", **query).markdown]
     assert any("**Trial** It works" in value for value in values)
-    assert any("**Time** Done in about" in value for value in values)
+    assert any("**Time** Finished in about" in value for value in values)

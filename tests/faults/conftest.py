@@ -1,4 +1,4 @@
-"""Faults need what the tests of jobs and of training need: real stores, supervisors, training processes."""
+"""The fixtures of the tests of jobs and of training: real stores, supervisors and training processes."""
 
 from tests.jobs.conftest import Bench, bench, benches, store
 from tests.training.conftest import Arena, arena

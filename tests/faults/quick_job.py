@@ -1,4 +1,4 @@
-"""A job that takes a moment: notes when it began and ended, and writes its record itself, without imports."""
+"""A very short job: records its start and end, and writes its status without slow imports."""
 
 import os
 import sqlite3

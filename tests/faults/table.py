@@ -1,7 +1,7 @@
-"""The table that a run of the tests ends with: what was broken on purpose, what should happen, what did.
+"""The table at the end of the test report: each injected fault, what is expected, and what was observed.
 
-A test takes part with `@pytest.mark.fault("what is broken", "what should happen")`, wherever it lies; what it
-saw it says with the fixture `observed`. Works under xdist: what workers report comes with their results.
+A test is listed with `@pytest.mark.fault("the fault", "what is expected")`, in any file, and
+reports what it observed with the fixture `observed`. This also works with the workers of xdist.
 """
 
 import textwrap
@@ -24,7 +24,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.fixture
 def observed(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Says what a test of a fault has seen."""
+    """A function with which a test reports what it has observed."""
     return lambda text: record_property("observed", text)
 
 
@@ -38,7 +38,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def read_rows(reporter: pytest.TerminalReporter) -> Iterator[tuple[str, ...]]:
-    """One for each test of a fault; of several with the same words, one."""
+    """Yield a row for each test of a fault."""
     for outcome in ("passed", "skipped", "failed", "error"):
         for report in reporter.stats.get(outcome, ()):
             if outcome == "passed" and report.when != "call":
@@ -53,7 +53,7 @@ def read_rows(reporter: pytest.TerminalReporter) -> Iterator[tuple[str, ...]]:
 
 
 def draw(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """The lines of a table whose cells are wrapped."""
+    """Yield the lines of a table with wrapped cells."""
     for row in rows:
         cells = [textwrap.wrap(cell, width) for cell, width in zip(row, WIDTHS, strict=True)]
         for place in range(max(map(len, cells))):

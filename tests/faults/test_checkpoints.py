@@ -1,4 +1,4 @@
-"""Checkpoints through crashes, full disks, damage and malice."""
+"""Checkpoints after crashes, on full disks, damaged and malicious ones."""
 
 import os
 import pickle
@@ -49,7 +49,9 @@ def test_the_newest_and_the_one_before(tmp_path: Path) -> None:
     assert find_newest(tmp_path) == (tmp_path / LAST, []), "a file is known by what is in it"
 
 
-@pytest.mark.fault("newest checkpoint cut off, empty, or one bit changed", "refused; the one before is used")
+@pytest.mark.fault(
+    "newest checkpoint cut off, empty, or one bit changed", "refused; the previous one is used"
+)
 @pytest.mark.parametrize("damage", ["cut off", "one bit", "empty"])
 def test_a_damaged_one_is_noticed(damage: str, tmp_path: Path) -> None:
     fill(tmp_path)
@@ -77,7 +79,7 @@ def small_disk(folder: Path) -> Iterator[None]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.mark.fault("disk of 64 KB full while saving", "one sentence; the checkpoints before are untouched")
+@pytest.mark.fault("disk of 64 KB full while saving", "one sentence; earlier checkpoints are unchanged")
 def test_a_full_disk_costs_nothing(tmp_path: Path, observed: Callable[[str], None]) -> None:
     folder = tmp_path / "disk"
     with small_disk(folder):
@@ -93,7 +95,7 @@ def test_a_full_disk_costs_nothing(tmp_path: Path, observed: Callable[[str], Non
     observed(f"{error.value}".replace(str(folder), "")[:120] + " ...; last and previous unchanged")
 
 
-@pytest.mark.fault("write of a checkpoint fails half-way", "one sentence; those before are untouched")
+@pytest.mark.fault("write of a checkpoint fails half-way", "one sentence; earlier checkpoints are unchanged")
 def test_a_write_that_fails_costs_nothing(tmp_path: Path) -> None:
     fill(tmp_path)
     before = {file: file.read_bytes() for file in tmp_path.iterdir()}
@@ -106,7 +108,9 @@ def test_a_write_that_fails_costs_nothing(tmp_path: Path) -> None:
     assert read(tmp_path / PREVIOUS)["number"] == 3
 
 
-@pytest.mark.fault("kill -9 while a checkpoint is written, 25 times", "the last or the one before is whole")
+@pytest.mark.fault(
+    "kill -9 while a checkpoint is written, 25 times", "the last or the previous one is complete"
+)
 def test_killed_while_writing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.faults.writer", str(tmp_path), "25"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Two hundred jobs, two slots, and a supervisor that is killed among them."""
+"""Two hundred jobs on two slots, with a supervisor that is killed in between."""
 
 import itertools
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Names and paths that would do harm wherever something builds a command, a path or a page from them."""
+"""Malicious names and paths in commands, paths and pages."""
 
 import shlex
 import subprocess
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from jobs.__main__ import main
-from jobs.errors import LaunchError
 from jobs.preflight.allowed_paths import VARIABLE
+from jobs.problems import LaunchError
 from jobs.submission.spec import JobSpec
 from jobs.submission.submit import check_config
 from tests.datamodules.conftest import picture
@@ -32,7 +32,7 @@ NASTY = (
 )
 
 pytestmark = pytest.mark.fault(
-    "names and paths: ; touch x, $(...), ../, NUL, -flag, <script>", "a name like any other, or one sentence"
+    "names and paths: ; touch x, $(...), ../, NUL, -flag, <script>", "an ordinary name, or one sentence"
 )
 
 
@@ -46,7 +46,7 @@ def test_as_the_name_of_a_run(name: str, bench: Bench, tmp_path: Path) -> None:
     bench.supervisor.ask_grace_s = 60
     run_id = records.create_run(bench.store, {"behaviour": "exit", "code": 3}, name=name)
     (run,) = bench.until_ended(run_id)
-    assert run.status == "FAILED" and "exit code 3" in run.error
+    assert run.status == "FAILED" and run.tags["job.exit_code"] == "3"
     assert runs.find_run(bench.store, name).run_id == run_id
     assert main(["logs", "--", name]) == 0
     assert not list(tmp_path.rglob("canary*"))
@@ -72,7 +72,7 @@ def test_as_a_path_or_an_id(
 def test_the_command_of_the_form_in_a_shell(
     store: Store, tmp_path: Path, observed: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All in one folder's name, which is there and full of images."""
+    """All of them in the name of one folder, which exists and contains images."""
     root = tmp_path / ("-flag <script> ; touch canary $(touch canary) `touch canary` & " + "'\"\n")
     for split in ("train", "val"):
         for label in ("one", "two"):
@@ -87,4 +87,4 @@ def test_the_command_of_the_form_in_a_shell(
     (run,) = runs.list_runs(store)
     assert run.params["data.root"] == str(root)
     assert not list(tmp_path.rglob("canary*")) and not (REPOSITORY / "canary").exists()
-    observed("kept as they are, or refused in one sentence; no file and no tag came of them")
+    observed("kept unchanged, or refused in one sentence; no command was executed")

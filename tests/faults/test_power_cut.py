@@ -48,8 +48,8 @@ def make_run(store: Store) -> "subprocess.Popen[bytes]":
     return dashboard
 
 
-@pytest.mark.fault("kill -9 of the dashboard", "supervisor and training go on")
-@pytest.mark.fault("power cut: all killed at once, `make run`", "the same run goes on from its checkpoint")
+@pytest.mark.fault("kill -9 of the dashboard", "supervisor and training continue")
+@pytest.mark.fault("power cut: all killed at once, `make run`", "the same run continues from its checkpoint")
 def test_all_of_them_at_once(store: Store, observed: Callable[[str], None]) -> None:
     (config,) = JobSpec(
         ("cifar_resnet20",), epochs=1000, batch_size=16, image_size=32, num_workers=2

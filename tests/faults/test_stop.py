@@ -1,4 +1,4 @@
-"""A stop is obeyed in every phase, even one that never ends, and leaves no process behind."""
+"""A request to stop works in every phase, even one that never ends, and leaves no process behind."""
 
 import signal
 import time
@@ -70,7 +70,7 @@ def test_no_phase_outlives_a_stop(store: Store, observed: Callable[[str], None])
 
 
 @pytest.mark.fault(
-    "SIGTERM by hand while two DDP processes connect", "KILLED, nothing left though nobody supervises"
+    "SIGTERM sent manually while two DDP processes connect", "KILLED, no process left without a supervisor"
 )
 @pytest.mark.parametrize("asked", ["one whose peer never comes", "both"])
 def test_processes_that_connect_are_stopped_by_hand(arena: Arena, asked: str) -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong inside a training process: told in one sentence on the run; the last good state is kept."""
+"""Errors in a training process: one sentence in the run, and the last good state is kept."""
 
 import shutil
 from collections.abc import Callable
@@ -30,7 +30,7 @@ MISFORTUNES = {
 
 @pytest.fixture(scope="module")
 def shared(prepared_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Misfortunes:
-    """All of them in one process, since its imports take longest."""
+    """All of them in one process, to import only once."""
     root = tmp_path_factory.mktemp("misfortunes") / "mlruns"
     shutil.copytree(prepared_root, root)
     arena = Arena(Store(root).open())
@@ -54,7 +54,7 @@ def saved_step(arena: Arena, run: Run) -> int:
     return int(checkpoint["global_step"])
 
 
-@pytest.mark.fault("out of memory in a step", "FAILED: says so, with the batch to try")
+@pytest.mark.fault("out of memory in a step", "FAILED with the cause and a batch size to try")
 def test_out_of_memory(shared: Misfortunes, observed: Observed) -> None:
     arena, run = shared["memory"]
     assert run.status == "FAILED" and run.tags["job.retry_batch"] == "8"
@@ -63,7 +63,7 @@ def test_out_of_memory(shared: Misfortunes, observed: Observed) -> None:
     observed(run.error)
 
 
-@pytest.mark.fault("kill -9 of a process that loads images", "FAILED: says so, and what to do")
+@pytest.mark.fault("kill -9 of a process that loads images", "FAILED with the cause and a remedy")
 def test_a_loader_worker_is_killed(shared: Misfortunes, observed: Observed) -> None:
     arena, run = shared["worker"]
     assert run.status == "FAILED" and "job.retry_batch" not in run.tags
@@ -72,7 +72,7 @@ def test_a_loader_worker_is_killed(shared: Misfortunes, observed: Observed) -> N
     observed(run.error)
 
 
-@pytest.mark.fault("weights become NaN", "FAILED: the step and the last good checkpoint, which is kept")
+@pytest.mark.fault("weights become NaN", "FAILED with the step; the last good checkpoint is kept")
 def test_weights_that_are_no_numbers(shared: Misfortunes, observed: Observed) -> None:
     arena, run = shared["numbers"]
     assert run.status == "FAILED" and run.tags[FAILURE] == Failure.NAN
@@ -81,14 +81,16 @@ def test_weights_that_are_no_numbers(shared: Misfortunes, observed: Observed) ->
     observed(run.error)
 
 
-@pytest.mark.fault("stop while a checkpoint is saved", "saved to the end, then KILLED")
+@pytest.mark.fault("stop while a checkpoint is saved", "the save is completed, then KILLED")
 def test_a_stop_while_saving(shared: Misfortunes) -> None:
     arena, run = shared["stop while saving"]
     assert run.status == "KILLED" and run.error == ""
     assert 1 <= saved_step(arena, run) <= 2
 
 
-@pytest.mark.fault("out of memory in one DDP rank", "FAILED: says which and the batch to try; all ranks end")
+@pytest.mark.fault(
+    "out of memory in one DDP rank", "FAILED with the rank and a batch size to try; all ranks end"
+)
 def test_one_rank_fails(arena: Arena, observed: Observed) -> None:
     arena.environment |= {"OMP_NUM_THREADS": "1", "MISFORTUNE": "memory of a rank"}
     settings = [*SETTINGS, *callbacks("Misfortune"), "--trainer.devices", "2", "--trainer.strategy", "ddp"]

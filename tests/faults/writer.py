@@ -1,4 +1,4 @@
-"""Writes numbered checkpoints until it is killed, as often as asked; says after each kill what is whole.
+"""Writes numbered checkpoints until it is killed, repeatedly; checks after each kill that one is complete.
 
 Called as `python -m tests.faults.writer FOLDER KILLS`.
 """
@@ -23,7 +23,7 @@ def write_on(folder: Path, number: int, done: int) -> None:
 
 
 def killed(folder: Path, number: int, delay_s: float) -> int:
-    """Returns the number of the last checkpoint that was certainly written."""
+    """Return the number of the last checkpoint that was certainly written."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -40,7 +40,7 @@ def killed(folder: Path, number: int, delay_s: float) -> int:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)  # a forked child would wait for threads that it does not have
+    torch.set_num_threads(1)  # a forked child has no threads to wait for
     folder, number = Path(sys.argv[1]), 0
     for _ in range(int(sys.argv[2])):
         certain = killed(folder, number, random.uniform(0, 0.06))

@@ -1,6 +1,6 @@
-"""Six processes that write runs and one that reads them, all at once; prints what they did as JSON.
+"""Six processes that write runs while one reads them; prints their counts as JSON.
 
-Called as `python -m tests.faults.writers SECONDS`. They are forks of one process, since imports take longest.
+Called as `python -m tests.faults.writers SECONDS`. They are forks of one process, to import only once.
 """
 
 import json
@@ -24,7 +24,7 @@ NUM_WRITERS = 6
 
 def write(store: Store, seconds: float) -> int:
     run_id, step = records.create_run(store, {"model": {}}, name=f"writer-{os.getpid()}"), 0
-    deadline = time.monotonic() + seconds  # the first words of each process take longest
+    deadline = time.monotonic() + seconds  # the first write of each process takes longest
     while time.monotonic() < deadline:
         step += 1
         records.log_metrics(store, run_id, {"train/loss": 1 / step, "train/images_per_s": 9.0}, step)
@@ -43,7 +43,7 @@ def read(store: Store, seconds: float) -> int:
 
 
 def fork(work, *arguments) -> int:
-    """Starts a process; returns where its answer, a number, can be read, or nothing after an error."""
+    """Start a process and return the pipe with its result, a number, or nothing after an error."""
     reading, writing = os.pipe()
     if not os.fork():
         try:

@@ -1,4 +1,4 @@
-"""Real stores, real supervisors, and a small script in the place of the training process."""
+"""Real stores and supervisors, with a small script in place of the training process."""
 
 import shutil
 import subprocess
@@ -20,7 +20,7 @@ JOB = Path(__file__).parent / "job.py"
 
 @pytest.fixture
 def store(prepared_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """A store that nothing works on any more when the test is over."""
+    """A store whose processes are all killed at the end of the test."""
     root = tmp_path / "mlruns"
     shutil.copytree(prepared_root, root)
     monkeypatch.setenv("ARENA_MLRUNS", str(root))
@@ -34,7 +34,7 @@ def store(prepared_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 class Bench:
-    """A supervisor that works step by step, inside the test."""
+    """A supervisor that runs step by step within the test."""
 
     def __init__(
         self, store: Store, slots: tuple[str, ...] = ("cpu:0",), command: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ def bench(store: Store) -> Bench:
 
 @pytest.fixture
 def benches() -> type[Bench]:
-    """For another number of slots, or a successor."""
+    """The class, for another number of slots or a second supervisor."""
     return Bench
 
 
@@ -88,7 +88,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 30) -> object:
 
 
 def supervise(store: Store, job: Path = JOB, num_slots: int = 1) -> "subprocess.Popen[bytes]":
-    """A supervisor as a process of its own, whose jobs are simulated."""
+    """Start a supervisor as a separate process, whose jobs are simulated."""
     process = subprocess.Popen(
         [sys.executable, str(Path(__file__).parent / "supervise.py"), str(job), str(num_slots)],
         stdout=subprocess.DEVNULL,
@@ -103,6 +103,6 @@ def alive(pid: int) -> bool:
 
 
 def family(printed: str) -> list[int]:
-    """The processes that a job has said it consists of."""
+    """Return the numbers of the processes that a job has printed."""
     line = next(line for line in printed.splitlines() if line.startswith("family"))
     return [int(pid) for pid in line.split()[1:]]

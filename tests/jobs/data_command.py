@@ -1,4 +1,4 @@
-"""Stands in for `python -m datamodules`: counts to a hundred and ends as its word says."""
+"""A substitute for `python -m datamodules`: counts to a hundred and ends as its argument demands."""
 
 import signal
 import sys

@@ -1,4 +1,4 @@
-"""Stands in for the training process: does what `behaviour` in its configuration says."""
+"""A substitute for the training process, controlled by `behaviour` in its configuration."""
 
 import argparse
 import os

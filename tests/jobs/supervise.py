@@ -1,4 +1,4 @@
-"""A supervisor as a process of its own, whose jobs are a script; called with that and the number of slots."""
+"""A supervisor in a separate process; its arguments are the script of its jobs and the number of slots."""
 
 import sys
 

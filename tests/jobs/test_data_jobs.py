@@ -1,4 +1,4 @@
-"""Commands on data: started once, watched by their progress file, stopped, and remembered truly."""
+"""Commands on data: started only once, monitored by their progress file, stopped, and recorded correctly."""
 
 import sys
 import time
@@ -10,6 +10,9 @@ import pytest
 
 from jobs import data_jobs
 from jobs.data_jobs import DataJob, JobState
+from jobs.problems import DataJobEnding, Refused
+from problems import Problem
+from tests.refusals import refused
 from tracking import runs
 from tracking.store import Store
 
@@ -18,7 +21,7 @@ PROGRAM = (sys.executable, str(Path(__file__).parent / "data_command.py"))
 
 def wait_until(store: Store, job: DataJob, is_so: Callable[[JobState], object]) -> JobState:
     deadline = time.monotonic() + 60
-    while not is_so(state := data_jobs.look(store, job)):
+    while not is_so(state := data_jobs.state_of(store, job)):
         assert time.monotonic() < deadline, state
         time.sleep(0.05)
     return state
@@ -50,7 +53,7 @@ def test_progress_stop_and_no_second_start(store: Store) -> None:
     state = wait_until(store, job, lambda state: state.report and state.report.done > 1)
     assert state.status == "RUNNING" and state.report is not None and state.report.total == 100
     assert data_jobs.start(store, ["slow"], PROGRAM) == job
-    with pytest.raises(ValueError, match="stop it before"):
+    with refused(Refused.NOT_DELETABLE, name=job.command):
         data_jobs.delete(store, job)
     data_jobs.request_stop(store, job)
     state = wait_until(store, job, lambda state: not state.is_active)
@@ -74,10 +77,10 @@ def test_one_that_does_not_stop_is_killed(store: Store, monkeypatch: pytest.Monk
     assert data_jobs.stop_all(store) == 0
 
 
-def test_one_that_was_killed_is_not_taken_for_running(store: Store) -> None:
+def test_a_killed_command_is_not_considered_running(store: Store) -> None:
     job = data_jobs.start(store, ["slow"], PROGRAM)
     wait_until(store, job, lambda state: state.report)
     psutil.Process(job.pid).kill()
     state = wait_until(store, job, lambda state: not state.is_active)
-    assert state.status == "FAILED" and "is gone" in state.message
+    assert (state.status, state.message) == ("FAILED", str(Problem(DataJobEnding.UNSEEN)))
     assert state.report is not None and state.report.state == "running"

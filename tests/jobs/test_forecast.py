@@ -1,4 +1,4 @@
-"""When jobs will start and end: from measured runs alone, in the order of the queue."""
+"""The forecast of starts and ends: only from measured runs, in the order of the queue."""
 
 import time
 from dataclasses import replace
@@ -14,7 +14,7 @@ HOST = "here"
 def run(name: str, status: str = "SCHEDULED", *, epochs: int = 2, took_s: float = 0, **tags: str) -> Run:
     now = time.time()
     params = {"model.architecture": name[0], "trainer.max_epochs": str(epochs), "data.source": "digits"}
-    if status == "RUNNING":  # half done, and as long again to go
+    if status == "RUNNING":  # half finished, with as much time left
         tags[ENDS_AT] = str(int((now + took_s) * 1000))
     return Run(
         run_id=name,
@@ -42,17 +42,17 @@ def test_a_job_takes_what_the_newest_like_it_took_by_the_epoch() -> None:
     assert expected_s(run("d1"), [run("d0", "FAILED", took_s=10)], HOST) is None
 
 
-def test_a_start_is_not_counted_with_every_epoch() -> None:
+def test_startup_is_not_counted_for_every_epoch() -> None:
     paced = {"steps_per_epoch": "10", "images_per_step": "32"}
 
     def known(took_s: float, images_per_s: float) -> Run:
         done = run("a0", "FINISHED", took_s=took_s, epochs=3, **{PAUSE: "1.0"})
         return replace(done, params=done.params | paced, metrics={"train/images_per_s": images_per_s})
 
-    # 320 images in 2 s and a second for their validation, three times, after a start of 18 s.
+    # 320 images in 2 s and a second for their validation, three times, after a startup of 18 s.
     assert expected_s(run("a1", epochs=300), [known(27, 160)], HOST) == pytest.approx(18 + 300 * 3)
     assert expected_s(run("a1", epochs=1), [known(27, 160)], HOST) == pytest.approx(18 + 3)
-    # Slower lately than on the whole: the start cannot be told from the epochs.
+    # The recent speed is below the average: the startup cannot be separated from the epochs.
     assert expected_s(run("a1", epochs=6), [known(27, 10)], HOST) == pytest.approx(54)
 
 
@@ -78,12 +78,12 @@ def test_held_ones_are_passed_and_chained_ones_wait() -> None:
     assert spans["a3"].start_s == 0, "on the other device, since a2 may not start yet"
 
 
-def test_who_waits_for_a_held_one_cannot_be_told() -> None:
+def test_a_run_behind_a_held_one_is_unknown() -> None:
     waiting = [run("a1", **{"queue.after": "a2"}), run("a2", **{"queue.held": "yes"})]
     assert forecast([], waiting, DONE, ["cpu:0"], HOST) == {"a1": UNKNOWN, "a2": UNKNOWN}
 
 
-def test_a_trial_tells_what_was_never_measured_and_a_run_knows_better() -> None:
+def test_a_trial_is_used_if_there_is_no_measured_run() -> None:
     assert expected_s(run("c1", **{EXPECTED: "40"}), DONE, HOST) == 40
     assert expected_s(run("a1", **{EXPECTED: "40"}), DONE, HOST) == pytest.approx(10)
 
@@ -94,7 +94,7 @@ def test_another_learning_rate_takes_no_longer() -> None:
     assert expected_s(other, DONE, HOST) == pytest.approx(10)
 
 
-def test_a_run_tells_its_pace_after_an_epoch() -> None:
+def test_the_speed_of_a_run_is_known_after_an_epoch() -> None:
     running = run("c0", "RUNNING", took_s=30)
     assert expected_s(run("c1"), [running], HOST) is None
     running.params["steps_per_epoch"] = "50"

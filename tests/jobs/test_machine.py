@@ -26,7 +26,7 @@ V2 = ("memory.max", "memory.current", "inactive_file")
     ("names", "membership", "folder", "group"),
     [
         (V2, "0::/box/job", "", "box/job"),
-        (V2, "0::/box/job", "", "box"),  # the limit of a group holds for those in it
+        (V2, "0::/box/job", "", "box"),  # the limit of a group applies to its subgroups
         (V2, "0::/of-the-machine-outside", "", ""),
         (V1, "9:name=systemd:/\n4:cpu,memory:/box/job\n0::/", "memory", "box/job"),
         (V1, "4:memory:/docker/1f", "memory", ""),

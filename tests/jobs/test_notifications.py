@@ -1,4 +1,4 @@
-"""A finished or failed run is told to a real server and a real command; nothing of it stops a supervisor."""
+"""Notifications to a real server and a real command, whose failures do not stop the supervisor."""
 
 import json
 import sys
@@ -8,14 +8,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from jobs.problems import BadValue
 from jobs.supervision import notifications
 from jobs.supervision.notifications import NOTIFY, PROBLEM, Settings, notify, post, read_settings, start
+from tests.refusals import refused
 from tracking import records, runs
 
 
 @pytest.fixture
 def server():
-    """A web server that keeps what it is sent, and answers what its list `answers` says."""
+    """A web server that stores the requests and responds with the status codes in `answers`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
@@ -51,12 +53,12 @@ def failed(store):
 
 
 def writer(file):
-    """A command that writes down what it was given."""
+    """Return a command that writes its input to a file."""
     code = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text(sys.argv[2] + '\\n' + sys.stdin.read())"
     return (sys.executable, "-c", code, str(file))
 
 
-def test_the_supervisor_tells_how_runs_ended(store, benches, server, tmp_path):
+def test_the_supervisor_notifies_how_runs_ended(store, benches, server, tmp_path):
     (store.root / "notify.yaml").write_text(f"webhook: {server.address}\n")
     bench = benches(store)
     bench.supervisor.ask_grace_s = 60
@@ -65,52 +67,53 @@ def test_the_supervisor_tells_how_runs_ended(store, benches, server, tmp_path):
     bench.until(lambda: all(bench.run(one).tags.get(NOTIFY) == "sent" for one in (good, bad)))
     messages = {message["run_id"]: message for _, _, message in server.got}
     assert len(server.got) == 2 and {path for path, _, _ in server.got} == {"/hook?key=secret"}
-    assert messages[good]["status"] == "FINISHED" and "has finished" in messages[good]["text"]
-    assert messages[bad]["status"] == "FAILED" and "exit code 3" in messages[bad]["error"]
+    assert messages[good]["status"] == "FINISHED" and messages[good]["name"] in messages[good]["text"]
+    assert messages[bad]["status"] == "FAILED" and messages[bad]["error"] == bench.run(bad).error != ""
 
 
-def test_what_ended_without_a_supervisor_is_made_up_for(store, server, failed):
+def test_runs_that_ended_without_a_supervisor_are_notified_later(store, server, failed):
     (store.root / "notify.yaml").write_text(f"webhook: {server.address}\n")
-    told = notifications.Notifications(store)
-    told.make_up()
-    told.close()
-    assert server.got == [], "it was never expected: from before there were settings"
+    sender = notifications.Notifications(store)
+    sender.catch_up()
+    sender.close()
+    assert server.got == [], "the run started before there were settings"
     records.set_tags(store, failed.run_id, {NOTIFY: "due"})
     for _ in range(2):
-        told = notifications.Notifications(store)
-        told.make_up()
-        told.close()
+        sender = notifications.Notifications(store)
+        sender.catch_up()
+        sender.close()
     assert len(server.got) == 1
 
 
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ("webhook: ftp://host/x", "The webhook must be an address that begins with http"),
-        ("command: [/no/such/program]", "/no/such/program did not tell: "),
+        ("webhook: ftp://host/x", "https://"),
+        ("command: [/no/such/program]", "/no/such/program"),
         ("", ""),
     ],
 )
-def test_the_run_says_why_nobody_was_told(store, failed, settings, problem):
+def test_a_failed_notification_is_recorded_in_the_run(store, failed, settings, problem):
     (store.root / "notify.yaml").write_text(settings)
-    told = notifications.Notifications(store)
-    told.tell(failed.run_id)
-    told.close()
+    sender = notifications.Notifications(store)
+    sender.send(failed.run_id)
+    sender.close()
     said = runs.get_run(store, failed.run_id).tags.get(PROBLEM, "")
-    assert said.startswith(problem) and bool(said) == bool(problem)
+    assert problem in said and bool(said) == bool(problem)
 
 
-def test_a_server_that_is_away_for_a_moment_is_asked_again(failed, server, monkeypatch, caplog):
+def test_a_server_that_is_briefly_unavailable_is_tried_again(failed, server, monkeypatch, caplog):
     monkeypatch.setattr(notifications, "PAUSES_S", (0.01, 0.01))
     server.answers += [503, 500]
     caplog.set_level("INFO", "jobs.supervision.notifications")
     assert notify(Settings(server.address), failed) == ""
-    assert len(server.got) == 3 and "told 127.0.0.1 that" in caplog.text and "secret" not in caplog.text
-    assert notify(Settings("http://127.0.0.1:9/"), failed).startswith("127.0.0.1 was not told: ")
-    assert caplog.text.count("was not told") == 2 + 3
+    assert len(server.got) == 3 and "secret" not in caplog.text
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING", "INFO"]
+    assert "127.0.0.1" in notify(Settings("http://127.0.0.1:9/"), failed)
+    assert [record.levelname for record in caplog.records[3:]] == ["WARNING"] * 3
 
 
-def test_a_webhook_gets_so_much_time_and_leads_nowhere_else(server):
+def test_a_webhook_has_a_time_limit_and_redirections_are_not_followed(server):
     server.answers.append(302)
     with pytest.raises(OSError, match="302"):
         post(server.address, {"text": "a"})
@@ -118,10 +121,10 @@ def test_a_webhook_gets_so_much_time_and_leads_nowhere_else(server):
     server.delay_s = 1
     with pytest.raises(OSError, match="timed out"):
         post(server.address, {"text": "a"}, timeout_s=0.2)
-    with pytest.raises(OSError, match=r"none of HTTP \(InvalidURL\)"):
+    with pytest.raises(OSError, match=r"\(InvalidURL\)"):
         post(f"{server.address} secret", {"text": "a"})
     for address in ("file:///etc/passwd", "ftp://127.0.0.1/x", "http://", "javascript:x"):
-        with pytest.raises(ValueError, match="begins with http"):
+        with refused(BadValue.WEBHOOK):
             post(address, {"text": "a"})
 
 
@@ -144,32 +147,32 @@ def test_a_command_that_fails_or_hangs_is_only_logged(failed, caplog):
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    ("text", "code"),
     [
-        ("webhook: ftp://host/x", "begins with http"),
-        ("webhook: 7", "begins with http"),
-        ("command: rm -rf /", "list of words"),
-        ("command: [a, 1]", "list of words"),
-        ("mail: me", "nothing else"),
-        ("[1, 2]", "nothing else"),
-        ("a: [", "cannot be read as YAML"),
+        ("webhook: ftp://host/x", BadValue.WEBHOOK),
+        ("webhook: 7", BadValue.WEBHOOK),
+        ("command: rm -rf /", BadValue.NOTIFY_COMMAND),
+        ("command: [a, 1]", BadValue.NOTIFY_COMMAND),
+        ("mail: me", BadValue.NOTIFY_KEYS),
+        ("[1, 2]", BadValue.NOTIFY_KEYS),
+        ("a: [", BadValue.NOT_YAML),
     ],
 )
-def test_settings_that_cannot_be_meant(store, failed, text, problem):
+def test_invalid_settings(store, failed, text, code):
     (store.root / "notify.yaml").write_text(text)
-    with pytest.raises(ValueError, match=problem):
+    with refused(code):
         read_settings(store, {})
-    told = notifications.Notifications(store)
-    told.make_up()
-    told.tell(failed.run_id)
-    told.close()
+    sender = notifications.Notifications(store)
+    sender.catch_up()
+    sender.send(failed.run_id)
+    sender.close()
 
 
 def test_the_environment_wins(store):
     assert not read_settings(store, {})
     (store.root / "notify.yaml").write_text("webhook: http://a/b\ncommand: [say, it]\n")
     assert read_settings(store, {}) == Settings("http://a/b", ("say", "it"))
-    with pytest.raises(ValueError, match="cannot be read as words: No closing quotation"):
+    with refused(BadValue.NOTIFY_WORDS, name="ARENA_NOTIFY_COMMAND"):
         read_settings(store, {"ARENA_NOTIFY_COMMAND": "say 'it"})
     given = {"ARENA_WEBHOOK": "https://c/d", "ARENA_NOTIFY_COMMAND": "tell 'two words'"}
     assert read_settings(store, given) == Settings("https://c/d", ("tell", "two words"))

@@ -1,4 +1,4 @@
-"""Small jobs pass a big one only where that delays nobody."""
+"""Backfilling: small jobs pass a large one only if they do not delay it."""
 
 import time
 from math import inf
@@ -23,14 +23,14 @@ BIG = ask(2, 100)
     [
         (ask(1, 10), [BIG], [0, 20], True),
         (ask(1, 20 / MARGIN), [BIG], [0, 20], True),
-        (ask(1, 20), [BIG], [0, 20], False),  # it would be done just in time, without any margin
+        (ask(1, 20), [BIG], [0, 20], False),  # it would end just in time, without any margin
         (ask(1, 30), [BIG], [0, 20], False),
         (ask(1, None), [BIG], [0, 20], False),
-        (ask(1, 10), [BIG], [0, inf], False),  # nobody knows when the big one starts
-        (ask(1, None), [BIG], [0, 20, 20, 20], True),  # there is one device more than the big one needs
+        (ask(1, 10), [BIG], [0, inf], False),  # the start of the large one is unknown
+        (ask(1, None), [BIG], [0, 20, 20, 20], True),  # there is one device more than the large one needs
         (ask(2, 1), [BIG], [0, 20, 20], False),  # not free
         (ask(1, 10), [ask(2, 5), ask(3, 5)], [0, 20, 20], True),
-        # It delays not the first, which needs two of the three devices, but the second, which needs all.
+        # It does not delay the first, which needs two of the three devices, but the second, which needs all.
         (ask(1, 1000), [ask(2, 5), ask(3, 5)], [0, 20, 20], False),
         (ask(1, 1000), [ask(2, 5)], [0, 20, 20], True),
         (ask(1, 10), [ask(2, None), ask(2, 5)], [0, 20], False),
@@ -46,7 +46,7 @@ def test_starts_without_passing():
     assert starts([ask(3, 1)], [0, 0]) == [inf]
 
 
-def test_the_forecast_plays_it_through():
+def test_the_forecast_includes_backfilling():
     running = run("x", "RUNNING", took_s=60)
     running.tags["job.slots"] = "cuda:0"
     both = run("a1", **{"queue.place": "1", EXPECTED: "100"})

@@ -1,11 +1,14 @@
-"""The queue: moved, held, given priorities, chained; seen alike by supervisor and shell."""
+"""The queue: runs are moved, held, chained and given priorities; the supervisor follows."""
 
 import pytest
 
+from jobs.problems import Refused
 from jobs.scheduling import queue
 from jobs.submission import requests
+from tests.refusals import refused
 from tracking import records, runs
 from tracking.entities import ACTIVE_STATUSES
+from tracking.problems import Wrong
 from tracking.store import Store
 
 
@@ -43,7 +46,7 @@ def test_a_move_writes_one_run_alone_as_long_as_there_is_room(store, ids):
     queue.move(store, ids["d"], "up")
     changed = [run.name for run in runs.list_runs(store) if run.tags != before[run.run_id]]
     assert changed == ["d"] and names(store) == "abdc"
-    for number in range(30):  # ever smaller gaps between the same two
+    for number in range(30):  # the gap between the same two runs becomes smaller and smaller
         queue.move(store, ids["bd"[number % 2]], "down")
         assert names(store) == ("adbc", "abdc")[number % 2]
 
@@ -59,30 +62,29 @@ def test_a_higher_priority_comes_first_and_can_be_passed(store, ids):
 
 
 def test_priorities_have_limits(store, ids):
-    with pytest.raises(ValueError, match="The priority is 101; it must be from -100 to 100"):
+    with refused(Refused.PRIORITY, priority=101, lowest=-100, highest=100):
         queue.prioritise(store, ids["a"], 101)
 
 
-def test_only_who_waits_can_be_moved(store, ids):
+def test_only_waiting_runs_can_be_moved(store, ids):
     records.set_status(store, ids["a"], "RUNNING")
     for act in (queue.hold, queue.release, lambda *given: queue.move(*given, "up")):
-        with pytest.raises(ValueError, match="a is RUNNING; only a run that still waits"):
+        with refused(Refused.NOT_WAITING, name="a", status="RUNNING"):
             act(store, ids["a"])
     records.set_tags(store, ids["c"], {"job.slots": "cpu:0", "job.pid": 1})
-    with pytest.raises(ValueError, match="c is starting; only a run that still waits"):
+    with refused(Refused.IS_STARTING, name="c"):
         queue.hold(store, ids["c"])
-    with pytest.raises(ValueError, match="up, down, first, last"):
+    with refused(Refused.DIRECTION, directions="up, down, first, last"):
         queue.move(store, ids["b"], "sideways")
 
 
-def test_nobody_waits_for_himself(store, ids):
+def test_no_run_waits_for_itself(store, ids):
     queue.start_after(store, ids["b"], ids["a"])
     queue.start_after(store, ids["c"], ids["b"])
-    with pytest.raises(ValueError, match="a would wait for itself"):
-        queue.start_after(store, ids["a"], ids["c"])
-    with pytest.raises(ValueError, match="a would wait for itself"):
-        queue.start_after(store, ids["a"], ids["a"])
-    with pytest.raises(ValueError, match="There is no run"):
+    for other in ("c", "a"):
+        with refused(Refused.WAITS_FOR_ITSELF, name="a"):
+            queue.start_after(store, ids["a"], ids[other])
+    with refused(Wrong.NO_RUN, run_id="nobody"):
         queue.start_after(store, ids["a"], "nobody")
 
 
@@ -106,7 +108,7 @@ def test_a_moved_job_starts_first(bench):
 
 
 @pytest.mark.parametrize(("behaviour", "status"), [("finish", "FINISHED"), ("exit", "FAILED")])
-def test_after_another_however_it_ends(store, benches, behaviour, status):
+def test_after_another_whatever_its_result(store, benches, behaviour, status):
     bench = benches(store, ("cuda:0", "cuda:1"))
     config = {"seconds": 0.5} if behaviour == "finish" else {"code": 1}
     first, second = bench.submit(behaviour, **config), bench.submit("finish")
@@ -118,7 +120,7 @@ def test_after_another_however_it_ends(store, benches, behaviour, status):
     assert [run.status for run in bench.until_ended(first, second)] == [status, "FINISHED"]
 
 
-def test_whoever_waits_for_a_deleted_run_starts(bench):
+def test_a_run_that_waits_for_a_deleted_one_starts(bench):
     first, second = bench.submit("finish"), bench.submit("finish")
     queue.start_after(bench.store, second, first)
     records.delete_run(bench.store, first)

@@ -1,4 +1,4 @@
-"""Supervisors and the MLflow page as processes that come and go."""
+"""The supervisor and the MLflow UI as background processes."""
 
 import os
 import subprocess
@@ -9,41 +9,42 @@ import urllib.request
 import psutil
 import pytest
 
-from jobs.errors import LaunchError
 from jobs.host import mlflow_ui
 from jobs.host.processes import Background
+from jobs.problems import Launch, LaunchError
 from jobs.supervision.supervisor import ensure_supervisor, find_supervisor, state_file, stop_supervisor
 from tests.jobs.conftest import wait_for
+from tests.refusals import refused
 from tracking import records, runs
 from tracking.layout import REPOSITORY
 
 
-@pytest.mark.fault("two supervisors on one store", "the second leaves with one sentence")
+@pytest.mark.fault("two supervisors on one store", "the second exits with one sentence")
 def test_ensure_starts_one_supervisor_and_keeps_it(store):
     one = ensure_supervisor(store)
     assert os.getsid(one.pid) == one.pid
     assert ensure_supervisor(store) == one
     command = [sys.executable, "-m", "jobs", "supervise"]
     second = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
-    assert second.returncode == 2
-    assert "Another supervisor looks after" in second.stderr and second.stderr.count("\n") == 1
+    problem = LaunchError(Launch.SUPERVISOR_RUNS, root=store.root)
+    assert (second.returncode, second.stderr) == (2, f"{problem}\n")
     assert stop_supervisor(store) and find_supervisor(store) is None
     assert not stop_supervisor(store)
 
 
 def test_a_supervisor_that_cannot_start_names_its_log(store):
     (store.root / "supervisor.json").mkdir()
-    with pytest.raises(LaunchError, match=r"logs/supervisor\.log says why"):
+    with refused(Launch.SUPERVISOR, log=store.logs / "supervisor.log"):
         ensure_supervisor(store)
 
 
-def test_a_supervisor_leaves_when_its_store_is_gone(store):
+def test_a_supervisor_exits_when_its_store_is_deleted(store):
     supervisor = ensure_supervisor(store)
     state_file(store).unlink()
     wait_for(lambda: not psutil.pid_exists(supervisor.pid))
 
 
-def test_a_state_file_of_another_process_is_not_believed(tmp_path):
+def test_a_state_file_of_another_process_is_ignored(tmp_path):
     me = Background.of(os.getpid())
     file = tmp_path / "state.json"
     me.write(file)
@@ -61,7 +62,7 @@ def get(url, host=None):
         return answer.read().decode()
 
 
-def test_mlflow_page_is_two_processes_on_loopback(store):
+def test_the_mlflow_ui_is_two_processes_on_loopback(store):
     run_id = records.create_run(store, {"model": {"architecture": "alexnet"}})
     base_url = mlflow_ui.ensure_mlflow_ui(store)
     assert mlflow_ui.ensure_mlflow_ui(store) == mlflow_ui.find_mlflow_ui(store) == base_url

@@ -1,25 +1,27 @@
-"""Runs that go on: back into the queue, in the same record, with what they have printed."""
+"""Resumed runs: back in the queue, in the same record, with their earlier output."""
 
 import psutil
 import pytest
 
+from jobs.problems import Refused
 from jobs.scheduling.queue import hold
 from jobs.submission import requests
 from tests.jobs.conftest import alive
+from tests.refusals import refused
 from tracking import records
 
 
 @pytest.mark.parametrize("successor", [False, True])
-def test_a_failed_run_goes_on_in_its_record(bench, benches, successor):
+def test_a_failed_run_continues_in_its_record(bench, benches, successor):
     run_id = bench.submit("go on")
     (failed,) = bench.until_ended(run_id)
-    assert failed.status == "FAILED" and "exit code 1" in failed.error
+    assert failed.status == "FAILED" and failed.tags["job.exit_code"] == "1"
     assert requests.can_resume(bench.store, failed)
     requests.resume(bench.store, run_id)
     assert bench.run(run_id).status == "SCHEDULED" and bench.run(run_id).error == ""
-    if successor:  # which has never seen its first process
+    if successor:  # which did not start the first process
         bench = benches(bench.store)
-    bench.supervisor.ask_grace_s = 60  # leaving Python takes a moment, too
+    bench.supervisor.ask_grace_s = 60  # Python needs a moment to exit
     (done,) = bench.until_ended(run_id)
     assert done.status == "FINISHED"
     printed = bench.printed(run_id)
@@ -27,12 +29,12 @@ def test_a_failed_run_goes_on_in_its_record(bench, benches, successor):
     bench.until(lambda: bench.run(run_id).tags["job.exit_code"] == "0")
 
 
-def test_it_is_asked_for_before_the_supervisor_has_seen_the_end(bench):
+def test_a_resume_before_the_supervisor_has_noticed_the_end(bench):
     run_id = bench.submit("go on")
     bench.supervisor.step()
     child = bench.engine._children[run_id]
     child.wait(timeout=30)
-    # As the training process records its own end, which the supervisor has yet to notice.
+    # The training process records its end before the supervisor notices.
     records.set_status(bench.store, run_id, "FAILED")
     requests.resume(bench.store, run_id)
     (done,) = bench.until_ended(run_id)
@@ -51,21 +53,21 @@ def test_a_resumed_run_can_be_held_and_stopped(bench):
     assert bench.run(run_id).status == "KILLED"
 
 
-def test_what_cannot_go_on(bench):
+def test_what_cannot_be_resumed(bench):
     without = bench.submit("exit", code=1)
     bench.until_ended(without)
-    with pytest.raises(ValueError, match="has no checkpoint to go on from; clone it"):
+    with refused(Refused.NO_CHECKPOINT):
         requests.resume(bench.store, without)
     done = bench.submit("finish")
-    with pytest.raises(ValueError, match="is SCHEDULED; only a run that failed or was stopped"):
+    with refused(Refused.NOT_RESUMABLE, status="SCHEDULED"):
         requests.resume(bench.store, done)
     bench.until_ended(done)
-    with pytest.raises(ValueError, match="is FINISHED; only"):
+    with refused(Refused.NOT_RESUMABLE, status="FINISHED"):
         requests.resume(bench.store, done)
 
 
 @pytest.mark.parametrize("successor", [False, True])
-def test_a_process_that_has_not_gone_yet_is_waited_for(bench, benches, successor):
+def test_a_resumed_run_waits_for_the_end_of_its_process(bench, benches, successor):
     run_id = bench.submit("sleep")
     bench.until_printed(run_id, "sleeping")
     (bench.store.checkpoint_folder(run_id)).mkdir(parents=True)
@@ -85,7 +87,7 @@ def test_a_process_that_has_not_gone_yet_is_waited_for(bench, benches, successor
     bench.until(lambda: bench.printed(run_id).count("sleeping") == 2)
 
 
-def test_a_process_that_never_goes_is_killed_for_the_next(bench):
+def test_a_process_that_does_not_end_is_killed_for_the_next(bench):
     run_id = bench.submit("sleep")
     bench.until_printed(run_id, "sleeping")
     bench.store.checkpoint_folder(run_id).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""One entry is a setting: the README's example on every surface, and what all entries have to keep."""
+"""One entry defines a setting: the README's example in all interfaces, and rules for all entries."""
 
 import re
 import sys

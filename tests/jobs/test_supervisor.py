@@ -4,11 +4,14 @@ import sys
 import psutil
 import pytest
 
-from jobs.errors import LaunchError
+from jobs.engines import Exit
+from jobs.problems import ClusterEnding, Ending, Launch, LaunchError, Refused
 from jobs.submission import requests
-from jobs.supervision.endings import explain
+from jobs.supervision.endings import explain, ran_out_of_memory, was_interrupted
 from tests.jobs.conftest import supervise, wait_for
+from tests.refusals import refused
 from tracking import records, runs
+from tracking.problems import Wrong
 
 
 def times(printed: str, word: str) -> float:
@@ -16,7 +19,7 @@ def times(printed: str, word: str) -> float:
 
 
 def test_one_slot_one_job_in_the_order_of_submission(bench):
-    bench.supervisor.ask_grace_s = 60  # leaving Python takes a moment, too
+    bench.supervisor.ask_grace_s = 60  # Python needs a moment to exit
     ids = [bench.submit("finish", seconds=0.2) for _ in range(2)]
     ended = bench.until_ended(*ids)
     assert [run.status for run in ended] == ["FINISHED", "FINISHED"]
@@ -64,7 +67,7 @@ def test_a_job_that_does_not_listen_gets_sigterm(bench):
     assert run.status == "KILLED" and "got SIGTERM" in bench.printed(run_id)
 
 
-def test_gpu_slots_are_handed_out_and_nobody_overtakes(store, benches):
+def test_gpu_slots_are_assigned_in_order(store, benches):
     bench = benches(store, ("cuda:0", "cuda:2"))
     one = bench.submit("sleep", trainer={"devices": 1})
     both = bench.submit("finish", trainer={"devices": 2})
@@ -80,17 +83,26 @@ def test_gpu_slots_are_handed_out_and_nobody_overtakes(store, benches):
     bench.until_printed(last, "sleeping")
 
 
-@pytest.mark.parametrize(("devices", "sentence"), [(3, "this machine has 2"), ("many", "'many'"), (0, "0")])
-def test_a_job_that_can_never_start_has_failed(store, benches, devices, sentence):
+@pytest.mark.parametrize(
+    ("devices", "reason"),
+    [
+        (3, LaunchError(Launch.TOO_FEW_GPUS, devices=3, available=2)),
+        ("many", LaunchError(Launch.BAD_DEVICES, devices="many")),
+        (0, LaunchError(Launch.BAD_DEVICES, devices=0)),
+    ],
+    ids=str,
+)
+def test_a_job_that_can_never_start_has_failed(store, benches, devices, reason):
     bench = benches(store, ("cuda:0", "cuda:1"))
     (run,) = bench.until_ended(bench.submit("sleep", trainer={"devices": devices}))
-    assert run.status == "FAILED" and sentence in run.error and "job.pid" not in run.tags
+    assert (run.status, run.error) == ("FAILED", str(reason)) and "job.pid" not in run.tags
 
 
 def test_a_program_that_cannot_be_started_is_a_failure(store, benches):
     bench = benches(store, command=("/does/not/exist",))
     (run,) = bench.until_ended(bench.submit("sleep"))
-    assert run.status == "FAILED" and "could not be started" in run.error
+    reason = LaunchError(Launch.NO_PROCESS, reason="No such file or directory")
+    assert (run.status, run.error) == ("FAILED", str(reason))
 
 
 def test_a_successor_finds_running_jobs(store, benches):
@@ -116,35 +128,62 @@ def test_a_run_that_was_never_complete_fails_in_the_end(bench, monkeypatch):
     assert bench.run(run_id).status == "FAILED"
 
 
-def test_what_may_be_asked(bench):
+def test_which_requests_are_refused(bench):
     run_id = bench.submit("exit", code=1)
-    with pytest.raises(ValueError, match="stop it before"):
+    with refused(Refused.NOT_DELETABLE, status="SCHEDULED"):
         requests.delete_run(bench.store, run_id)
     bench.until_ended(run_id)
-    with pytest.raises(ValueError, match="already ended"):
+    with refused(Refused.HAS_ENDED, status="FAILED"):
         requests.request_stop(bench.store, run_id)
     requests.delete_run(bench.store, run_id)
     assert runs.list_runs(bench.store) == []
-    with pytest.raises(ValueError, match="There is no run"):
+    with refused(Wrong.NO_RUN, run_id=run_id):
         requests.request_stop(bench.store, run_id)
 
 
 def test_one_supervisor_per_store(bench):
     from filelock import FileLock
 
-    with (
-        FileLock(bench.store.root / "supervisor.lock"),
-        pytest.raises(LaunchError, match="Another supervisor"),
-    ):
+    with FileLock(bench.store.root / "supervisor.lock"), refused(Launch.SUPERVISOR_RUNS):
         bench.supervisor.run()
 
 
-def test_every_end_has_its_sentence(bench):
-    from jobs.engines import Exit
+@pytest.mark.parametrize(
+    ("ended", "given", "cause", "values"),
+    [
+        (Exit(None), {}, Ending.UNSEEN, {}),
+        (Exit(None), {"was_restarted": True}, Ending.RESTART, {}),
+        (Exit(0), {"last_line": "bye"}, Ending.NO_RESULT, {}),
+        (Exit(1), {}, Ending.EXIT_CODE, {"exit_code": 1}),
+        (Exit(1), {"last_line": "bye"}, Ending.LAST_LINE, {"exit_code": 1, "line": "bye"}),
+        (Exit(1), {"recorded": "Rank 1: no."}, Ending.RECORDED, {"reason": "Rank 1: no."}),
+        (Exit(-9), {}, Ending.SIGNAL, {"signal": "SIGKILL"}),
+        (Exit(-9), {"memory_was_full": True}, Ending.OUT_OF_MEMORY, {}),
+        (Exit(-11), {"memory_was_full": True}, Ending.SIGNAL, {"signal": "SIGSEGV"}),
+        (Exit(-34), {}, Ending.SIGNAL, {"signal": "SIGRTMIN"}),
+        (Exit(None, ClusterEnding.REVOKED, {"job_id": "7"}), {}, ClusterEnding.REVOKED, {"job_id": "7"}),
+    ],
+)
+def test_every_end_has_its_cause(ended, given, cause, values):
+    problem = explain(ended, **given)
+    assert problem.code is cause and values.items() <= problem.values.items()
 
-    for code in (None, 0, 1, -9, -11, -34):
-        sentence = explain(Exit(code))
-        assert sentence.endswith("see the log.") and sentence.count(".") == 1
+
+@pytest.mark.parametrize(
+    ("ended", "memory_was_full", "is_interrupted", "is_out_of_memory"),
+    [
+        (Exit(None), False, True, False),
+        (Exit(-9), False, True, False),
+        (Exit(-9), True, False, True),
+        (Exit(-15), False, True, False),
+        (Exit(-11), False, False, False),
+        (Exit(1), False, False, False),
+        (Exit(None, ClusterEnding.OUT_OF_MEMORY), False, True, True),
+    ],
+)
+def test_what_an_end_means_for_its_run(ended, memory_was_full, is_interrupted, is_out_of_memory):
+    assert was_interrupted(ended, memory_was_full) is is_interrupted
+    assert ran_out_of_memory(ended, memory_was_full) is is_out_of_memory
 
 
 def test_jobs_are_no_part_of_a_slurm_job_around_the_supervisor(store, tmp_path, monkeypatch):
