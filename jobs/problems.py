@@ -103,6 +103,17 @@ class BadValue(Code):
     OPTIONS_OF_ANOTHER = (
         "There are options for {architecture!r}, which is not among the architectures to train."
     )
+    CLUSTER_NUMBER = "{name} is {value!r}; it must be a whole number of at least {lowest}."
+    TIME_LIMIT = "The time is {time!r}; write minutes, HH:MM:SS or DAYS-HH:MM:SS, such as 1-12:00:00."
+    TIME_UNQUOTED = "The time is {time}, because YAML reads HH:MM:SS as a number; put it in quotes."
+    SBATCH_OPTION = (
+        "{name!r} cannot be one of the additional options; use the long name of an sbatch option that has no "
+        "setting of its own, such as constraint."
+    )
+    NOT_ONE_WORD = "{name} is {value!r}; it must be one word without spaces and quotes."
+    NO_GPUS_PER_NODE = "Set the number of GPUs per node (gpus_per_node); on a cluster, auto is not possible."
+    SLURM_KEYS = "The slurm section has the unknown part {unknown}; it can have {known}."
+    NAME_VALUE = "{word!r} must have the form NAME=VALUE, such as constraint=a100."
     AUTO_RESUMES = "{name} is {value!r}; it must be a whole number of at least 0."
     NOTIFY_KEYS = "{file} must have the keys webhook, command or both, and no others."
     NOTIFY_WORDS = "{name} cannot be split into words: {reason}."
@@ -168,6 +179,19 @@ class DataJobEnding(Code):
         "Its process disappeared (it was killed, or the machine was restarted); start the same command again "
         "to continue."
     )
+
+
+@unique
+class Cluster(Code):
+    """Why a cluster cannot be used, or does not accept a job."""
+
+    NO_SLURM = "There is no Slurm (sbatch) on this machine; train on the machine itself."
+    REJECTED = "Slurm rejected the job: {said}."
+    NOT_INSTALLED = "{command} is not installed on this machine."
+    NO_ANSWER = "{command} took more than {limit_s:.0f} s."
+    FAILED = "{said}"
+    NO_STEPS = "The time limit was reached before a single step was trained; request more time and resume."
+    NOT_REQUEUED = "The cluster takes back its nodes and does not requeue the job ({reason}); resume the run."
 
 
 @unique

@@ -27,7 +27,7 @@ from jobs.engines.slurm_submission import (
     key_of,
     ticket_of,
 )
-from jobs.problems import ClusterEnding, LaunchError
+from jobs.problems import Cluster, ClusterEnding, LaunchError
 from tracking import records, runs
 from tracking.runs import Run
 from tracking.store import Store
@@ -112,7 +112,7 @@ class SlurmEngine:
             self._take_back_unless_active(run_id)
 
     def poll(self, run: Run) -> Exit | None:
-        """How its job ended, None while the cluster has it or does not answer."""
+        """Return how the job of a run ended, None while it has not or the cluster does not answer."""
         self._refresh()
         job_id = run.tags.get(CLUSTER_ID, "")
         if self._known_at <= self._submitted_at.get(job_id, 0.0):
@@ -126,7 +126,7 @@ class SlurmEngine:
         return None
 
     def stop(self, run: Run, *, force: bool) -> None:
-        """Have Slurm send SIGTERM to its processes or, with force, end the job."""
+        """Have Slurm send SIGTERM to the processes of a run or, with force, kill its job."""
         job_id = run.tags.get(CLUSTER_ID)
         if job_id and force:
             # A cancelled job is sent SIGTERM once more, and has the cluster's KillWait; its step has not.
@@ -137,9 +137,7 @@ class SlurmEngine:
 
     def _gather(self, run: Run) -> None:
         if shutil.which("sbatch") is None:
-            raise LaunchError(
-                "There is no Slurm (sbatch) on this machine; choose to train on the machine itself."
-            )
+            raise LaunchError(Cluster.NO_SLURM)
         config = yaml.safe_load(runs.read_config(self.store, run.run_id))
         num_tasks = config.get("trainer", {}).get("devices", 1)
         self._gathered.append(Request(run, read_options(config) or SlurmOptions(), num_tasks))
@@ -169,7 +167,7 @@ class SlurmEngine:
         return True
 
     def _take_back_unless_active(self, run_id: str) -> None:
-        """A run that was stopped while it was handed over: nobody asks for it again."""
+        """Cancel the job of a run that was stopped during its submission."""
         try:
             if runs.get_run(self.store, run_id).is_active:
                 return
@@ -180,7 +178,7 @@ class SlurmEngine:
             self._cancel(outcome)
 
     def _find_again(self, run: Run) -> bool:
-        """Whether the cluster has a run that it was asked to take without an answer that was written down."""
+        """Return whether the cluster has a run whose submission was not recorded."""
         ticket = run.tags[ASKED]
         key = key_of(ticket)
         if key not in self._settled_at and not is_under_way(key):
@@ -204,7 +202,7 @@ class SlurmEngine:
         records.set_tags(self.store, run.run_id, taken)
 
     def _refresh(self) -> None:
-        """Take what the last look has found and, now and then, have another one taken."""
+        """Use the result of the last query and, at regular intervals, start another one."""
         if self._look is not None and self._look.done():
             try:
                 self._known, self._known_at, self._problem = self._look.result(), self._looked_at, ""
@@ -218,7 +216,7 @@ class SlurmEngine:
             self._look = self._talk.do(lambda: {job.job_id: job for job in list_jobs()})
 
     def _reconcile(self, run: Run, job: ClusterJob) -> None:
-        """Write down what only the cluster knows; the training process writes all the rest."""
+        """Record what only the cluster knows; the training process records the rest."""
         if job.is_waiting and run.is_stopping:
             # There is nothing to save. (With `--state=PENDING` Slurm 22 takes a whole array for its member.)
             self._cancel(job.job_id)
@@ -246,14 +244,14 @@ class SlurmEngine:
 
 
 class _Talk:
-    """One thread that does one thing after the other and keeps nobody from leaving."""
+    """One daemon thread that works through a queue."""
 
     def __init__(self) -> None:
         self._orders: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def do(self, work: Callable[[], Any]) -> Future[Any]:
-        """Have something done in its turn."""
+        """Add a function to the queue and return its future result."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="slurm", daemon=True)
             self._thread.start()

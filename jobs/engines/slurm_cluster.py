@@ -1,8 +1,11 @@
-"""What a Slurm cluster is asked, through its own commands; no shell sees what they are given."""
+"""The commands of a Slurm cluster, called without a shell."""
 
 import os
 import subprocess
 from dataclasses import dataclass
+
+from jobs.problems import Cluster
+from problems import Problem
 
 TIMEOUT_S = 60.0
 # squeue's own names.
@@ -12,12 +15,12 @@ _ENDED = (
     "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
     "REVOKED", "TIMEOUT",
 )  # fmt: skip
-# Of its own words, those that say that asking again later may help.
+# Slurm reports errors only as text. Messages with these words are temporary problems.
 _PASSING = (
     "unable to contact", "connection", "timed out", "zero bytes", "authentication", "munge", "temporarily",
     "submit limit", "maxsubmit", "slurm backup controller", "service unavailable",
 )  # fmt: skip
-# And those that fewer jobs may be an answer to.
+# Messages with these words may be avoided by submitting fewer jobs.
 _NUMBER = ("limit", "array")
 # How to reach the cluster, and that a program is within a job at all.
 _LASTING = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT", "SLURM_JOB_ID")
@@ -25,22 +28,27 @@ _LASTING = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT", "SLURM_JOB_ID")
 _IRREVOCABLE = ("SBATCH_ARRAY_INX", "SBATCH_WAIT")
 
 
-class ClusterUnavailable(Exception):
-    """The cluster does not answer, or takes nothing at the moment; the message says what it said."""
+class ClusterUnavailable(Problem):
+    """The cluster does not answer, or does not accept jobs at the moment."""
+
+    @property
+    def said(self) -> str:
+        """The message of Slurm's own command, empty if there is none."""
+        return str(self.values.get("said", ""))
 
 
 @dataclass(frozen=True)
 class ClusterJob:
-    """One job as the cluster knows it.
+    """One job on the cluster.
 
     Attributes:
-        job_id: Of a member of an array with its index, as in `7_0`.
-        state: Slurm's word for it.
-        comment: What it was submitted with; all members of an array have the same.
-        reason: Why it waits.
-        exit_code: Of `srun`, which takes it from the first task that failed; negative: the signal.
-        restarts: How often it was put back into the queue.
-        nodes: Where it runs, in Slurm's notation.
+        job_id: Its number, with the index of an array's member, as in `7_0`.
+        state: Its state in Slurm's terms.
+        comment: The comment that it was submitted with, the same for all members of an array.
+        reason: Why it is waiting.
+        exit_code: The exit code of `srun`, that of the first task that failed; negative: the signal.
+        restarts: How often it was requeued.
+        nodes: Its nodes in Slurm's notation.
     """
 
     job_id: str
@@ -53,26 +61,26 @@ class ClusterJob:
 
     @property
     def ticket(self) -> str:
-        """What tells it from all other jobs, see `jobs.engines.slurm_submission.ticket_of`."""
+        """Its unique name, see `jobs.engines.slurm_submission.ticket_of`."""
         _, _, index = self.job_id.partition("_")
         return f"{self.comment}_{index}" if index else self.comment
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it has no nodes yet, or no more."""
+        """Whether it has no nodes, either not yet or not any more."""
         return self.state in _WAITING
 
     @property
     def has_ended(self) -> bool:
-        """Whether it never runs again."""
+        """Whether it will never run again."""
         return self.state in _ENDED
 
 
-def forget_wishes() -> None:
-    """Remove what a Slurm job tells this process, should it be in one: those it starts are no part of that.
+def remove_job_variables() -> None:
+    """Remove the environment variables of a Slurm job that this process may be in.
 
-    A training on several devices would take itself for one of the processes that Slurm has started, and jobs
-    that are handed over would ask for what this one did.
+    Otherwise, training on several devices would treat itself as a process that Slurm has started, and
+    submitted jobs would request the resources of that job.
     """
     for name in [*os.environ]:
         of_job = name.startswith(("SLURM_", "SRUN_")) and name not in _LASTING
@@ -81,7 +89,7 @@ def forget_wishes() -> None:
 
 
 def list_jobs() -> list[ClusterJob]:
-    """Every job of this user that waits, runs, or has ended lately.
+    """Return every job of this user that is waiting, running, or has recently finished.
 
     Raises:
         ClusterUnavailable: The cluster does not answer.
@@ -103,7 +111,7 @@ def parse_jobs(table: str) -> list[ClusterJob]:
 
 
 def ask(*command: str, given: str = "", timeout_s: float | None = TIMEOUT_S) -> str:
-    """What one of Slurm's commands prints.
+    """Run one of Slurm's commands and return its output.
 
     Args:
         command: The command and its arguments.
@@ -118,26 +126,27 @@ def ask(*command: str, given: str = "", timeout_s: float | None = TIMEOUT_S) -> 
             command, input=given, capture_output=True, text=True, timeout=timeout_s, check=True
         )
     except FileNotFoundError as error:
-        raise ClusterUnavailable(f"{command[0]} is not installed on this machine") from error
+        raise ClusterUnavailable(Cluster.NOT_INSTALLED, command=command[0]) from error
     except subprocess.TimeoutExpired as error:
-        raise ClusterUnavailable(f"{command[0]} took more than {timeout_s:.0f} s") from error
+        raise ClusterUnavailable(Cluster.NO_ANSWER, command=command[0], limit_s=timeout_s) from error
     except subprocess.CalledProcessError as error:
-        raise ClusterUnavailable(last_words(error.stderr) or f"{command[0]} failed") from error
+        said = last_words(error.stderr) or f"{command[0]} failed"
+        raise ClusterUnavailable(Cluster.FAILED, said=said) from error
     return answer.stdout
 
 
 def is_passing(message: str) -> bool:
-    """Whether what sbatch said is no verdict on the job."""
+    """Return whether a message of Slurm describes a temporary problem rather than one of the job."""
     return any(word in message.lower() for word in _PASSING)
 
 
 def is_about_number(message: str) -> bool:
-    """Whether the cluster might take some of several jobs that it did not take together."""
+    """Return whether the cluster might accept jobs one by one that it has rejected together."""
     return any(word in message.lower() for word in _NUMBER)
 
 
 def last_words(printed: str) -> str:
-    """The last line of what a command of Slurm complained, without the names it puts before."""
+    """Return the last line of an error message of Slurm, without the names of commands before it."""
     lines = [line for line in printed.splitlines() if line.strip()]
     if not lines:
         return ""

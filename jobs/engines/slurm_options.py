@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from operator import mul
 from typing import Any
 
+from jobs.problems import BadValue
+from problems import InvalidValue
+
 # Without blanks and quotes, a value is always a single word.
 _NAME = re.compile(r"[a-z][a-z-]*")
 _WORD = re.compile(r"[A-Za-z0-9_.,:;@/+=%&|*\[\]()-]+")
@@ -47,23 +50,18 @@ class SlurmOptions:
         """
         for name, number, least in (("nodes", self.nodes, 1), ("gpus_per_node", self.gpus_per_node, 0)):
             if not isinstance(number, int) or number < least:
-                raise ValueError(f"{name} is {number!r}; it must be a whole number from {least}.")
+                raise InvalidValue(BadValue.CLUSTER_NUMBER, name=name, value=number, lowest=least)
         if self.time is not None and not _TIME.fullmatch(self.time):
-            raise ValueError(
-                f"The time is {self.time!r}; write minutes, HH:MM:SS or DAYS-HH:MM:SS, as in 1-12:00:00."
-            )
+            raise InvalidValue(BadValue.TIME_LIMIT, time=self.time)
         for name, value in (("partition", self.partition), ("account", self.account), *self.extra.items()):
             if not _NAME.fullmatch(name) or (name in self.extra and _is_taken(name)):
-                raise ValueError(
-                    f"{name!r} cannot be among the further options; "
-                    "take the long name of an sbatch option that is no field of its own, such as constraint."
-                )
+                raise InvalidValue(BadValue.SBATCH_OPTION, name=name)
             if value is not None and not _WORD.fullmatch(str(value)):
-                raise ValueError(f"{name} is {value!r}; it must be one word without blanks and quotes.")
+                raise InvalidValue(BadValue.NOT_ONE_WORD, name=name, value=value)
 
     @property
     def limit_s(self) -> float:
-        """The time limit as Slurm counts it, in whole minutes; infinite where it is the cluster's own."""
+        """The time limit in seconds, rounded up to minutes like in Slurm; infinity without a limit."""
         days, _, rest = (self.time or "0").rpartition("-")
         numbers = [int(number) for number in rest.split(":")]
         # After days, and where they are three, hours come first, otherwise minutes.
@@ -72,15 +70,15 @@ class SlurmOptions:
         return math.ceil(given_s / 60) * 60 or math.inf  # 0 asks for no limit
 
     def add_to(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """A run's YAML with what it asks of the cluster; the trainer's `devices` are those of each node.
+        """Return a configuration with these options; the trainer's `devices` are those of each node.
 
         Raises:
-            ValueError: An option is none that sbatch can be given.
+            InvalidValue: An option cannot be passed to sbatch.
         """
         self.check()
         devices = self.gpus_per_node or config["trainer"]["devices"]
         if not isinstance(devices, int):
-            raise ValueError("Say how many GPUs each node has (gpus_per_node): a cluster has no 'all'.")
+            raise InvalidValue(BadValue.NO_GPUS_PER_NODE)
         given = {
             "gpus_per_node": self.gpus_per_node or None,
             "partition": self.partition,
@@ -101,10 +99,10 @@ def _is_taken(name: str) -> bool:
 
 
 def read_options(config: Mapping[str, Any]) -> SlurmOptions | None:
-    """The options in a run's YAML, None where it is not for a cluster.
+    """Return the options in the YAML of a run, None if it is not for a cluster.
 
     Raises:
-        ValueError: A name or value is none that sbatch can be given.
+        InvalidValue: A name or value cannot be passed to sbatch.
     """
     section = config.get("slurm")
     if section is None:
@@ -112,10 +110,10 @@ def read_options(config: Mapping[str, Any]) -> SlurmOptions | None:
     known = SlurmOptions().__dict__.keys() - {"nodes"}
     if not isinstance(section, Mapping) or (unknown := sorted(set(section) - known)):
         wrong = ", ".join(unknown) if isinstance(section, Mapping) else repr(section)
-        raise ValueError(f"slurm: {wrong} is unknown; there are {', '.join(sorted(known))}.")
+        raise InvalidValue(BadValue.SLURM_KEYS, unknown=wrong, known=", ".join(sorted(known)))
     time = section.get("time")
     if isinstance(time, int) and time >= 3600:  # as a number of minutes it would be days
-        raise ValueError(f"The time is {time}, which YAML makes of HH:MM:SS; put it in quotes.")
+        raise InvalidValue(BadValue.TIME_UNQUOTED, time=time)
     words = {
         name: str(section[name]) for name in ("partition", "time", "account") if section.get(name) is not None
     }
@@ -127,20 +125,20 @@ def read_options(config: Mapping[str, Any]) -> SlurmOptions | None:
 
 
 def parse_extra(text: str) -> dict[str, str]:
-    """Read further options as people write them: `constraint=a100 --mem=32G`.
+    """Read additional options such as `constraint=a100 --mem=32G`.
 
     Raises:
-        ValueError: A word is not `NAME=VALUE`.
+        InvalidValue: A word is not `NAME=VALUE`.
     """
     extra = {}
     for word in text.split():
         name, equals, value = word.removeprefix("--").partition("=")
         if not (name and equals and value):
-            raise ValueError(f"{word!r} must read NAME=VALUE, such as constraint=a100.")
+            raise InvalidValue(BadValue.NAME_VALUE, word=word)
         extra[name] = value
     return extra
 
 
 def write_extra(extra: Mapping[str, str]) -> str:
-    """The reverse of `parse_extra`."""
+    """Write additional options in the form that `parse_extra` reads."""
     return " ".join(f"{name}={value}" for name, value in extra.items())

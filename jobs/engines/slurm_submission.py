@@ -11,27 +11,27 @@ import psutil
 
 from jobs.engines.slurm_cluster import ClusterUnavailable, ask, is_about_number, is_passing
 from jobs.engines.slurm_options import SlurmOptions
-from jobs.problems import LaunchError
+from jobs.problems import Cluster, LaunchError
 from tracking.groups import GROUP
 from tracking.layout import REPOSITORY
 from tracking.runs import Run
 from tracking.store import Store
 
-# Before the time limit, for saving the work; of a short limit, a quarter.
+# The time for saving before the time limit; for short limits, a quarter of the limit.
 WARNING_S = 120
 
-# The number of a cluster's job, or why there is none.
+# The number of the cluster's job, or the reason why there is none.
 Outcome = str | LaunchError | ClusterUnavailable
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a run asks of the cluster.
+    """The resources that a run requests from the cluster.
 
     Attributes:
         run: The run.
-        options: Of the cluster.
-        num_tasks: Processes on each node.
+        options: The options of the cluster.
+        num_tasks: The number of processes per node.
     """
 
     run: Run
@@ -40,7 +40,7 @@ class Request:
 
     @property
     def shared(self) -> tuple[object, ...]:
-        """Those for which this is equal can be members of one array."""
+        """What requests must have in common to be members of one array."""
         return self.run.tags.get(GROUP) or self.run.run_id, self.options, self.num_tasks
 
 
@@ -66,7 +66,7 @@ def hand_over(
         if len(requests) > 1:
             return dict(zip(run_ids, _sbatch(store, command, key, requests), strict=True))
     except (LaunchError, ClusterUnavailable) as problem:
-        if not is_about_number(str(problem)):
+        if not is_about_number(str(problem.values.get("said", ""))):
             return dict.fromkeys(run_ids, problem)
     outcomes: dict[str, Outcome] = {}
     for index, (run_id, request) in enumerate(zip(run_ids, requests, strict=True)):
@@ -80,17 +80,17 @@ def hand_over(
 
 
 def ticket_of(key: str, index: int) -> str:
-    """What tells the job of one request from all others, those of earlier submissions of its run as well."""
+    """Return the unique name of the job of one request, different for each submission of a run."""
     return f"{key}_{index}"
 
 
 def key_of(ticket: str) -> str:
-    """The key of the submission that a ticket is from, empty where there is no ticket."""
+    """Return the key of the submission that a ticket belongs to, empty without a ticket."""
     return ticket.rpartition("_")[0]
 
 
 def is_under_way(key: str) -> bool:
-    """Whether an sbatch, which outlives whoever has started it, still hands over a part of a submission."""
+    """Return whether an sbatch process is still submitting; it outlives the process that started it."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if process.name() == "sbatch" and any(key in word for word in process.cmdline()):
@@ -104,9 +104,9 @@ def _sbatch(store: Store, command: Sequence[str], comment: str, requests: Sequen
         # Without a timeout: an interrupted sbatch may have submitted the job nevertheless.
         answer = ask("sbatch", *_options(comment, requests), given=script, timeout_s=None)
     except ClusterUnavailable as problem:
-        if is_passing(str(problem)):
+        if is_passing(problem.said):
             raise
-        raise LaunchError(f"Slurm refuses the job: {problem}.") from problem
+        raise LaunchError(Cluster.REJECTED, said=problem.said or problem) from problem
     job_id = answer.strip().partition(";")[0]  # the name of the cluster may follow
     return [f"{job_id}_{index}" for index in range(len(requests))] if len(requests) > 1 else [job_id]
 

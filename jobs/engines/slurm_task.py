@@ -1,4 +1,4 @@
-"""What a Slurm job runs on each node and for each GPU: the same training process as on this machine."""
+"""The task of a Slurm job for each node and GPU: the same training process as on this machine."""
 
 import os
 import signal
@@ -9,22 +9,24 @@ from collections.abc import Sequence
 from types import FrameType
 
 from jobs.engines.slurm_cluster import ClusterUnavailable, ask, is_passing
+from jobs.problems import Cluster
+from problems import Problem
 from tracking import records, runs
 from tracking.problems import StoreUnavailable
 from tracking.runs import Run
 from tracking.store import Store
 
-# What the training process returns when it has saved and left because somebody asked it to.
+# The exit code of the training process after it has saved and stopped on request.
 STOPPED = 130
 RETRY_INTERVAL_S = 2.0
 
 
 class SlurmTask:
-    """Starts the training process and hands on what Slurm says.
+    """Starts the training process and forwards signals of Slurm.
 
-    SIGTERM (a stop, a pre-emption) comes to the training process by itself, for Slurm signals all of them.
-    SIGUSR2, which comes before the time limit, becomes a SIGTERM to it. Once it has saved and left although
-    nobody has asked for a stop, the job asks for its next turn.
+    Slurm sends SIGTERM (a stop or a preemption) to the training process as well. SIGUSR2, sent before the
+    time limit, is forwarded as SIGTERM. If the process has saved and exited without a request to stop, the
+    job is requeued.
 
     Args:
         store: The store with the run.
@@ -41,15 +43,15 @@ class SlurmTask:
         self._step = 0
 
     def run(self) -> None:
-        """Train; returns when that has ended well or was stopped, otherwise leaves with its exit code."""
+        """Train; return if that succeeded or was stopped, otherwise exit with its exit code."""
         # The training process gets the same signal; this one waits until it has saved and ended.
         signal.signal(signal.SIGTERM, lambda signum, frame: None)
         signal.signal(signal.SIGUSR2, self._on_time)
         if run := self._look_up():
             if run.is_terminal:
-                return  # Slurm has put a job back whose run had been stopped
+                return  # Slurm has requeued a job whose run had been stopped
             self._step = run.step
-        # Inherited: the training process must not die of what is for us alone.
+        # Inherited by the training process, which must not be ended by this signal.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
         if not self._is_time_up:
             self._start()
@@ -71,7 +73,7 @@ class SlurmTask:
             self._child.send_signal(signal.SIGTERM)
 
     def _look_up(self) -> Run | None:
-        """The run, None while a tracking server is away, which keeps nobody from training."""
+        """Return the run, None while the tracking server is unavailable, which does not prevent training."""
         try:
             return runs.get_run(self.store, self.run_id)
         except StoreUnavailable:
@@ -85,14 +87,14 @@ class SlurmTask:
         job_id = f"{array}_{index}" if array else os.environ["SLURM_JOB_ID"]
         try:
             if not _is_running(job_id):
-                return  # put back or cancelled already, which is how Slurm takes its nodes at once
+                return  # requeued or cancelled already, as when Slurm takes back its nodes immediately
             if self._is_time_up and run and run.step <= self._step:
-                reason = "The time limit came before a single step was trained; ask for more time and resume."
+                reason = Problem(Cluster.NO_STEPS)
             else:
                 _insist("scontrol", "requeue", job_id)
                 return
         except ClusterUnavailable as refusal:
-            reason = f"The cluster wants its nodes and does not put the job back ({refusal}); resume the run."
+            reason = Problem(Cluster.NOT_REQUEUED, reason=refusal)
         records.set_tags(self.store, self.run_id, {"job.error": reason})
         records.set_status(self.store, self.run_id, "FAILED")
 
@@ -102,16 +104,16 @@ def _is_running(job_id: str) -> bool:
 
 
 def _insist(*command: str) -> str:
-    """What a command of Slurm prints, once the controller answers; nobody ends the job before it does.
+    """Run one of Slurm's commands, again until the controller answers, and return its output.
 
     Raises:
-        ClusterUnavailable: It answers that it will not.
+        ClusterUnavailable: The controller refuses.
     """
     while True:
         try:
             return ask(*command)
         except ClusterUnavailable as problem:
-            if not is_passing(str(problem)):
+            if not is_passing(problem.said):
                 raise
         time.sleep(RETRY_INTERVAL_S)
 

@@ -12,7 +12,7 @@ from types import FrameType
 from filelock import FileLock, Timeout
 
 from jobs.engines import LOCAL, Engine, Exit, engine_of, is_asked_for, is_started
-from jobs.engines.slurm_cluster import forget_wishes
+from jobs.engines.slurm_cluster import remove_job_variables
 from jobs.host.processes import Background, start_detached
 from jobs.host.slots import kind_of, slots_of
 from jobs.problems import Ending, Launch, LaunchError
@@ -106,7 +106,7 @@ class Supervisor:
         except Timeout as error:
             raise LaunchError(Launch.SUPERVISOR_RUNS, root=self.store.root) from error
         with lock:
-            forget_wishes()
+            remove_job_variables()
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._leave)
             me = Background.of(os.getpid())

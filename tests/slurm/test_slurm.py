@@ -14,11 +14,13 @@ import pytest
 from jobs.engines.slurm_cluster import list_jobs
 from jobs.engines.slurm_submission import key_of
 from jobs.host.processes import Background
+from jobs.problems import Cluster
 from jobs.scheduling import queue
 from jobs.scheduling.queue import obstacle
 from jobs.submission import requests
 from jobs.submission.spec import JobSpec
 from jobs.supervision.supervisor import state_file
+from problems import Problem
 from tests.slurm.cluster import NODES, wait_until
 from tests.slurm.conftest import JOB, Bench
 from tracking import records
@@ -170,7 +172,7 @@ def test_a_group_is_one_array_whose_members_go_their_own_ways(bench, cluster):
         "FINISHED",
         "FAILED",  # no endless loop
     ]
-    assert "ask for more time" in bench.run(short).error
+    assert bench.run(short).error == str(Problem(Cluster.NO_STEPS))
     assert [bench.run(member).tags["job.cluster_id"] for member in members] == ids
     words = ["worked on", "listening", "time 2 on", "time 1 on"]
     for member, word in zip(members, words, strict=True):
