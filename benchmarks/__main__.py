@@ -12,7 +12,7 @@ OF_PHOTOGRAPHS = ("loading", "feeding")
 
 
 def main() -> None:
-    """Runs what is asked for and prints Markdown tables."""
+    """Run what is asked for and print Markdown tables."""
     if sys.argv[1:2] == ["gpu"]:
         import_module("benchmarks.gpu.command").main(sys.argv[2:])
         return

@@ -29,7 +29,7 @@ SET_SIDE_BY_SIDE = """() => document.querySelectorAll('.stacked-bars').length ==
 
 
 def report(num_rounds: int = 5) -> None:
-    """Prints a table of medians and worst cases."""
+    """Print a table of medians and worst cases."""
     from tests.browser.chromium import chromium, dashboard
 
     with tempfile.TemporaryDirectory() as folder:
@@ -49,7 +49,7 @@ def report(num_rounds: int = 5) -> None:
 
 
 def warm_up(browser: Browser, address: str) -> float:
-    """Returns the seconds until the gallery has counted every network."""
+    """Return the seconds until the gallery has counted every network."""
     page = browser.new_page()
     start_s = time.perf_counter()
     page.goto(f"{address}/architectures")
@@ -59,7 +59,7 @@ def warm_up(browser: Browser, address: str) -> float:
 
 
 def time_page(browser: Browser, address: str) -> dict[str, float]:
-    """Returns the seconds of each step of a new visitor, whose browser has nothing in its cache."""
+    """Return the seconds of each step of a new visitor, whose browser has nothing in its cache."""
     context = browser.new_context(viewport={"width": 1400, "height": 900})
     page = context.new_page()
     times = {"first view": time_step(page, lambda: page.goto(f"{address}/architectures"), COUNTED)}
@@ -74,7 +74,7 @@ def time_page(browser: Browser, address: str) -> dict[str, float]:
 
 
 def time_step(page: Page, step: Callable[[], object], is_done: str) -> float:
-    """Returns the seconds from a step until a condition holds in the page."""
+    """Return the seconds from a step until a condition holds in the page."""
     start_s = time.perf_counter()
     step()
     page.wait_for_function(is_done, polling="raf")

@@ -39,7 +39,7 @@ def report_folder(root: Path) -> None:
 
 
 def train(launch: Callable[[Store], None]) -> tuple[list[Run], float]:
-    """Returns the runs as they ended, and the seconds from launch to the end of the last."""
+    """Return the runs as they ended, and the seconds from launch to the end of the last."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "mlruns").open()
         start_s = time.monotonic()
@@ -61,7 +61,7 @@ def submit_all(spec: JobSpec, store: Store) -> None:
 
 
 def launch_in_browser(root: Path, store: Store) -> None:
-    """Fills in the form: the folder by typing its path, one network, the defaults for all else."""
+    """Fill in the form: the folder by typing its path, one network, the defaults for all else."""
     os.environ[VARIABLE] = str(root.resolve())
     with dashboard(store.root) as address, chromium() as browser:
         page = browser.new_page()
@@ -74,7 +74,7 @@ def launch_in_browser(root: Path, store: Store) -> None:
 
 
 def print_runs(ended: list[Run], seconds: float, error_target: int, seconds_target: int) -> None:
-    """Prints a table, the first run first."""
+    """Print a table, the first run first."""
     print(f"| network | status | epochs | val top-1 error % (target {error_target}) | training s |")
     print("|---|---|---|---|---|")
     for run in reversed(ended):

@@ -22,7 +22,7 @@ class Clock(Callback):
         self.is_first = True
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Imports, the command line, the record and the images are behind it."""
+        """Note that imports, command line, record and images are done."""
         note("setup")
         trainer.save_checkpoint = self.timed(trainer.save_checkpoint)  # type: ignore[method-assign]
         if trainer.logger is not None:
@@ -34,22 +34,22 @@ class Clock(Callback):
         self.began_s = time.perf_counter()
 
     def on_train_batch_start(self, *rest: Any) -> None:
-        """The first images are here."""
+        """Note the arrival of the first images."""
         if self.is_first:
             note("batch")
 
     def on_train_batch_end(self, *rest: Any) -> None:
-        """The first step is done."""
+        """Note the end of the first step."""
         if self.is_first:
             note("step")
         self.is_first = False
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Sums up, without the checkpoint that follows."""
+        """Sum up, without the checkpoint that follows."""
         note("end", writing_s=self.writing_s, training_s=time.perf_counter() - self.began_s)
 
     def timed(self, act: Callable[..., Any]) -> Callable[..., Any]:
-        """Returns the same function, whose time is added up."""
+        """Return the same function, whose time is added up."""
 
         def do(*args: Any, **kwargs: Any) -> Any:
             began_s = time.perf_counter()
@@ -62,6 +62,6 @@ class Clock(Callback):
 
 
 def note(event: str, **found: float) -> None:
-    """Prints one line."""
+    """Print one line."""
     line = {"event": event, "at": time.time(), "cpu_s": time.process_time(), **found}
     print(MARK + json.dumps(line), flush=True)

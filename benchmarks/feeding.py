@@ -20,7 +20,7 @@ NUM_IMAGES, NUM_IMAGES_OF_GPU, BATCH_SIZE_OF_GPU = 3_200, 64_000, 256
 
 
 def report(folders: list[Path]) -> None:
-    """Prints images per second of each network from each source, and how long it waited for images."""
+    """Print images per second of each network from each source, and how long it waited for images."""
     files = find_photographs(folders)
     if not files:
         print("`feeding` needs photographs: give `--folder DIR`, once or more.")

@@ -26,7 +26,7 @@ NUM_WORKERS = 2
 
 
 def report() -> None:
-    """Prints a table."""
+    """Print a table."""
     with tempfile.TemporaryDirectory() as place:
         small, large = Path(place) / "small", Path(place) / "large"
         fill(small, 1, 1)
@@ -46,7 +46,7 @@ def report() -> None:
 
 
 def fill(root: Path, num_train: int, num_val: int) -> None:
-    """Makes a folder in ImageNet's layout that looks as if it had lain there for years."""
+    """Make a folder in ImageNet's layout that looks as if it had lain there for years."""
     generator = np.random.default_rng(0)
     for label in range(NUM_CLASSES):
         name = f"n{label:08}"
@@ -62,7 +62,7 @@ def fill(root: Path, num_train: int, num_val: int) -> None:
 
 
 def measure_apart(root: Path, cache: Path) -> dict[str, float]:
-    """Returns what `measure` finds in a fresh process."""
+    """Return what `measure` finds in a fresh process."""
     answer = subprocess.run(
         [sys.executable, "-m", "benchmarks.index", str(root)],
         check=True,
@@ -76,7 +76,7 @@ def measure_apart(root: Path, cache: Path) -> dict[str, float]:
 
 
 def measure(root: str) -> dict[str, float]:
-    """Starts to train, but for the training: opens the folder and waits for a batch."""
+    """Do what a training does before its first step: open the folder and wait for a batch."""
     import psutil
 
     from datamodules.imagenet import ImageNetDataModule

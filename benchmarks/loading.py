@@ -33,7 +33,7 @@ OURS = ("ours", "ours, bytes")
 
 
 def report(folders: list[Path]) -> None:
-    """Prints how fast everybody loads; the originals are repeated until there are enough."""
+    """Print how fast everybody loads; the originals are repeated until there are enough."""
     files = find_photographs(folders)
     if not files:
         print("`loading` needs photographs: give `--folder DIR`, once or more.")
@@ -58,12 +58,12 @@ def report(folders: list[Path]) -> None:
 
 
 def find_photographs(folders: list[Path]) -> list[Path]:
-    """Returns all files in some folders."""
+    """Return all files in some folders."""
     return sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
 
 
 def link(files: list[Path], root: Path, num_images: int) -> None:
-    """Makes a folder of links to photographs, repeated for training until there are enough."""
+    """Make a folder of links to photographs, repeated for training until there are enough."""
     for split, count in (("train", -(-num_images // len(files))), ("val", 1)):
         for number, file in enumerate(files):
             folder = root / split / f"class{number % 10}"
@@ -90,7 +90,7 @@ def pack(root: Path, target: Path, form: Form) -> None:
 
 
 def _prepare(root: Path, files: list[Path]) -> None:
-    """Makes a folder of links, both packs, and what the peers read in their own formats."""
+    """Make a folder of links, both packs, and what the peers read in their own formats."""
     link(files, root / "originals", NUM_IMAGES)
     num_images = -(-NUM_IMAGES // len(files)) * len(files)
     for form in get_args(Form):
@@ -107,7 +107,7 @@ def _prepare(root: Path, files: list[Path]) -> None:
 
 
 def _compare(root: Path, where: str, names: list[str]) -> dict[tuple[str, int], tuple[float, float]]:
-    """Returns medians of images per second of processor time and of images per second."""
+    """Return medians of images per second of processor time and of images per second."""
     entries = [(name, 2) for name in names] + [(name, workers) for name in OURS for workers in (2, 1)]
     found: dict[tuple[str, int], list[tuple[float, float]]] = {entry: [] for entry in entries}
     for _ in range(ROUNDS):
@@ -141,7 +141,7 @@ def _run(task: str, name: str, where: str, workers: int, root: Path) -> tuple[fl
 
 
 def measure(batches: Callable[[], Iterator[Any]]) -> tuple[float, float]:
-    """Times batches of an endless stream, once the first ones are there.
+    """Time batches of an endless stream, once the first ones are there.
 
     Returns:
         Images per second of processor time, and images per second.
@@ -157,7 +157,7 @@ def measure(batches: Callable[[], Iterator[Any]]) -> tuple[float, float]:
 
 
 def _cpu_s() -> float:
-    """Returns the processor time of this process and its children, living or not."""
+    """Return the processor time of this process and its children, living or not."""
     process = psutil.Process()
     times = process.cpu_times()
     total = times.user + times.system + times.children_user + times.children_system
@@ -168,7 +168,7 @@ def _cpu_s() -> float:
 
 
 def main() -> None:
-    """Runs one participant; what `report` starts."""
+    """Run one participant; what `report` starts."""
     parser = argparse.ArgumentParser()
     for name in ("task", "name", "where"):
         parser.add_argument(name)

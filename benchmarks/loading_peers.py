@@ -53,7 +53,7 @@ def ours(root: Path, where: str, workers: int, normalises: bool = True) -> Strea
 
 
 def pil_transform() -> Any:
-    """What pytorch/examples trains ImageNet with."""
+    """Load as pytorch/examples does for ImageNet."""
     from torchvision import transforms
 
     return transforms.Compose(
@@ -67,7 +67,7 @@ def pil_transform() -> Any:
 
 
 def v2_transform(crop: Any) -> Any:
-    """The same on bytes, which torchvision's own pages recommend."""
+    """Load the same with transforms on bytes, as torchvision's documentation recommends."""
     import torch
     from torchvision.transforms import v2
 
@@ -161,7 +161,7 @@ def litdata(root: Path, where: str, workers: int) -> Stream:
 
 
 def dali(root: Path, where: str, workers: int) -> Stream:
-    """Decodes only what is cropped; threads instead of processes."""
+    """Decode only what is cropped; threads instead of processes."""
     from nvidia.dali import fn, pipeline_def, types
 
     @pipeline_def(batch_size=BATCH_SIZE, num_threads=workers, device_id=None, prefetch_queue_depth=2)
@@ -229,7 +229,7 @@ def raw_v2(root: Path, where: str, workers: int) -> Stream:
 
 
 def unpack(pack: Path, folder: Path) -> None:
-    """Writes the JPEGs of a pack as files, for those who read files."""
+    """Write the JPEGs of a pack as files, for those who read files."""
     images, records = np.load(pack / "images.npy", mmap_mode="r"), np.load(pack / "records.npy")
     starts = np.concatenate([[0], records["end"][:-1]])
     for number, (start, record) in enumerate(zip(starts, records, strict=True)):
@@ -239,7 +239,7 @@ def unpack(pack: Path, folder: Path) -> None:
 
 
 def write_tars(root: Path, where: str) -> None:
-    """Writes WebDataset's shards."""
+    """Write WebDataset's shards."""
     (root / "tars" / where).mkdir(parents=True)
     files = sorted((root / where / "train").rglob("*.*"))
     np.random.default_rng(0).shuffle(files)
@@ -259,7 +259,7 @@ def _to_sample(file: str) -> dict[str, Any]:
 
 
 def write_chunks(root: Path, where: str) -> None:
-    """Writes LitData's chunks."""
+    """Write LitData's chunks."""
     from litdata import optimize
 
     files = [str(file) for file in sorted((root / where / "train").rglob("*.*"))]

@@ -22,7 +22,7 @@ Step = Callable[[], None]
 
 
 def plain_step(network: nn.Module, batch_size: int, image_size: int) -> Step:
-    """The step of pytorch/examples' ImageNet script: float32, NCHW, eager SGD, top-1 and top-5 each step.
+    """Train as pytorch/examples' ImageNet script: float32, NCHW, eager SGD, top-1 and top-5 each step.
 
     The layers are torch's own throughout.
     """
@@ -47,7 +47,7 @@ def plain_step(network: nn.Module, batch_size: int, image_size: int) -> Step:
 def bare_step(
     network: nn.Module, batch_size: int, image_size: int, num_classes: int = 1000, compiled: bool = False
 ) -> Step:
-    """The very settings of our defaults (layout, precision, allocator, fused SGD) and nothing else.
+    """Train with the settings of our defaults (layout, precision, allocator, fused SGD) and nothing else.
 
     It waits for no device; whoever times it does so at its end.
     """
@@ -76,7 +76,7 @@ def bare_step(
 
 
 def use_torch_norm(network: nn.Module) -> None:
-    """Puts torch's local response normalisation in the place of ours: a script would not have ours."""
+    """Put torch's local response normalisation in the place of ours: a script would not have ours."""
     for parent in network.modules():
         for name, child in parent.named_children():
             if isinstance(child, LocalResponseNorm):
@@ -86,7 +86,7 @@ def use_torch_norm(network: nn.Module) -> None:
 def total_loss(
     network: nn.Module, outputs: Tensor | tuple[Tensor, ...], labels: Tensor, criterion: nn.Module
 ) -> Tensor:
-    """Adds the weighted losses of auxiliary heads, if the network has any."""
+    """Add the weighted losses of auxiliary heads, if the network has any."""
     logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
     loss: Tensor = criterion(logits, labels)
     weights = cast(tuple[float, ...], network.auxiliary_weights)
@@ -97,13 +97,13 @@ def total_loss(
 
 @torch.no_grad()
 def count_hits(logits: Tensor, labels: Tensor) -> tuple[int, int]:
-    """Returns how many labels are the first, and among the first five."""
+    """Return how many labels are the first, and among the first five."""
     hits = logits.topk(5).indices.eq(labels[:, None])
     return int(hits[:, 0].sum()), int(hits.sum())
 
 
 def main() -> None:
-    """Times one loop."""
+    """Time one loop."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("loop", choices=("plain", "bare"))
     parser.add_argument("architecture")

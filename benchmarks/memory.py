@@ -35,7 +35,7 @@ TRAININGS = (
 
 
 def report(num_rounds: int = 1) -> None:
-    """Prints a line for each network and precision, with the median of the rounds and how far they differ."""
+    """Print a line for each network and precision, with the median of the rounds and how far they differ."""
     print("| network | batch | precision | counted MB | estimate MB | measured MB | estimate / measured |")
     print("|---|---|---|---|---|---|---|")
     for training, precision in product(TRAININGS, ("32-true", "bf16-mixed")):
@@ -59,7 +59,7 @@ def report(num_rounds: int = 1) -> None:
 
 
 def measure_apart(key: str, batch_size: int, image_size: int, precision: str, recipe: str) -> int:
-    """Returns the bytes that `measure` finds in a fresh process."""
+    """Return the bytes that `measure` finds in a fresh process."""
     command = [sys.executable, "-m", "benchmarks.memory", "--measure", key, str(batch_size), str(image_size)]
     answer = subprocess.run(
         [*command, precision, recipe],
@@ -95,7 +95,7 @@ def measure(key: str, batch_size: int, image_size: int, precision: str, recipe: 
 
 
 def read_status(name: str) -> int:
-    """Returns a size of this process in bytes: ``VmRSS`` now, ``VmHWM`` at its highest.
+    """Return a size of this process in bytes: ``VmRSS`` now, ``VmHWM`` at its highest.
 
     The kernel counts the latter from the program's start on. ``ru_maxrss`` would go on from the process
     that started this one.
@@ -105,7 +105,7 @@ def read_status(name: str) -> int:
 
 
 def main() -> None:
-    """Prints the table, or measures one training in this very process."""
+    """Print the table, or measure one training in this process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--measure", nargs=5, metavar=("NETWORK", "BATCH", "PIXELS", "PRECISION", "RECIPE"))
     parser.add_argument("--rounds", type=int, default=1, help="trainings of each kind; the same one varies")

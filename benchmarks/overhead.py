@@ -30,7 +30,7 @@ MB = 10**6
 
 
 def report() -> None:
-    """Prints all three."""
+    """Print all three."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "mlruns").open()
         fill(store)
@@ -46,7 +46,7 @@ def report() -> None:
 
 
 def measure_idle(pid: int) -> tuple[float, int]:
-    """Returns the share of a core, and the memory that is the process's own, in bytes."""
+    """Return the share of a core, and the memory that is the process's own, in bytes."""
     process = psutil.Process(pid)
     time.sleep(3)
     before = process.cpu_times()
@@ -57,7 +57,7 @@ def measure_idle(pid: int) -> tuple[float, int]:
 
 
 def report_launch(store: Store, architecture: str = "cifar_resnet20", epochs: int = 3) -> None:
-    """Launches a training and prints where the time until its first step goes, and what writing takes."""
+    """Launch a training and print where the time until its first step goes, and what writing takes."""
     (config,) = JobSpec((architecture,), epochs=epochs).configs()
     config["trainer"]["callbacks"] = ["benchmarks.clock.Clock"]
     launched_s = time.time()
@@ -88,7 +88,7 @@ def report_launch(store: Store, architecture: str = "cifar_resnet20", epochs: in
 
 
 def read_events(store: Store, run_id: str) -> dict[str, dict[str, Any]]:
-    """Returns what `benchmarks.clock` has printed, by event."""
+    """Return what `benchmarks.clock` has printed, by event."""
     lines = (line for line in read_log(store, run_id, 10_000).splitlines() if line.startswith(MARK))
     found = [json.loads(line.removeprefix(MARK)) for line in lines]
     return {line["event"]: line for line in found}

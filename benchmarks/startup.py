@@ -21,7 +21,7 @@ APP = REPOSITORY / "dashboard" / "app.py"
 
 
 def report(num_rounds: int = 5) -> None:
-    """Prints both."""
+    """Print both."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "mlruns").open()
         fill(store)
@@ -41,7 +41,7 @@ def report(num_rounds: int = 5) -> None:
 
 
 def fill(store: Store) -> None:
-    """Writes finished runs with curves, as a training process would."""
+    """Write finished runs with curves, as a training process would."""
     for number in range(NUM_RUNS):
         architecture = ("alexnet", "vgg16", "googlenet", "resnet18")[number % 4]
         config = {
@@ -61,7 +61,7 @@ def fill(store: Store) -> None:
 
 
 def time_start(store: Store) -> float:
-    """Returns the seconds from ``make run`` until a browser shows Home's content."""
+    """Return the seconds from ``make run`` until a browser shows Home's content."""
     from tests.browser.chromium import chromium, dashboard
 
     with chromium() as browser:
@@ -74,7 +74,7 @@ def time_start(store: Store) -> float:
 
 
 def time_reruns(page: Path, count: int = 20) -> list[float]:
-    """Returns the milliseconds of the script's runs after the first, without the browser's part."""
+    """Return the milliseconds of the script's runs after the first, without the browser's part."""
     from streamlit.testing.v1 import AppTest
 
     app = AppTest.from_file(str(APP), default_timeout=60)

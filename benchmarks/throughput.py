@@ -27,7 +27,7 @@ TARGETS = {"alexnet": 3.0, "resnet50": 3.0, "googlenet": 2.5, "vgg16": 2.5}
 
 
 def measure(architecture: str, num_rounds: int) -> dict[str, float]:
-    """Runs the three in turn and returns the medians of their speeds and of the ratios."""
+    """Run the three in turn and return the medians of their speeds and of the ratios."""
     batch_size, num_steps = BATCH_SIZES[architecture], NUM_STEPS[architecture]
     rounds = []
     for _ in range(num_rounds):
@@ -41,7 +41,7 @@ def measure(architecture: str, num_rounds: int) -> dict[str, float]:
 
 
 def run_loop(loop: str, architecture: str, batch_size: int, num_steps: int) -> float:
-    """Returns images per second of one of `benchmarks.loops`."""
+    """Return images per second of one of `benchmarks.loops`."""
     command = [sys.executable, "-m", "benchmarks.loops", loop, architecture]
     command += ["--batch_size", str(batch_size), "--num_steps", str(num_steps)]
     # Read when OpenMP is loaded; whoever trains through us has it.
@@ -89,7 +89,7 @@ def speed_after_first(steps: NDArray[np.int64], values: NDArray[np.float64], bat
 
 
 def report(num_rounds: int = 2) -> None:
-    """Prints one line per architecture."""
+    """Print one line per architecture."""
     print(
         "| network | batch | plain img/s | fit img/s | bare img/s | fit / plain (target) "
         "| fit / bare (target) |"

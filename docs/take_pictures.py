@@ -34,7 +34,7 @@ WIDTH, HEIGHT = 1280, 800
 
 
 def main() -> int:
-    """Writes one PNG a page, and one of a run."""
+    """Write one PNG a page, and one of a run."""
     with tempfile.TemporaryDirectory(prefix="convnet-arena-") as folder:
         os.environ[VARIABLE] = folder
         store = Store(Path(folder) / "mlruns").open()
@@ -62,7 +62,7 @@ def main() -> int:
 
 
 def take_data(page: Page, address: str, store: Store, folder: Path) -> None:
-    """Shows two photographs that come with scikit-learn as networks see them."""
+    """Show two photographs that come with scikit-learn as networks see them."""
     photographs = load_sample_images()
     for name, pixels in zip(photographs.filenames, photographs.images, strict=True):
         for split in ("train", "val"):
@@ -83,7 +83,7 @@ def take_data(page: Page, address: str, store: Store, folder: Path) -> None:
 
 
 def wait_until_half_done(store: Store, done: int) -> None:
-    """Returns when so many runs have finished and the next is well on its way."""
+    """Return when so many runs have finished and the next is well on its way."""
     while len(runs.list_runs(store, ["FINISHED"])) < done or not any(
         run.progress > 0.4 for run in runs.list_runs(store, ["RUNNING"])
     ):

@@ -17,7 +17,7 @@ PAGE_SIZE = 1000
 
 
 def load_mlflow() -> Any:
-    """Imports MLflow, which takes seconds, so only writers come here.
+    """Import MLflow, which takes seconds, so only writers come here.
 
     It would load some large packages to log tables as data sets, which nobody here does.
     """
@@ -52,7 +52,7 @@ def read_runs(
     run_id: str | None = None,
     params: Mapping[str, str] | None = None,
 ) -> list[Record]:
-    """The same as `tracking.database.read_runs`, through MLflow."""
+    """Return the same as `tracking.database.read_runs`, through MLflow."""
     query = "" if run_id is None else f"attributes.run_id = '{run_id}' AND "
     query += "".join(f"params.`{name}` = '{value}' AND " for name, value in (params or {}).items())
     # MLflow's filters know no list of statuses, and a server may hold many runs.
@@ -77,7 +77,7 @@ def read_runs(
 
 
 def read_points(store: Layout, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], list[Point]]:
-    """The same as `tracking.database.read_points`, through MLflow.
+    """Return the same as `tracking.database.read_points`, through MLflow.
 
     MLflow does not tell in which order points were written. Training processes never write a time before an
     earlier one of their run, so that the times tell it.
@@ -92,14 +92,14 @@ def read_points(store: Layout, pairs: Sequence[tuple[str, str]]) -> dict[tuple[s
 
 
 def read_tags(store: Layout, run_ids: Sequence[str]) -> dict[str, dict[str, str]]:
-    """The same as `tracking.database.read_tags`, through MLflow."""
+    """Return the same as `tracking.database.read_tags`, through MLflow."""
     mlflow = client(store)
     with reported(store):
         return {run_id: dict(mlflow.get_run(run_id).data.tags) for run_id in run_ids}
 
 
 def read_keys(store: Layout, run_ids: Sequence[str]) -> set[str]:
-    """The same as `tracking.database.read_keys`, through MLflow."""
+    """Return the same as `tracking.database.read_keys`, through MLflow."""
     mlflow = client(store)
     with reported(store):
         return {key for run_id in run_ids for key in mlflow.get_run(run_id).data.metrics}

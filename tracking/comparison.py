@@ -55,14 +55,14 @@ def best_and_last(store: Store, runs: Sequence[Run], keys: Sequence[str]) -> lis
 
 
 def differing_settings(runs: Sequence[Run]) -> dict[str, list[str]]:
-    """The settings in which the runs differ, each with one value per run, empty where a run has none."""
+    """Return the settings in which runs differ, each with one value per run, empty where a run has none."""
     names = {name for run in runs for name in run.settings} | set(RESOLVED)
     values = {name: [run.params.get(name, "") for run in runs] for name in sorted(names)}
     return {name: row for name, row in values.items() if len(set(row)) > 1}
 
 
 def best_per_architecture(store: Store, key: str = "val/error_top1") -> list[Summary]:
-    """The best run of each architecture on each data source (and folder), best first.
+    """Return the best run of each architecture on each data source (and folder), best first.
 
     Raises:
         StoreUnavailable: The store cannot be read.

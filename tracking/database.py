@@ -18,7 +18,7 @@ ACTIVE = f"""
 
 @contextmanager
 def connected(store: Layout) -> Iterator[sqlite3.Connection]:
-    """A read-only connection that sees one state of the database.
+    """Return a read-only connection that sees one state of the database.
 
     Raises:
         StoreUnavailable: The database is missing, damaged or locked.
@@ -35,7 +35,7 @@ def read_runs(
     run_id: str | None = None,
     params: Mapping[str, str] | None = None,
 ) -> list[Record]:
-    """The runs of our experiment that were not deleted.
+    """Return the runs of our experiment that were not deleted.
 
     Args:
         store: Where to look.
@@ -109,7 +109,7 @@ def read_tags(store: Layout, run_ids: Sequence[str]) -> dict[str, dict[str, str]
 
 
 def read_keys(store: Layout, run_ids: Sequence[str]) -> set[str]:
-    """The metrics that any of the runs has."""
+    """Return the metrics that any of the runs has."""
     query = "SELECT key FROM latest_metrics WHERE run_uuid = ?"
     with connected(store) as connection:
         return {key for run_id in run_ids for (key,) in connection.execute(query, (run_id,))}

@@ -25,16 +25,16 @@ class SeedGroup:
         return len(names) == 1 and names != {""}
 
     def values(self, key: str) -> list[float]:
-        """The last value of a metric in each finished run that has it."""
+        """Return the last value of a metric in each finished run that has it."""
         return [run.metrics[key] for run in self.runs if run.status == "FINISHED" and key in run.metrics]
 
     def mean(self, key: str) -> float | None:
-        """The mean of a metric over the seeds, None without values."""
+        """Return the mean of a metric over the seeds, None without values."""
         values = self.values(key)
         return fmean(values) if values else None
 
     def spread(self, key: str) -> float | None:
-        """The standard deviation of one seed (n - 1 in the denominator), None for fewer than two values."""
+        """Return the standard deviation over seeds (denominator n - 1), None for fewer than two values."""
         values = self.values(key)
         return stdev(values) if len(values) > 1 else None
 

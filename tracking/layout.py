@@ -73,15 +73,15 @@ class Layout:
         return self.root / "spool"
 
     def log_file(self, run_id: str) -> Path:
-        """The file that gets what the job prints. Raises ValueError when `run_id` is not one."""
+        """Return the file that gets what the job prints. Raises ValueError when `run_id` is not one."""
         return self.logs / f"{checked(run_id)}.log"
 
     def checkpoint_folder(self, run_id: str) -> Path:
-        """The folder of a run's checkpoints. Raises ValueError when `run_id` is not one."""
+        """Return the folder of a run's checkpoints. Raises ValueError when `run_id` is not one."""
         return self.checkpoints / checked(run_id)
 
     def config_file(self, run_id: str) -> Path:
-        """The run's artifact `config.yaml`, or a copy of it. Raises ValueError when `run_id` is not one."""
+        """Return the artifact `config.yaml` of a run, or a copy. Raises ValueError when `run_id` is not one."""
         return self.artifacts / checked(run_id) / "artifacts" / "config.yaml"
 
 

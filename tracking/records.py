@@ -64,7 +64,7 @@ def create_run(
 
 
 def run_name(config: Mapping[str, Any]) -> str:
-    """A short name such as `alexnet-digits-1a2b`."""
+    """Return a short name such as `alexnet-digits-1a2b`."""
     parts = [config.get("model", {}).get("architecture"), config.get("data", {}).get("source"), token_hex(2)]
     return "-".join(str(part) for part in parts if part)
 
@@ -124,12 +124,12 @@ def log_points(store: Store, run_id: str, points: Sequence[tuple[str, float, int
 
 
 def now_ms() -> int:
-    """The time as MLflow writes it, unix milliseconds."""
+    """Return the time as MLflow writes it, unix milliseconds."""
     return int(time.time() * 1000)
 
 
 def count_bytes(store: Store, run_id: str) -> int:
-    """What deleting the run frees: its log and checkpoints. Raises ValueError when `run_id` is not one."""
+    """Return what deleting a run frees: log and checkpoints. Raises ValueError when `run_id` is not one."""
     files = [store.log_file(run_id), *store.checkpoint_folder(run_id).rglob("*")]
     return sum(file.stat().st_size for file in files if file.is_file())
 

@@ -145,7 +145,7 @@ class Run:
         return {key: value for key, value in self.params.items() if key.startswith(CHOSEN)}
 
     def number(self, param: str) -> float | None:
-        """A param as a number, None when it is missing or not one."""
+        """Return a param as a number, None when it is missing or not one."""
         try:
             return float(self.params[param])
         except (KeyError, ValueError):
@@ -178,7 +178,7 @@ def list_runs(
 
 
 def get_run(store: Store, run_id: str) -> Run:
-    """The run of that id.
+    """Return the run of that id.
 
     Raises:
         ValueError: There is none, or it was deleted.
@@ -191,7 +191,7 @@ def get_run(store: Store, run_id: str) -> Run:
 
 
 def find_run(store: Store, name: str) -> Run:
-    """The run whose id begins with `name`, or whose name is `name`.
+    """Return the run whose id begins with `name`, or whose name is `name`.
 
     Raises:
         ValueError: None or several match.
@@ -209,7 +209,7 @@ def find_run(store: Store, name: str) -> Run:
 
 
 def read_config(store: Store, run_id: str) -> str:
-    """The YAML that the run was submitted with.
+    """Return the YAML that the run was submitted with.
 
     Raises:
         ValueError: There is no such run, or it has no configuration.
@@ -241,7 +241,7 @@ def infinite(value: float) -> float:
 
 
 def reader(store: Store) -> ModuleType:
-    """The module to read with: both offer the same functions and return the same."""
+    """Return the module to read with: both offer the same functions and return the same."""
     if store.server:
         return client
     with reported(store):

@@ -63,7 +63,7 @@ def resumed_steps(tags: Mapping[str, str]) -> list[int]:
 
 
 def metric_keys(store: Store, run_ids: Sequence[str]) -> list[str]:
-    """The metrics that any of these runs has, in alphabetical order. Raises StoreUnavailable."""
+    """Return the metrics that any of these runs has, in alphabetical order. Raises StoreUnavailable."""
     return sorted(reader(store).read_keys(store, run_ids))
 
 

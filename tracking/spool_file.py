@@ -66,7 +66,7 @@ class SpoolFile:
             raise
 
     def read(self) -> tuple[list[Entry], int]:
-        """The first of what waits, and where that ends, which is for `take`."""
+        """Return the first of what waits, and where that ends, which is for `take`."""
         num_bytes = BLOCK_BYTES
         while b"\n" not in (block := os.pread(self._stream.fileno(), num_bytes, self._taken)):
             num_bytes *= 2

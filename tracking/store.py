@@ -25,7 +25,7 @@ class Store(Layout):
 
     @classmethod
     def default(cls) -> "Store":
-        """The folder of `ARENA_MLRUNS`, else `mlruns` here, and the server of `ARENA_TRACKING_URI`."""
+        """Return the folder of `ARENA_MLRUNS`, else `mlruns` here, and the server of `ARENA_TRACKING_URI`."""
         root = Path(os.environ.get("ARENA_MLRUNS") or REPOSITORY / "mlruns")
         return cls(root, os.environ.get("ARENA_TRACKING_URI", "").rstrip("/"))
 

@@ -49,7 +49,7 @@ def _root_cause(store: Layout, error: BaseException) -> BaseException | None:
 
 
 def server_status(error: BaseException) -> int | None:
-    """The HTTP status of what MLflow raised, None where it has none."""
+    """Return the HTTP status of what MLflow raised, None where it has none."""
     status = getattr(error, "get_http_status_code", None)
     return status() if status else None
 

@@ -40,7 +40,7 @@ def expect(store: Store, run_id: str) -> None:
 
 
 def list_due(store: Store) -> list[str]:
-    """The ids of the runs of which a checkpoint is to be uploaded."""
+    """Return the ids of the runs of which a checkpoint is to be uploaded."""
     return sorted(path.stem for path in store.spool.glob(f"*{DUE}"))
 
 

@@ -67,17 +67,17 @@ class Bench:
         return self.device == "cpu"
 
     def ask(self, question: Callable[[], Any]) -> Any:
-        """Returns the answer, found in a child: a database that is open must not be taken along by a fork."""
+        """Return the answer, found in a child: a database that is open must not be taken along by a fork."""
         return value_of(question, self.log)
 
     def new_run(self) -> str:
-        """Returns the id of a new record."""
+        """Return the id of a new record."""
         return str(
             self.ask(lambda: records.create_run(self.store, {"model": {}, "data": {}}, name="benchmark"))
         )
 
     def read_run(self, run_id: str) -> Run:
-        """Returns a record."""
+        """Return a record."""
         return Run(**self.ask(lambda: asdict(runs.get_run(self.store, run_id))))
 
     def fit(
@@ -109,7 +109,7 @@ class Bench:
 
 
 def train(words: Sequence[str], environment: dict[str, str]) -> int:
-    """Runs the training program in this process, which is to end afterwards; returns its exit code."""
+    """Run the training program in this process, which is to end afterwards; return its exit code."""
     from training.__main__ import main
 
     os.environ.update(environment)

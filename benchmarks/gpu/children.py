@@ -24,7 +24,7 @@ class ChildFailed(Exception):
 
 
 def rows_of(work: Callable[[], Iterator[Any]], log: Path, timeout_s: float) -> Iterator[Any]:
-    """Yields what a generator yields in a child, as soon as it does; values must be JSON.
+    """Yield what a generator yields in a child, as soon as it does; values must be JSON.
 
     Args:
         work: Makes the generator, in the child.
@@ -54,7 +54,7 @@ def rows_of(work: Callable[[], Iterator[Any]], log: Path, timeout_s: float) -> I
 
 
 def value_of(work: Callable[[], Any], log: Path, timeout_s: float = 600.0) -> Any:
-    """Returns what a function returns in a child. Raises as `rows_of`."""
+    """Return what a function returns in a child. Raises as `rows_of`."""
     (value,) = rows_of(lambda: iter([work()]), log, timeout_s)
     return value
 

@@ -60,7 +60,7 @@ def training(bench: Bench) -> Iterator[Row]:
 
 
 def find_images(bench: Bench) -> Path | None:
-    """Returns the folder of CIFAR-10 among what was brought along; an archive in parts is joined first."""
+    """Return the folder of CIFAR-10 among what was brought along; an archive in parts is joined first."""
     for folder in bench.data:
         if (folder / cifar10.NAME).is_dir() or (folder / cifar10.VAL[0]).is_file():
             return folder
@@ -80,14 +80,14 @@ def find_images(bench: Bench) -> Path | None:
 
 
 def write_curve(bench: Bench, run_id: str) -> None:
-    """Writes every point of the run."""
+    """Write every point of the run."""
     points = bench.ask(lambda: read_points(bench, run_id))
     with (bench.output / CURVE).open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("metric", "step", "value"), *points])
 
 
 def read_points(bench: Bench, run_id: str) -> list[tuple[str, int, float]]:
-    """Returns the metric, step and value of every point."""
+    """Return the metric, step and value of every point."""
     return [
         (key, step, value)
         for (_, key), points in series.read_series(bench.store, [run_id], list(KEYS)).items()

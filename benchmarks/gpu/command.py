@@ -42,7 +42,7 @@ PARTS: dict[str, tuple[str, Callable[[Bench], Iterator[Row]]]] = {
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Runs what is asked for."""
+    """Run what is asked for."""
     parser = Parser(prog="python -m benchmarks gpu")
     parser.add_argument(
         "--parts",
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def run(names: Sequence[str], seconds: float, output: Path, data: list[Path]) -> Results:
-    """Runs parts that are not done yet, in their order, and returns what is known then."""
+    """Run parts that are not done yet, in their order, and return what is known then."""
     ends_s = time.monotonic() + seconds
     results = Results(output)
     with tempfile.TemporaryDirectory(prefix="arena-gpu-") as place:
@@ -95,7 +95,7 @@ def run(names: Sequence[str], seconds: float, output: Path, data: list[Path]) ->
 
 
 def load() -> None:
-    """Imports what every child needs and opens nothing: neither a database nor a GPU survives a fork."""
+    """Import what every child needs and open nothing: neither a database nor a GPU survives a fork."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     load_mlflow()
     for module in ("mlflow.store.tracking.sqlalchemy_store", "torch._dynamo", "training.__main__"):
@@ -103,7 +103,7 @@ def load() -> None:
 
 
 def run_part(part: Part, work: Callable[[Bench], Iterator[Row]], bench: Bench, results: Results) -> None:
-    """Runs one part in a child; what it has found is written row by row."""
+    """Run one part in a child; what it has found is written row by row."""
     began_s = time.monotonic()
     timeout_s = bench.seconds if work is cifar.training else min(PART_TIMEOUT_S, bench.seconds)
     try:
@@ -120,5 +120,5 @@ def run_part(part: Part, work: Callable[[Bench], Iterator[Row]], bench: Bench, r
 
 
 def find_device(log: Path) -> str:
-    """Returns ``cuda`` or ``cpu``; asked in a child, since a process that has opened a GPU cannot fork."""
+    """Return ``cuda`` or ``cpu``; asked in a child, since a process that has opened a GPU cannot fork."""
     return "cuda" if value_of(torch.cuda.is_available, log) else "cpu"

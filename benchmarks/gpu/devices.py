@@ -60,7 +60,7 @@ def queue(bench: Bench) -> Iterator[Row]:
 
 
 def submit_two(bench: Bench, mask: str | None) -> list[str]:
-    """Submits two jobs under a mask and returns how each ended, where, and in which slot."""
+    """Submit two jobs under a mask and return how each ended, where, and in which slot."""
     os.environ |= bench.store.environment
     os.environ.pop("CUDA_VISIBLE_DEVICES", None)
     if mask is not None:

@@ -40,7 +40,7 @@ def races(bench: Bench) -> Iterator[Row]:
 
 
 def checksums(folder: Path, size: int, workers: int, count: int, device: str) -> list[int]:
-    """Returns a checksum of each batch as it is on the device, where it arrives late."""
+    """Return a checksum of each batch as it is on the device, where it arrives late."""
     data = ImageNetDataModule("folder", str(folder), size, 16, augmentation="modern", num_workers=workers)
     place = torch.device(device)
     found: list[Tensor] = []
@@ -110,7 +110,7 @@ def waiting(bench: Bench) -> Iterator[Row]:
 
 
 def make_photographs(root: Path, count: int, size: tuple[int, int]) -> Path:
-    """Makes a folder of JPEGs in two classes, of noise that takes as much room as photographs do."""
+    """Make a folder of JPEGs in two classes, of noise that takes as much room as photographs do."""
     width, height = size
     random = np.random.default_rng(0)
     for split in ("train", "val"):

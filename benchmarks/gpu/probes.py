@@ -31,7 +31,7 @@ class Pace(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Counts a step."""
+        """Count a step."""
         self.steps += 1
         if self.began_s is not None:
             self.images += len(batch[1])
@@ -51,7 +51,7 @@ class Pace(Callback):
             self.began_s = None
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keeps it."""
+        """Keep it."""
         self.pause(trainer, pl_module.device)
         if self.seconds:
             keep({"images_per_s": self.images / self.seconds, "waited": self.waited_s / self.seconds})
@@ -66,15 +66,15 @@ class Losses(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Notes a loss."""
+        """Note a loss."""
         self.losses.append(float(outputs["loss"]))
 
     def on_exception(self, *rest: Any) -> None:
-        """Keeps them also when the run is stopped."""
+        """Keep them also when the run is stopped."""
         keep({"losses": self.losses})
 
     def on_fit_end(self, *rest: Any) -> None:
-        """Keeps them."""
+        """Keep them."""
         keep({"losses": self.losses})
 
 
@@ -91,7 +91,7 @@ class StopInTime(Callback):
     """Asks the run to stop once its time is over."""
 
     def setup(self, *rest: Any, **named: Any) -> None:
-        """Starts the clock."""
+        """Start the clock."""
         self.ends_s = time.monotonic() + float(os.environ["BENCHMARK_SECONDS"])
 
     def on_train_batch_end(self, *rest: Any) -> None:
@@ -118,7 +118,7 @@ class Syncs(Callback):
             keep({"syncs": dict(self.lines)})
 
     def note(self, message: Any, *rest: Any, **named: Any) -> None:
-        """Takes the place of Python's way to show a warning."""
+        """Take the place of Python's way to show a warning."""
         if SYNC_WARNING not in str(message):
             return
         frames = traceback.extract_stack()[:-1]
@@ -139,7 +139,7 @@ class Graphs(Callback):
     """Keeps how many graphs were compiled."""
 
     def on_fit_end(self, *rest: Any) -> None:
-        """Keeps it."""
+        """Keep it."""
         from torch._dynamo.utils import counters
 
         keep({"graphs": counters["stats"]["unique_graphs"], "breaks": len(counters["graph_break"])})
@@ -149,7 +149,7 @@ class Peak(Callback):
     """Keeps the most memory that was reserved on the GPU, and how much PyTorch had given out of it."""
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keeps it."""
+        """Keep it."""
         if pl_module.device.type == "cuda":
             reserved, used = torch.cuda.max_memory_reserved(), torch.cuda.max_memory_allocated()
             free, total = torch.cuda.mem_get_info()

@@ -61,11 +61,11 @@ class Results:
                 self.parts[name] = Part(**{**part, "rows": [Row(**row) for row in part["rows"]]})
 
     def is_done(self, name: str) -> bool:
-        """Returns whether a part was finished, here or by an earlier run."""
+        """Return whether a part was finished, here or by an earlier run."""
         return name in self.parts and self.parts[name].state == "done"
 
     def write(self) -> None:
-        """Writes both files."""
+        """Write both files."""
         content = {name: asdict(part) for name, part in self.parts.items()}
         (self.folder / JSON).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         tables = "\n".join(table(part) for part in self.parts.values())
@@ -73,7 +73,7 @@ class Results:
 
 
 def table(part: Part) -> str:
-    """Returns a part as a Markdown table under its title."""
+    """Return a part as a Markdown table under its title."""
     marks = {True: "yes", False: "**no**", None: ""}
     lines = [f"**{part.title}** ({part.state}, {part.seconds:.0f} s)", ""]
     if part.note:

@@ -60,7 +60,7 @@ def throughput(bench: Bench) -> Iterator[Row]:
 
 
 def run_bare(key: str, batch: int, size: int, steps: int, compiled: bool) -> float:
-    """Returns images per second of a loop with nothing but the step."""
+    """Return images per second of a loop with nothing but the step."""
     torch.manual_seed(0)
     architecture = registry.get(key)
     network = architecture.build(None, size).train()
@@ -154,7 +154,7 @@ def normalisation(bench: Bench) -> Iterator[Row]:
 
 
 def compare_norms(device: str) -> list[dict[str, object]]:
-    """Returns rows as mappings: time and error of AlexNet's first map, in each precision."""
+    """Return rows as mappings: time and error of AlexNet's first map, in each precision."""
     found: list[dict[str, object]] = []
     batch = 4 if device == "cpu" else 256
     ours, theirs = LocalResponseNorm(96, k=2.0).to(device), nn.LocalResponseNorm(5, k=2.0)
@@ -186,14 +186,14 @@ def compare_norms(device: str) -> list[dict[str, object]]:
 
 
 def walk(layer: nn.Module, maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns output and gradient in float32."""
+    """Return output and gradient in float32."""
     output = layer(maps)
     (gradient,) = torch.autograd.grad(output.float().square().sum(), maps)
     return output.detach().float(), gradient.float()
 
 
 def time_walk(layer: nn.Module, maps: Tensor, count: int = 20) -> float:
-    """Returns the seconds of one walk there and back."""
+    """Return the seconds of one walk there and back."""
     for _ in range(3):
         walk(layer, maps)
     wait_for(maps.device)
@@ -205,7 +205,7 @@ def time_walk(layer: nn.Module, maps: Tensor, count: int = 20) -> float:
 
 
 def make_cifar(root: Path, count: int) -> Path:
-    """Makes a folder like CIFAR-10's binary version, of noise."""
+    """Make a folder like CIFAR-10's binary version, of noise."""
     folder = root / cifar10.NAME
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(0)

@@ -140,7 +140,7 @@ def label_places(
 
 
 def _box(x: float, y: float, size: float, label: str, place: str) -> Box:
-    """The rectangle of a label in pixels: left, top, right, bottom."""
+    """Return the rectangle of a label in pixels: left, top, right, bottom."""
     right, down = PLACES[place]
     width = LETTER_PX * len(label)
     left = x - width / 2 + right * (width + size) / 2
@@ -162,7 +162,7 @@ def _overlap(one: Box, other: Box) -> float:
 
 
 def _traces(group: str, members: Sequence[Bubble], sizes: Sequence[float]) -> list[dict[str, Any]]:
-    """A family's bubbles, and its entry of the legend: a mark that is nowhere on the chart."""
+    """Return a family's bubbles, and its entry of the legend: a mark that is nowhere on the chart."""
     common = {"type": "scatter", "mode": "markers", "name": escape(group), "legendgroup": group}
     entry = {"x": [None], "y": [None], "marker": {"color": members[0].colour, "size": 12}}
     bubbles = {

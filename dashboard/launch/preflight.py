@@ -117,7 +117,7 @@ def _trials(configs: Sequence[Config]) -> list[tuple[Answer, Trial | None]]:
 
 
 def key_of(config: Config) -> str:
-    """What decides about speed and memory, as text."""
+    """Return what decides about speed and memory, as text."""
     free = ("learning_rate", "weights", "max_epochs")
     decisive = [
         {name: value for name, value in config[part].items() if name not in free}

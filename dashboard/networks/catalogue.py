@@ -52,7 +52,7 @@ def sources() -> "Mapping[str, Source]":
 
 
 def augmentations() -> Mapping[str, str]:
-    """What can be done to training images: a sentence for every key."""
+    """Return what can be done to training images: a sentence for every key."""
     _wait()
     from datamodules.pixels.augmentation import AUGMENTATIONS
 
