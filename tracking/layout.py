@@ -81,7 +81,7 @@ class Layout:
         return self.checkpoints / checked(run_id)
 
     def config_file(self, run_id: str) -> Path:
-        """Return the artifact `config.yaml` of a run, or a copy. Raises ValueError when `run_id` is not one."""
+        """Return the artifact `config.yaml` or a copy of it. Raises ValueError when `run_id` is not one."""
         return self.artifacts / checked(run_id) / "artifacts" / "config.yaml"
 
 
