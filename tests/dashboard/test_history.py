@@ -37,7 +37,7 @@ def test_years_of_other_test_images_look_and_read_otherwise() -> None:
     figure = section_charts.challenge_years(ENTRIES, HUMAN, network_colours(networks))
     bars, seconds = figure.data
     assert [colour == section_charts.HOLLOW for colour in bars.marker.color] == [True, True] + [False] * 4
-    assert "other test images" in bars.customdata[0] and "different test images" not in bars.customdata[2]
+    assert "different test images" in bars.customdata[0] and "different test images" not in bars.customdata[2]
     assert list(seconds.text) == ["2nd: ISI 26.2 %", "2nd: VGG 7.3 %"]
     assert figure.layout.shapes[0].y0 == HUMAN.top5
     rows = history_rows(ENTRIES, networks)

@@ -62,18 +62,18 @@ def make_folder(root: Path, splits: dict[str, list[str]]) -> Path:
             {"batch_size": "2000"},
             "A batch of 2000 does not fit into 1433 training images; use at most 1433.",
         ),
-        ({"source": "folder"}, "Name the folder that holds train/ and val/"),
-        ({"source": "imagenet"}, "Name the folder of ImageNet as the root;"),
-        ({"classes": "11"}, "classes is 11; choose from 2 to 10 of this source."),
-        ({"classes": "3, cat"}, "There is no class 'cat'; this source has 10"),
+        ({"source": "folder"}, "Set root to the folder that holds train/ and val/"),
+        ({"source": "imagenet"}, "Set root to the folder that "),
+        ({"classes": "11"}, "The number of classes is 11; it must be from 2 to 10"),
+        ({"classes": "3, cat"}, "There is no class 'cat'; this source has"),
         (
             {"source": "folder", "root": "/no/such/folder"},
             "/no/such/folder is not in a place that data may be read from (",
         ),
         ({"source": "folder", "root": "a\0b"}, "is not an absolute path; begin with / or"),
         ({"source": "folder", "root": "[a](b)"}, r"'\[a\](b)' is not an absolute path;"),
-        ({"source": "litdata"}, "Name the folder or address that holds train/ and val/"),
-        ({"source": "litdata", "root": "ftp://host/set"}, "is no address that can be read; choose s3"),
+        ({"source": "litdata"}, "Set root to a folder or an address that holds train/ and val/"),
+        ({"source": "litdata", "root": "ftp://host/set"}, "is not an address that can be read; choose s3"),
         ({"source": "folder", "root": "s3://bucket/set"}, "folder reads a folder, not an address such as s3"),
         ({"mean_image": "/etc/passwd"}, "/etc/passwd is not in a place that data may be read from ("),
         ({"mean_image": "mean.npy"}, "'mean.npy' is not an absolute path; begin with / or"),
@@ -130,7 +130,7 @@ def test_a_folder_elsewhere_is_refused_by_form_and_shell(
     ("splits", "problem"),
     [
         ({"train": ["cat", "dog"]}, "There is no folder"),
-        ({"train": ["cat", "dog"], "val": ["cat", "cow"]}, "but not in"),
+        ({"train": ["cat", "dog"], "val": ["cat", "cow"]}, "that are not in"),
         ({"train": ["cat", "dog-"], "val": ["cat", "dog-"]}, "has no images; fill or remove it."),
         ({"train": ["cat"], "val": ["cat"]}, "needs two or more"),
     ],
@@ -275,7 +275,7 @@ def test_what_few_change_of_the_images_is_part_of_the_order(
     data = yaml.safe_load(text)["data"]
     assert (data["mean_image"], data["val_resize"], data["max_unreadable"]) == (str(file), 232, 3)
     app = open_page("launch", networks="resnet18", image_size="32", **finer)
-    assert "holds 3 x 64 x 64; a mean image of floats, 3 x 32 x 32, is needed" in problems(app)[0]
+    assert "is not a mean image of floats, 3 x 32 x 32" in problems(app)[0]
     app = open_page("launch", networks="resnet18", mean_image=str(place / "gone.npy"))
     assert "gone.npy" in problems(app)[0]
 
@@ -300,7 +300,7 @@ def test_what_is_asked_of_a_cluster_is_part_of_the_order(empty_store: Store, ope
     filled = clone_params(yaml.safe_load(text))
     assert {name: filled[name] for name in query} == query and filled["sbatch"] == "constraint=a100"
     app = open_page("launch", networks="resnet18", **(query | {"partition": "two words"}))
-    assert "one word without blanks" in problems(app)[0] and button(app).disabled
+    assert "one word without spaces" in problems(app)[0] and button(app).disabled
 
 
 def test_what_a_cluster_decides_is_not_asked_of_this_machine(empty_store: Store, open_page: OpenPage) -> None:

@@ -308,7 +308,7 @@ def test_a_report_that_cannot_be_kept_is_told_all_the_same(
     assert capsys.readouterr().out.startswith("18 images checked")
     progress = read_progress(told)
     assert progress is not None and progress.message.startswith("18 images checked")
-    assert "The report cannot be kept: " in progress.message
+    assert "The report cannot be saved: " in progress.message
 
 
 class Deadly:
@@ -339,7 +339,7 @@ class Deadly:
 def test_a_picture_that_kills_its_reader_is_named(deadly: int) -> None:
     images = Images(("even", "odd"), Deadly(4 * CHUNK, deadly), Deadly(3, -1))
     report = check("deadly", "", images, Progress(), 2)
-    assert found(report)["crash"].names == (f"train image {deadly} (the process that read it died)",)
+    assert found(report)["crash"].names == (f"train image {deadly} (the process that read it crashed)",)
     assert report.train.num_unreadable == 1 and report.train.num_images == 4 * CHUNK
 
 
