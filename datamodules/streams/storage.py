@@ -208,7 +208,7 @@ class Web:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Interrupted(Remote.INTERRUPTED, address=self.address, name=name) from error
         finally:
-            answer.release_conn()
+            answer.close()  # what was not read to its end must not be used again
 
 
 def _unreachable(address: str, setting: str, error: Exception) -> DataError:
