@@ -265,7 +265,7 @@ def _run(record: Record) -> Run:
         status=record.status,
         created_at=record.start_time / 1000,
         started_at=_seconds(record.tags.get("job.started_at")),
-        # MLflow keeps the time of an earlier end when a run goes on.
+        # MLflow keeps the time of an earlier end when a run continues.
         ended_at=_seconds(record.end_time) if record.status in TERMINAL_STATUSES else None,
         params=record.params,
         tags=record.tags,

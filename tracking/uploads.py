@@ -57,7 +57,7 @@ def upload(store: Store, run_id: str) -> Path | None:
 
     Returns:
         The file that has arrived. None where none has: the server does not know yet that the run has
-        finished (it stays due), or it was deleted, goes on, or has no checkpoint.
+        finished (it stays due), or it was deleted, continues, or has no checkpoint.
 
     Raises:
         StoreUnavailable: It has not arrived and stays due.

@@ -92,7 +92,7 @@ class Bench:
 
         Args:
             arguments: Of the command line; device, run and probes are added.
-            run_id: A run that goes on; a new one by default.
+            run_id: A run to continue; a new one by default.
             probes: Callbacks of `benchmarks.gpu.probes`.
             environment: Added to that of the child.
             timeout_s: After which it is killed.

@@ -43,8 +43,8 @@ def pick_colours(architectures: Iterable[str]) -> dict[str, str]:
     uses = [0] * len(COLOURS)
     picked: dict[str, str] = {}
     for key in in_order(architectures):
-        wish = FIRST_PICK.get(key, zlib.crc32(key.encode()) % len(COLOURS))
-        order = [(wish + shift) % len(COLOURS) for shift in range(len(COLOURS))]
+        first = FIRST_PICK.get(key, zlib.crc32(key.encode()) % len(COLOURS))
+        order = [(first + shift) % len(COLOURS) for shift in range(len(COLOURS))]
         index = min(order, key=uses.__getitem__)
         picked[key] = shade(COLOURS[index], uses[index])
         uses[index] += 1

@@ -189,7 +189,7 @@ class SlurmEngine:
             return False
         job_id = next((job.job_id for job in self._known.values() if job.ticket == ticket), None)
         if job_id is None and run.status == "SCHEDULED":
-            self._in_doubt = True  # until it was asked for again, in its turn
+            self._in_doubt = True  # until it has been asked for again
             records.set_tags(self.store, run.run_id, {ASKED: ""})
             return False
         self._note_taken(run, job_id or ticket)
