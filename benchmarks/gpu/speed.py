@@ -19,6 +19,8 @@ from jobs.preflight.questions import check_trial
 from jobs.problems import LaunchError
 from lightning_modules import registry
 from lightning_modules.networks.local_response_norm import LocalResponseNorm
+from training.batches import RETRY_BATCH
+from training.problems import FAILURE, Failure
 from training.trial import wait_for
 
 # Network, images a step, pixels, steps that are measured; those of small images need more.
@@ -130,7 +132,8 @@ def memory(bench: Bench) -> Iterator[Row]:
         *("--model.architecture", "vgg16", "--data.source", "synthetic", "--data.image_size", "224"),
         *("--data.batch_size", str(too_large), "--trainer.max_steps", "2"),
     )
-    is_told = fit.run.error.startswith("Out of memory: batches of") and fit.code == 1
+    failure, batch = fit.run.tags.get(FAILURE), fit.run.tags.get(RETRY_BATCH)
+    is_told = failure == Failure.OUT_OF_MEMORY and bool(batch) and fit.code == 1
     yield Row(
         "a batch that cannot fit, in fit", fit.summary, "FAILED: Out of memory, with a batch to try", is_told
     )
