@@ -132,8 +132,8 @@ def memory(bench: Bench) -> Iterator[Row]:
         *("--model.architecture", "vgg16", "--data.source", "synthetic", "--data.image_size", "224"),
         *("--data.batch_size", str(too_large), "--trainer.max_steps", "2"),
     )
-    failure, batch = fit.run.tags.get(FAILURE), fit.run.tags.get(RETRY_BATCH)
-    is_told = failure == Failure.OUT_OF_MEMORY and bool(batch) and fit.code == 1
+    failure, smaller = fit.run.tags.get(FAILURE), fit.run.tags.get(RETRY_BATCH)
+    is_told = failure == Failure.OUT_OF_MEMORY and bool(smaller) and fit.code == 1
     yield Row(
         "a batch that cannot fit, in fit", fit.summary, "FAILED: Out of memory, with a batch to try", is_told
     )
