@@ -9,9 +9,12 @@ from string import Formatter
 
 import pytest
 
+from jobs.submission.settings import SETTINGS
 from problems import Code, InvalidValue, Problem
 from tracking.layout import REPOSITORY
 
+# A sentence may begin with the name of an option.
+OPTIONS = {setting.place.split(".")[-1] for setting in SETTINGS} | {"num_classes", "checkpoint_interval_s"}
 PACKAGES = ("tracking", "datamodules", "lightning_modules", "training", "jobs")
 
 
@@ -54,7 +57,8 @@ def test_between_processes() -> None:
 def test_every_code_has_one_sentence(kind: type[Code]) -> None:
     assert len(kind.__members__) == len(list(kind)), "two codes with one sentence are one"
     for code in kind:
-        assert code.value[0].isupper() or code.value[0] in "{`", code
+        first = code.value.split()[0]
+        assert first[0].isupper() or first[0] in "{`" or first in OPTIONS, code
         assert code.value.endswith((".", "?", "}")), code
         names = [name for _, name, _, _ in Formatter().parse(code.value) if name is not None]
         assert all(name.isidentifier() for name in names), code

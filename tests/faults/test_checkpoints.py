@@ -88,7 +88,9 @@ def test_a_full_disk_costs_nothing(tmp_path: Path, observed: Callable[[str], Non
         before = {file: file.read_bytes() for file in folder.iterdir()}
         with pytest.raises(StoreUnavailable, match="no space left on device") as error:
             write(content(3, 12_000), folder / LAST)
-        assert str(error.value).endswith("Make room and resume the run.") and "\n" not in str(error.value)
+        assert str(error.value).endswith("Free some space and resume the run.") and "\n" not in str(
+            error.value
+        )
         assert {file: file.read_bytes() for file in folder.iterdir()} == before
         write(content(4, 3_000), folder / LAST)
         assert [read(folder / name)["number"] for name in (LAST, PREVIOUS)] == [4, 2]
@@ -102,7 +104,9 @@ def test_a_write_that_fails_costs_nothing(tmp_path: Path) -> None:
     for name in (LAST, BEST):
         with files_of_at_most(64 * 1024), pytest.raises(StoreUnavailable, match="file too large") as error:
             write(content(4), tmp_path / name)
-        assert str(error.value).endswith("Make room and resume the run.") and "\n" not in str(error.value)
+        assert str(error.value).endswith("Free some space and resume the run.") and "\n" not in str(
+            error.value
+        )
         assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
     write(content(5), tmp_path / LAST)
     assert read(tmp_path / PREVIOUS)["number"] == 3
@@ -131,7 +135,9 @@ def test_code_is_refused(
     torch.save({"state_dict": Malice()}, tmp_path / LAST)
     (tmp_path / PREVIOUS).write_bytes(pickle.dumps(Malice(), protocol=2))
     for name in (LAST, PREVIOUS):
-        with pytest.raises(ValueError, match=f"{name} is refused: reading it would run code"):
+        with pytest.raises(
+            ValueError, match=f"{name} is refused: it is damaged, or loading it would run code"
+        ):
             CheckpointFiles().load_checkpoint(tmp_path / name, weights_only=False)
     for data in (b"", b"PK\x03\x04 and then nothing"):
         (tmp_path / BEST).write_bytes(data)

@@ -90,4 +90,4 @@ def test_processes_that_connect_are_stopped_by_hand(arena: Arena, asked: str) ->
     assert (process.returncode, arena.run.status) == (130, "KILLED"), complained
     assert family(arena.store) == []
     if asked != "both":
-        assert arena.run.error.startswith("Stopped on request while it waited for something")
+        assert arena.run.error.startswith("Stopped on request while waiting for something")

@@ -48,4 +48,4 @@ def test_only_a_run_that_ran_out_of_memory_suggests_a_batch_size(store):
     run_id = records.create_run(store, config)
     records.set_status(store, run_id, "FAILED")
     run = runs.get_run(store, run_id)
-    assert batch_to_try(run) is None and memory_tags(run) == {"job.retry_batch": "3"}
+    assert batch_to_try(run) is None and memory_tags(run)["job.retry_batch"] == "3"

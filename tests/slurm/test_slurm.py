@@ -248,7 +248,7 @@ def test_how_jobs_end(bench, cluster):
     for run_id, status, sentence in (
         (done, "FINISHED", ""),
         (wrong, "FAILED", "exit code 3"),
-        (refused, "FAILED", "Slurm refuses the job: Invalid partition name specified."),
+        (refused, "FAILED", "Slurm rejected the job: Invalid partition name specified."),
         (waiting, "KILLED", ""),
         (cancelled, "FAILED", "was cancelled on the cluster (scancel)"),
     ):
