@@ -57,7 +57,7 @@ def test_two_networks_from_launch_to_comparison(page: Page, address: str, store:
         expect(page.get_by_role("link", name=run.name)).to_be_visible()
     expect(page.get_by_text("Running").first).to_be_visible()
     # No reload: the list follows what happens by itself.
-    expect(page.get_by_text("Finished")).to_have_count(2, timeout=1000 * DONE_TIMEOUT_S)
+    expect(page.get_by_text(re.compile("Finished"))).to_have_count(2, timeout=1000 * DONE_TIMEOUT_S)
     assert {run.status for run in runs.list_runs(store)} == {"FINISHED"}
 
     open_page(page, f"{address}/compare", "Compare")
